@@ -1,0 +1,100 @@
+"""The way between the photograph and the network's square frame, for image, clicks and mask.
+
+Both axes are scaled on their own: the aspect ratio is ignored, as in the paper (DESIGN, 1 and 2).
+The same arithmetic runs on the phone.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from oace_tf.clicks import Click
+from oace_tf.errors import UsageError
+
+NETWORK_SIZE = 512  # px, side of the network's frame
+BYTE_SCALE = 256.0  # the int8 sigmoid: byte = round(256 p), so that 128 is exactly one half
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The map from a photograph of `height` x `width` px to a square of `size` px, and back.
+
+    Raises:
+      UsageError: a side is smaller than one pixel.
+    """
+
+    height: int
+    width: int
+    size: int = NETWORK_SIZE
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width, self.size) < 1:
+            raise UsageError("an image must have at least one pixel, "
+                             f"got {self.width}x{self.height} for a frame of {self.size}")
+
+    def image(self, image: np.ndarray) -> np.ndarray:
+        """Return the photograph in the network's frame.
+
+        Args:
+          image: (height, width, 3) uint8.
+        Returns:
+          (size, size, 3) uint8, by INTER_AREA when both sides shrink, else INTER_LINEAR.
+        Raises:
+          ValueError: the image is not the one that this frame was made for.
+        """
+        if image.shape[:2] != (self.height, self.width):
+            raise ValueError(f"frame of {self.height}x{self.width}, image of shape {image.shape}")
+        shrinks = self.size < min(self.height, self.width)
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return cv2.resize(image, (self.size, self.size), interpolation=method)
+
+    def click(self, click: Click) -> Click:
+        """Return the click in the network's frame: x' = (x + 0.5) * size / width - 0.5.
+
+        Raises:
+          UsageError: the click is outside the photograph, that is outside [-0.5, width - 0.5] or
+            [-0.5, height - 0.5].
+        """
+        if not (-0.5 <= click.x <= self.width - 0.5 and -0.5 <= click.y <= self.height - 0.5):
+            raise UsageError(f"the tap {click.x:g},{click.y:g} is outside the photograph of "
+                             f"{self.width}x{self.height} pixels; x runs from 0 to "
+                             f"{self.width - 1}, y from 0 to {self.height - 1}")
+        return Click((click.x + 0.5) * self.size / self.width - 0.5,
+                     (click.y + 0.5) * self.size / self.height - 0.5, click.positive)
+
+    def click_back(self, click: Click) -> Click:
+        """Return a click of the network's frame in the photograph; undoes `click`."""
+        return Click((click.x + 0.5) * self.width / self.size - 0.5,
+                     (click.y + 0.5) * self.height / self.size - 0.5, click.positive)
+
+    def mask_back(self, mask: np.ndarray) -> np.ndarray:
+        """Return the network's mask as probabilities at the photograph's size.
+
+        Args:
+          mask: (size, size) or (size, size, 1): uint8 as the int8 file gives it (256 p), or float
+            probabilities in [0, 1].
+        Returns:
+          (height, width) float32 in [0, 1], by INTER_LINEAR; object where >= 0.5.
+        Raises:
+          ValueError: another shape.
+        """
+        if mask.shape not in ((self.size, self.size), (self.size, self.size, 1)):
+            raise ValueError(f"frame of {self.size}x{self.size}, mask of shape {mask.shape}")
+        probability = np.asarray(mask, np.float32).reshape(self.size, self.size)
+        if mask.dtype == np.uint8:
+            probability = probability / np.float32(BYTE_SCALE)
+        return cv2.resize(probability, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
+
+
+def normalise(image_u8: np.ndarray) -> np.ndarray:
+    """Return the image as the network sees it: (byte - 128) / 128.
+
+    Args:
+      image_u8: uint8, any shape.
+    Returns:
+      float32 of the same shape, in [-1, 127/128], exact.
+    Source: CONVERSION, 3.1; the trainer uses the same.
+    """
+    return (np.asarray(image_u8, np.float32) - np.float32(128)) / np.float32(128)

@@ -1,0 +1,1 @@
+"""Images with object masks, read from disk and checked; nothing is exported from here."""
