@@ -1,0 +1,1 @@
+"""Networks in Keras: trunks, prior, MSFNet, the fused model, and the reading of weights."""
