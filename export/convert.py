@@ -1,0 +1,108 @@
+"""Fused Keras model -> float32 TFLite file (bytes). The only file that imports TensorFlow.
+
+The file's contract: inputs image float32 [1,S,S,3] = (byte - 128) / 128 and points float32 [1,N,3],
+output mask float32 [1,S,S,1]; one signature `serving_default` with these names. The tensors of the
+drawing of the taps are renamed `disks/...`, its product `disks`, and the concatenation with the
+photograph `image_disks`, so that later steps find them without knowing Keras's naming.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from export import flatfile
+from oace_tf.errors import UsageError
+
+DRAWING = "disks"  # the product of the drawing; its inner tensors are disks/0, disks/1, ...
+IMAGE_DISKS = "image_disks"
+_LAYER_SCOPE = re.compile(r"/disks(_\d+)?/")  # how the converter names what the Disks layer makes
+_JOINS = ("CONCATENATION",)
+
+
+def require_tensorflow_backend() -> None:
+    """Check that Keras runs on TensorFlow, the only backend the converter understands.
+
+    Raises:
+      UsageError: another backend is set (variable KERAS_BACKEND or Keras's own configuration).
+    """
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError(
+            f"Keras runs on {keras.backend.backend()!r}, but a TFLite file can only be made with "
+            "TensorFlow; set KERAS_BACKEND=tensorflow"
+        )
+
+
+def float_tflite(fused: Any) -> bytes:
+    """Return the float32 TFLite file of a fused model of batch 1.
+
+    Args:
+      fused: what `networks.fused.build_fused` gives, weights loaded.
+    Returns:
+      The file's bytes; the same model gives the same bytes.
+    Raises:
+      UsageError: Keras does not run on TensorFlow.
+    """
+    require_tensorflow_backend()
+    import tensorflow as tf
+
+    specs = [tf.TensorSpec(t.shape, tf.float32, name=t.name) for t in fused.inputs]
+    # A plain function instead of the model or a tf.Module: a trackable object would leave the
+    # weights outside the file as variables, and the SavedModel ways take ten times as long.
+    call = tf.function(
+        lambda image, points: {"mask": fused([image, points], training=False)}, autograph=False
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [call.get_concrete_function(*specs)]
+    )
+    return name_tensors(converter.convert())
+
+
+def name_tensors(content: bytes) -> bytes:
+    """Return the file with its signature added and the drawing's tensors renamed."""
+    model = flatfile.parse(content)
+    graph = flatfile.graph(model)
+    ranks = {len(graph.tensors[int(i)].shape): int(i) for i in graph.inputs}
+    inputs = {"image": ranks[4], "points": ranks[3]}
+    graph.inputs = list(inputs.values())  # image first, whatever the converter chose
+    flatfile.add_signature(model, inputs, {"mask": int(graph.outputs[0])})
+    _name_drawing(model)
+    return flatfile.serialise(model)
+
+
+def _name_drawing(model: Any) -> None:
+    graph = flatfile.graph(model)
+    inputs, _ = flatfile.signature(model)
+    drawn = {inputs["points"]}
+    inner: list[int] = []
+    for operator in graph.operators:  # operators are stored in the order of execution
+        needs = flatfile.activations(model, operator.inputs)
+        names = [flatfile.name_of(graph.tensors[int(i)]) for i in operator.outputs]
+        if needs and drawn.issuperset(needs) and all(map(_LAYER_SCOPE.search, names)):
+            inner += [int(i) for i in operator.outputs]
+            drawn.update(inner)
+    products = [i for i in inner if _leaves(model, i, drawn)]
+    if len(products) != 1:
+        raise RuntimeError(f"the drawing of the taps has {len(products)} products, expected 1")
+    for number, index in enumerate(inner):
+        graph.tensors[index].name = f"{DRAWING}/{number}"
+    graph.tensors[products[0]].name = DRAWING
+    joins = [
+        op for op in flatfile.consumers(model, products[0])
+        if flatfile.operator_name(model, op) in _JOINS and inputs["image"] in list(op.inputs)
+    ]
+    if len(joins) == 1:
+        graph.tensors[int(joins[0].outputs[0])].name = IMAGE_DISKS
+
+
+def _leaves(model: Any, index: int, drawn: set[int]) -> bool:
+    """Return whether tensor `index` is read by an operator outside the drawing."""
+    return any(
+        not drawn.issuperset(int(i) for i in operator.outputs)
+        for operator in flatfile.consumers(model, index)
+    )
