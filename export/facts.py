@@ -1,0 +1,182 @@
+"""What a TFLite file is and does on this host: operators, delegate, size, load time, latency."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export import flatfile
+
+_ALLOWED_OUTSIDE = ("QUANTIZE", "QUANTIZE")  # uint8 image -> int8, int8 mask -> uint8
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """How the default delegate (XNNPACK) takes a file."""
+
+    partitions: tuple[int, ...]  # original operators in each delegate node
+    outside: tuple[str, ...]  # names of the operators that no delegate takes
+
+    @property
+    def as_contracted(self) -> bool:
+        """Whether one delegate takes everything but the QUANTIZE of image and mask."""
+        return len(self.partitions) == 1 and (
+            not self.outside or self.outside == _ALLOWED_OUTSIDE[: len(self.outside)]
+        )
+
+
+def operators(content: bytes) -> list[dict[str, Any]]:
+    """Return the file's operators: name, types of what they read and give, how many of each.
+
+    Returns:
+      Entries {"operator", "types", "count"}, most frequent first; `types` reads
+      "int8 -> uint8", constants left out.
+    """
+    model = flatfile.parse(content)
+    graph = flatfile.graph(model)
+    found: Counter[tuple[str, str]] = Counter()
+    for operator in graph.operators:
+        reads = _types(graph, flatfile.activations(model, operator.inputs))
+        gives = _types(graph, [int(i) for i in operator.outputs])
+        found[flatfile.operator_name(model, operator), f"{reads} -> {gives}"] += 1
+    ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+    return [{"operator": name, "types": types, "count": n} for (name, types), n in ordered]
+
+
+def operator_faults(content: bytes) -> list[str]:
+    """Return what an int8 file must not hold: operators of other sets, float ones that draw no tap.
+
+    An operator draws taps when all it reads at run time comes from `points` in float.
+    """
+    model = flatfile.parse(content)
+    graph = flatfile.graph(model)
+    inputs, _ = flatfile.signature(model)
+    drawn = {inputs["points"]}
+    faults = []
+    for operator in graph.operators:
+        name = flatfile.operator_name(model, operator)
+        if name.startswith(("CUSTOM", "UNKNOWN")):
+            faults.append(f"{name} is no builtin operator")
+        needs = flatfile.activations(model, operator.inputs)
+        gives = [int(i) for i in operator.outputs]
+        in_float = [i for i in needs + gives if _is_float(graph.tensors[i])]
+        if needs and drawn.issuperset(needs):
+            drawn.update(i for i in gives if _is_float(graph.tensors[i]))
+        elif in_float:
+            tensor = flatfile.name_of(graph.tensors[in_float[0]]) or f"number {in_float[0]}"
+            faults.append(f"{name} works in float on tensor {tensor}")
+    return faults
+
+
+def delegation(content: bytes, threads: int = 1) -> Delegation:
+    """Return what the delegate takes, read from the interpreter itself.
+
+    The interpreter lists the original operators and, at the end, a DELEGATE node a partition;
+    what lies between the inputs and the outputs of such a node is inside.
+    """
+    interpreter = _interpreter(content, threads)
+    nodes = interpreter._get_ops_details()  # the only way to see the delegate from Python
+    original = [node for node in nodes if node["op_name"] != "DELEGATE"]
+    producer = {int(t): k for k, node in enumerate(original) for t in node["outputs"]}
+    partitions = []
+    inside: set[int] = set()
+    for node in nodes:
+        if node["op_name"] == "DELEGATE":
+            taken = _between(node, original, producer)
+            partitions.append(len(taken))
+            inside |= taken
+    outside = [node["op_name"] for k, node in enumerate(original) if k not in inside]
+    return Delegation(tuple(partitions), tuple(outside))
+
+
+def timing(
+    files: Mapping[str, str | Path], threads: int = 1, runs: int = 11, seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """Return load time and latency of several files, measured in turns in one run.
+
+    Args:
+      files: name -> path.
+      threads: of the interpreter, the same for all.
+      runs: timed invocations of each file, after one warm-up.
+      seed: of the input picture.
+    Returns:
+      name -> {"load_ms", "latency_ms", "latency_min_ms", "latency_max_ms"}; latency is the
+      median of `runs`; loading is opening, preparing and the first invocation.
+    """
+    ready = {}
+    load = {}
+    for name, path in files.items():
+        content = Path(path).read_bytes()
+        begin = time.perf_counter()
+        interpreter = _interpreter(content, threads)
+        _fill(interpreter, seed)
+        interpreter.invoke()
+        load[name] = 1e3 * (time.perf_counter() - begin)
+        ready[name] = interpreter
+    taken: dict[str, list[float]] = {name: [] for name in files}
+    for _ in range(runs):
+        for name, interpreter in ready.items():
+            begin = time.perf_counter()
+            interpreter.invoke()
+            taken[name].append(1e3 * (time.perf_counter() - begin))
+    return {
+        name: {
+            "load_ms": round(load[name], 1),
+            "latency_ms": round(float(np.median(ms)), 2),
+            "latency_min_ms": round(min(ms), 2),
+            "latency_max_ms": round(max(ms), 2),
+        }
+        for name, ms in taken.items()
+    }
+
+
+def _interpreter(content: bytes, threads: int) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content, num_threads=threads)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _fill(interpreter: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for entry in interpreter.get_input_details():
+        shape = tuple(entry["shape"])
+        if len(shape) == 4:
+            byte = rng.integers(0, 256, shape)
+            floats = entry["dtype"] == np.float32
+            value = (byte - 128) / 128 if floats else byte
+        else:
+            value = np.full(shape, -1.0)
+            value[0, 0] = (0.5, 0.5, 1.0)
+        interpreter.set_tensor(entry["index"], value.astype(entry["dtype"]))
+
+
+def _between(
+    delegate: Mapping[str, Any], original: Sequence[Mapping[str, Any]], producer: Mapping[int, int]
+) -> set[int]:
+    stop = {int(t) for t in delegate["inputs"]}
+    todo = [int(t) for t in delegate["outputs"]]
+    inside: set[int] = set()
+    while todo:
+        tensor = todo.pop()
+        node = producer.get(tensor)
+        if tensor in stop or node is None or node in inside:
+            continue
+        inside.add(node)
+        todo += [int(t) for t in original[node]["inputs"]]
+    return inside
+
+
+def _types(graph: Any, indices: Sequence[int]) -> str:
+    return ", ".join(sorted({flatfile.type_name(graph.tensors[i]) for i in indices})) or "nothing"
+
+
+def _is_float(tensor: Any) -> bool:
+    return flatfile.type_name(tensor).startswith("float")

@@ -1,0 +1,365 @@
+"""float32 TFLite file -> full-int8 TFLite file: recipe, calibration, pinned ranges, file edits.
+
+The photograph is a uint8 tensor whose int8 form is byte - 128 (scale 1/128, zero point 0) without
+arithmetic. That holds because the range of every tensor that only copies or resizes photograph,
+disks and tanh outputs is pinned to [-1, 127/128] instead of taken from the calibration images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from export import flatfile
+from oace_tf import fileio
+from oace_tf.errors import UsageError
+
+Ranges = Mapping[str, tuple[float, float]]  # tensor name -> (smallest, largest) value seen
+
+UNIT_SCALE = 1 / 128  # the int8 scale of photograph, disks and OACE
+UNIT_RANGE = (-1.0, 127 / 128)
+MASK_SCALE = 1 / 256  # the int8 sigmoid's fixed scale; 128 is one half
+_STATISTICS_KEYS = frozenset({"weights_sha256", "recipe", "mode", "calibration", "ranges"})
+# What hands values on unchanged or averages neighbours: the range stays inside the inputs' range.
+_KEEPS_RANGE = frozenset({"CONCATENATION", "RESIZE_BILINEAR", "PAD", "RESHAPE", "STRIDED_SLICE",
+                          "SPACE_TO_DEPTH", "MAX_POOL_2D", "TRANSPOSE"})
+_KEPT_NAMES = frozenset({"image", "points", "mask", "disks", "image_disks"})
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is quantized and how; data only.
+
+    Raises:
+      UsageError: a field outside its range.
+    """
+
+    name: str = "int8_min_max"
+    activation_bits: int = 8
+    weight_bits: int = 8  # per output channel, symmetric
+    weight_algorithm: str = "min_max_uniform_quantize"
+    # Operators whose output tensors match stay float: the drawing of the taps.
+    # (The quantizer puts a semicolon behind each name; all inputs are one such list.)
+    float_tensors: tuple[str, ...] = (r"^disks(/|;|$)", r"(^|;)points(;|$)")
+
+    def __post_init__(self) -> None:
+        if self.activation_bits not in (8, 16) or self.weight_bits not in (4, 8):
+            raise UsageError(
+                f"recipe {self.name}: activation_bits {self.activation_bits} (8 or 16) and "
+                f"weight_bits {self.weight_bits} (4 or 8) do not fit"
+            )
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Return the recipe in the quantizer's own form (a later matching rule wins)."""
+        from ai_edge_quantizer import qtyping, recipe_manager
+
+        operations = qtyping.TFLOperationName
+        manager = recipe_manager.RecipeManager()
+        manager.add_static_config(
+            ".*", operations.ALL_SUPPORTED, self.activation_bits, self.weight_bits,
+            algorithm_key=self.weight_algorithm,
+        )
+        manager.add_quantization_config(
+            "mask", operations.OUTPUT,
+            qtyping.OpQuantizationConfig(
+                activation_tensor_config=qtyping.TensorQuantizationConfig(
+                    num_bits=8, symmetric=False, dtype=qtyping.TensorDataType.UINT),
+                weight_tensor_config=qtyping.TensorQuantizationConfig(
+                    num_bits=8, symmetric=True,
+                    granularity=qtyping.QuantGranularity.CHANNELWISE),
+                compute_precision=qtyping.ComputePrecision.INTEGER,
+            ),
+        )
+        for pattern in self.float_tensors:
+            manager.add_quantization_config(
+                pattern, operations.ALL_SUPPORTED, None, recipe_manager.AlgorithmName.NO_QUANTIZE)
+        return manager.get_quantization_recipe()
+
+
+MODE = "CALIBRATION_PROFILER_BASED"
+
+
+def calibrate(
+    float_bytes: bytes, inputs: Iterable[Mapping[str, np.ndarray]], threads: int = 1
+) -> Iterator[dict[str, tuple[float, float]]]:
+    """Yield, after each input, the ranges of all tensors seen so far.
+
+    Args:
+      float_bytes: the float32 file.
+      inputs: signature inputs, one a run: image (1, S, S, 3) float32 as (byte - 128) / 128,
+        points (1, N, 3) float32.
+      threads: of the interpreter; no effect on the ranges.
+    Source: CONVERSION, 3.6. Smallest and largest value: a moving average would let the first
+    image decide.
+    """
+    from ai_edge_quantizer import calibrator, recipe_manager
+    from ai_edge_quantizer.utils import qsv_utils
+
+    with _quiet():
+        observer = calibrator.Calibrator(
+            float_bytes, num_threads=threads,
+            mode=calibrator.CalibrationMode[MODE],
+            qsv_update_func=qsv_utils.min_max_update,
+        )
+    rules = recipe_manager.RecipeManager()
+    for feed in inputs:
+        with _quiet():
+            observer.calibrate({flatfile.SIGNATURE: [dict(feed)]}, rules)
+        yield {
+            name: (float(np.min(seen["min"])), float(np.max(seen["max"])))
+            for name, seen in observer.get_model_qsvs().items()
+        }
+
+
+def merge_ranges(parts: Iterable[Ranges]) -> dict[str, tuple[float, float]]:
+    """Return the ranges that cover all parts, whatever their order."""
+    merged: dict[str, tuple[float, float]] = {}
+    for part in parts:
+        for name, (low, high) in part.items():
+            old = merged.get(name, (low, high))
+            merged[name] = (min(old[0], low), max(old[1], high))
+    return dict(sorted(merged.items()))
+
+
+def unit_tensors(model: Any) -> set[int]:
+    """Return the tensors of a float file whose range is pinned to [-1, 127/128].
+
+    These are the image, the product of the drawing, outputs of tanh, and whatever is made of
+    only such tensors by an operator that keeps the range.
+    """
+    graph = flatfile.graph(model)
+    inputs, _ = flatfile.signature(model)
+    pinned = {inputs["image"], flatfile.by_name(model, "disks")}
+    for operator in graph.operators:
+        name = flatfile.operator_name(model, operator)
+        needs = flatfile.activations(model, operator.inputs)
+        if name == "TANH" or (name in _KEEPS_RANGE and needs and pinned.issuperset(needs)):
+            pinned.update(int(i) for i in operator.outputs)
+    return pinned
+
+
+def pin_ranges(float_bytes: bytes, ranges: Ranges) -> dict[str, tuple[float, float]]:
+    """Return `ranges` with the unit tensors of the file at [-1, 127/128]."""
+    model = flatfile.parse(float_bytes)
+    tensors = flatfile.graph(model).tensors
+    pins = {flatfile.name_of(tensors[i]): UNIT_RANGE for i in unit_tensors(model)}
+    return {**ranges, **pins}
+
+
+def quantize(
+    float_bytes: bytes, ranges: Ranges, recipe: Recipe = Recipe(), keep_names: bool = False
+) -> bytes:
+    """Return the int8 file: uint8 image and mask, float points and drawing, int8 all else.
+
+    Args:
+      float_bytes: the float32 file.
+      ranges: of its tensors, as `calibrate` gives them; the pinning is done here.
+      recipe: what is quantized and how.
+      keep_names: keep the names of inner tensors (for comparing layer by layer); without them
+        the file is smaller and runs the same.
+    Raises:
+      UsageError: ranges are missing, not finite, or made for another network.
+    """
+    from ai_edge_quantizer import quantizer
+
+    ranges = pin_ranges(float_bytes, ranges)
+    _check_ranges(float_bytes, ranges, recipe)
+    statistics = {
+        name: {"min": np.array([low]), "max": np.array([high])}
+        for name, (low, high) in ranges.items()
+    }
+    with _quiet():
+        tool = quantizer.Quantizer(float_bytes)
+        tool.load_quantization_recipe(recipe.rules())
+        result = tool.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
+    return finish(bytes(result.quantized_model), keep_names)
+
+
+def finish(content: bytes, keep_names: bool = False) -> bytes:
+    """Return the quantizer's file with a uint8 image, its contract checked, names cleared.
+
+    Raises:
+      ValueError: a tensor is not what the contract says; the quantizer's rules have changed.
+    """
+    model = flatfile.parse(content)
+    graph = flatfile.graph(model)
+    inputs, outputs = flatfile.signature(model)
+    _drop_copies(model)
+    _make_image_uint8(model, inputs["image"])
+    if flatfile.type_name(graph.tensors[inputs["points"]]) != "float32":
+        raise ValueError("the taps must stay float32, the quantizer has changed them")
+    mask = graph.tensors[outputs["mask"]]
+    if flatfile.type_name(mask) != "uint8" or not _has_scale(mask, MASK_SCALE, 0):
+        raise ValueError(
+            f"the mask must be uint8 of scale 1/256, zero point 0; it is "
+            f"{flatfile.type_name(mask)} {flatfile.scale_and_zero(mask)}"
+        )
+    _check_unit_scales(model)
+    _name(model, outputs["mask"], keep_names)
+    return flatfile.serialise(model)
+
+
+def _make_image_uint8(model: Any, index: int) -> None:
+    readers = flatfile.consumers(model, index)
+    graph = flatfile.graph(model)
+    for operator in readers:
+        made = graph.tensors[int(operator.outputs[0])]
+        if flatfile.operator_name(model, operator) != "QUANTIZE" or not _has_scale(
+            made, UNIT_SCALE, 0
+        ):
+            raise ValueError(
+                f"the image is read by {flatfile.operator_name(model, operator)} of scale "
+                f"{flatfile.scale_and_zero(made)}; expected QUANTIZE of scale 1/128, zero point 0"
+            )
+    if not readers:
+        raise ValueError("nothing reads the image")
+    image = graph.tensors[index]
+    image.type = schema.TensorType.UINT8
+    image.quantization = schema.QuantizationParametersT()
+    image.quantization.scale = np.array([UNIT_SCALE], np.float32)
+    image.quantization.zeroPoint = np.array([128], np.int64)
+
+
+def _drop_copies(model: Any) -> None:
+    """Remove QUANTIZE operators that change nothing (tanh's fixed scale before a concat's)."""
+    graph = flatfile.graph(model)
+    replaced: dict[int, int] = {}
+    kept = []
+    for operator in graph.operators:
+        operator.inputs = np.array([replaced.get(int(i), int(i)) for i in operator.inputs], np.int32)
+        source, made = int(operator.inputs[0]), int(operator.outputs[0])
+        same = flatfile.type_name(graph.tensors[source]) == flatfile.type_name(
+            graph.tensors[made]) and flatfile.scale_and_zero(
+            graph.tensors[source]) == flatfile.scale_and_zero(graph.tensors[made])
+        if flatfile.operator_name(model, operator) == "QUANTIZE" and same:
+            replaced[made] = source
+        else:
+            kept.append(operator)
+    graph.operators = kept
+
+
+def _check_unit_scales(model: Any) -> None:
+    """Follow the image through the copying operators; every tensor on the way has scale 1/128."""
+    graph = flatfile.graph(model)
+    inputs, _ = flatfile.signature(model)
+    exact = {int(op.outputs[0]) for op in flatfile.consumers(model, inputs["image"])}
+    disks = flatfile.by_name(model, "disks")
+    exact |= {int(op.outputs[0]) for op in flatfile.consumers(model, disks)}
+    for operator in graph.operators:
+        name = flatfile.operator_name(model, operator)
+        needs = flatfile.activations(model, operator.inputs)
+        if name == "TANH" or (name in _KEEPS_RANGE and needs and exact.issuperset(needs)):
+            exact.update(int(i) for i in operator.outputs)
+    for index in sorted(exact):
+        tensor = graph.tensors[index]
+        if flatfile.type_name(tensor) != "int8" or not _has_scale(tensor, UNIT_SCALE, 0):
+            raise ValueError(
+                f"tensor {flatfile.name_of(tensor)!r} should be int8 of scale 1/128; it is "
+                f"{flatfile.type_name(tensor)} {flatfile.scale_and_zero(tensor)}"
+            )
+
+
+def _has_scale(tensor: Any, scale: float, zero_point: int) -> bool:
+    return flatfile.scale_and_zero(tensor) == (float(np.float32(scale)), zero_point)
+
+
+def _name(model: Any, mask: int, keep_names: bool) -> None:
+    tensors = flatfile.graph(model).tensors
+    for tensor in tensors:
+        if flatfile.name_of(tensor) == "mask":
+            tensor.name = "mask_int8"  # the sigmoid's output, one QUANTIZE before the file's
+        elif not keep_names and flatfile.name_of(tensor) not in _KEPT_NAMES:
+            tensor.name = ""
+    tensors[mask].name = "mask"
+
+
+def _check_ranges(float_bytes: bytes, ranges: Ranges, recipe: Recipe) -> None:
+    import re
+
+    model = flatfile.parse(float_bytes)
+    tensors = flatfile.graph(model).tensors
+    for operator in flatfile.graph(model).operators:
+        for index in flatfile.activations(model, operator.outputs):
+            name = flatfile.name_of(tensors[index])
+            if any(re.search(pattern, name) for pattern in recipe.float_tensors):
+                continue
+            if name not in ranges:
+                raise UsageError(
+                    f"the calibration statistics have no range for tensor {name!r}: they were "
+                    "recorded for another network or by another version; calibrate anew"
+                )
+            if not all(map(math.isfinite, ranges[name])):
+                raise UsageError(
+                    f"tensor {name!r} reached {ranges[name]} in calibration: the weights are damaged"
+                )
+
+
+def save_statistics(
+    path: str | Path, ranges: Ranges, weights_sha256: str, recipe: Recipe,
+    calibration: Mapping[str, Any],
+) -> None:
+    """Record the ranges of one calibration, for machines without images.
+
+    Args:
+      path: the JSON file.
+      ranges: as `merge_ranges` gives them.
+      weights_sha256: of the weights that were calibrated.
+      recipe: only its name is recorded.
+      calibration: the report's entry on the images (count, source, seed, sha256).
+    """
+    fileio.write_json(path, {
+        "weights_sha256": weights_sha256,
+        "recipe": recipe.name,
+        "mode": MODE,
+        "calibration": dict(calibration),
+        "ranges": {name: list(limits) for name, limits in sorted(ranges.items())},
+    })
+
+
+def load_statistics(
+    path: str | Path, weights_sha256: str
+) -> tuple[dict[str, tuple[float, float]], dict[str, Any]]:
+    """Return the recorded ranges and what the record says of its calibration.
+
+    Raises:
+      UsageError: no such file, not of this form, or recorded for other weights.
+    """
+    record = fileio.read_json(path)
+    if not isinstance(record, dict) or set(record) != _STATISTICS_KEYS:
+        raise UsageError(f"{path}: not calibration statistics; expected the keys "
+                         f"{', '.join(sorted(_STATISTICS_KEYS))}")
+    if record["weights_sha256"] != weights_sha256:
+        raise UsageError(
+            f"{path}: recorded for weights {record['weights_sha256'][:12]}, not for "
+            f"{weights_sha256[:12]}; give calibration images instead (--images DIR)"
+        )
+    if record["mode"] != MODE:
+        raise UsageError(f"{path}: recorded in mode {record['mode']!r}, expected {MODE!r}")
+    try:
+        ranges = {str(name): (float(low), float(high))
+                  for name, (low, high) in record["ranges"].items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{path}: ranges must be pairs of numbers ({error})") from error
+    return ranges, dict(record["calibration"])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the quantizer's progress bars and notes; its errors still come through."""
+    level = logging.getLogger("absl").level
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink), \
+            contextlib.redirect_stderr(sink):
+        try:
+            yield
+        finally:
+            logging.getLogger("absl").setLevel(level)
