@@ -1,0 +1,74 @@
+"""The simulated user: where the field's protocol puts the first click and every next one.
+
+The first click is the object pixel farthest from the object's edge; the image's border counts as
+edge. The next one is the same over the false negatives and over the false positives (DESIGN, 6;
+the rule of RITM's evaluation).
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from oace_tf.clicks import Click
+from oace_tf.errors import UsageError
+
+OBJECT, BACKGROUND = 1, 0
+
+
+def first_click(mask: np.ndarray) -> Click:
+    """Return the click on the object pixel that is farthest from the object's edge.
+
+    Args:
+      mask: (H, W) integer: 1 object, 0 background, -1 ignored (counts as outside the object).
+    Returns:
+      A positive click on a pixel centre; of equal ones the first in row order.
+    Raises:
+      UsageError: the mask has no object pixel.
+    """
+    depth = edge_distance(mask == OBJECT)
+    if not depth.any():
+        raise UsageError("a mask without an object pixel cannot be clicked; leave it out")
+    return _deepest(depth, positive=True)
+
+
+def next_click(mask: np.ndarray, prediction: np.ndarray,
+               clicked: Sequence[Click]) -> Click | None:
+    """Return the click in the middle of the largest error, or None where there is nothing to click.
+
+    Args:
+      mask: (H, W) integer: 1 object, 0 background, -1 ignored (never an error).
+      prediction: (H, W) bool, the mask predicted from the clicks so far.
+      clicked: the clicks so far; their pixels are not clicked again.
+    Returns:
+      A positive click where the false negatives are strictly deeper than the false positives, else
+      a negative one; of equal pixels the first in row order. None when every wrong pixel has been
+      clicked (RITM then clicks the corner).
+    """
+    missed = edge_distance((mask == OBJECT) & ~prediction)
+    added = edge_distance((mask == BACKGROUND) & prediction)
+    for click in clicked:
+        row, column = round(click.y), round(click.x)
+        missed[row, column] = added[row, column] = 0
+    positive = bool(missed.max() > added.max())
+    depth = missed if positive else added
+    return _deepest(depth, positive) if depth.any() else None
+
+
+def edge_distance(region: np.ndarray) -> np.ndarray:
+    """Return how far each pixel of a region is from the nearest pixel centre outside it.
+
+    Args:
+      region: (H, W) bool; beyond the image's border everything is outside.
+    Returns:
+      (H, W) float32, pixels, exact; 0 outside the region, at least 1 inside.
+    """
+    padded = np.pad(region.astype(np.uint8), 1)
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return distance[1:-1, 1:-1]
+
+
+def _deepest(depth: np.ndarray, positive: bool) -> Click:
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)  # argmax takes the first
+    return Click(float(column), float(row), positive)

@@ -1,0 +1,97 @@
+"""One tap, one mask: several predictors on the same samples from the same clicks (DESIGN, 6).
+
+Knows no framework: float Keras, the float file, the int8 file and the baselines go through the same
+code. One sample is in memory at a time.
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from oace_tf.clicks import Click
+from oace_tf.evaluation.clicker import first_click
+from oace_tf.evaluation.metrics import iou, mask_agreement
+from oace_tf.samples.layouts import Sample
+
+# (H, W, 3) uint8 RGB and clicks in its pixels -> (H, W) float32 in [0, 1]
+Predictor = Callable[[np.ndarray, Sequence[Click]], np.ndarray]
+
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the predictors made of one sample; keys of the mappings are their names.
+
+    `iou` is in [0, 1], or NaN where a prediction holds a number that is not finite; `seconds` is
+    the time of the one call; `agreement` is the IoU of the two masks that were to be compared, or
+    None.
+    """
+
+    id: str
+    dataset: str
+    click: Click
+    iou: Mapping[str, float]
+    seconds: Mapping[str, float]
+    agreement: float | None = None
+
+
+def evaluate_first_click(predictors: Mapping[str, Predictor], samples: Iterable[Sample], *,
+                         agree: tuple[str, str] | None = None,
+                         progress: Callable[[Record], None] | None = None,
+                         clock: Callable[[], float] = time.perf_counter) -> list[Record]:
+    """Return a record per sample: every predictor's IoU after the protocol's first click.
+
+    Args:
+      predictors: by name; all see the same image and click, in this order.
+      samples: read one after the other.
+      agree: two names whose masks are compared as well.
+      progress: called with every record when it is made.
+      clock: gives seconds.
+    Raises:
+      ValueError: a predictor gives another shape than (H, W).
+      UsageError: a sample has no object pixel, or reading one fails.
+    """
+    records = []
+    for sample in samples:
+        click = first_click(sample.mask)
+        masks: dict[str, np.ndarray | None] = {}
+        seconds = {}
+        for name, predict in predictors.items():
+            start = clock()
+            probability = predict(sample.image, [click])
+            seconds[name] = clock() - start
+            masks[name] = _object_mask(probability, sample.mask.shape, name)
+        scores = {name: float("nan") if found is None else iou(found, sample.mask)
+                  for name, found in masks.items()}
+        agreement = None if agree is None else _agreement(masks[agree[0]], masks[agree[1]])
+        record = Record(sample.id, sample.dataset, click, scores, seconds, agreement)
+        records.append(record)
+        if progress is not None:
+            progress(record)
+    return records
+
+
+def mean_iou(records: Sequence[Record], name: str) -> float:
+    """Return one predictor's mean IoU over the records, in [0, 1]; NaN where one of them is NaN.
+
+    Raises:
+      ValueError: there are no records.
+    """
+    if not records:
+        raise ValueError("no records, no mean")
+    return float(np.mean([record.iou[name] for record in records]))
+
+
+def _object_mask(probability: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray | None:
+    """Return the predicted mask, or None where a number is not finite."""
+    if probability.shape != shape:
+        raise ValueError(f"{name} gave shape {probability.shape}, expected {shape}")
+    return probability >= THRESHOLD if np.isfinite(probability).all() else None
+
+
+def _agreement(a: np.ndarray | None, b: np.ndarray | None) -> float:
+    return float("nan") if a is None or b is None else mask_agreement(a, b)

@@ -1,0 +1,305 @@
+"""Object masks in COCO format (COCO, LVIS, and whatever is written like them), checked first.
+
+pycocotools trusts its input: a run-length code that is too short comes back as uninitialised
+memory, masks of different sizes merge into one of 0x0, a far-off polygon takes all memory. So every
+record is checked here before a mask is made, and a fault is a `UsageError` with file and record id.
+Run lengths are decoded here; pycocotools only fills polygons.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from oace_tf.errors import UsageError
+from oace_tf.fileio import PathLike, read_image, read_json
+
+MAX_BYTES = 4 * 2**30  # LVIS' training file has 1.1 GB
+MAX_PIXELS = 2**28
+_FIRST_CODE, _LAST_CODE = ord("0"), ord("o")  # six bits a character, from "0" on
+_HUGE = 1e15  # beyond any coordinate or area; NaN fails the comparison too
+_MAX_GROUP = 7  # characters of one run length; more would not fit into 32 bits
+
+
+@dataclass(frozen=True, slots=True)
+class CocoAnnotation:
+    """One object or crowd region; `segmentation` is as in the file, and was checked.
+
+    `area` is in px, as in the file, or that of the mask where the file has none.
+    """
+
+    id: int
+    category: str
+    iscrowd: bool
+    area: float
+    segmentation: Any
+
+
+@dataclass(frozen=True, slots=True)
+class CocoImage:
+    """One image with the size that its annotations are in; the file itself is not opened yet."""
+
+    id: int
+    path: Path
+    height: int
+    width: int
+    annotations: tuple[CocoAnnotation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CocoDataset:
+    """All images of one file, in its order, with their annotations in its order."""
+
+    path: Path
+    images: tuple[CocoImage, ...]
+    categories: Mapping[int, str]
+
+
+def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> CocoDataset:
+    """Return the images and annotations of a COCO file, every record checked.
+
+    Args:
+      instances_json: the file; `iscrowd`, `area` and `categories` may be missing, as in LVIS.
+      images_dir: the folder of the images; default: `images` beside the file.
+    Raises:
+      UsageError: the file is missing or no strict JSON, lists no image, has an id twice, an
+        annotation of an unknown image or category, a wrong size, run lengths that do not sum to
+        H*W, a polygon of an odd count or fewer than 6 numbers, or a number that is not finite.
+    """
+    path = Path(instances_json)
+    folder = path.parent / "images" if images_dir is None else Path(images_dir)
+    content = read_json(path, MAX_BYTES)
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} is not a COCO file: expected an object with images, annotations")
+    categories: dict[int, str] = {}
+    for number, record in enumerate(_records(content, "categories", path, required=False)):
+        where = _Where(path, "category", record, number)
+        categories[where.new_id(categories)] = where.text("name")
+    sizes: dict[int, tuple[Path, int, int]] = {}
+    for number, record in enumerate(_records(content, "images", path)):
+        where = _Where(path, "image", record, number)
+        sizes[where.new_id(sizes)] = (folder / _file_name(where), *_size_hw(where))
+    if not sizes:
+        raise UsageError(f"{path} lists no images; name a file that does")
+    found: dict[int, list[CocoAnnotation]] = {image_id: [] for image_id in sizes}
+    seen: set[int] = set()
+    for number, record in enumerate(_records(content, "annotations", path)):
+        where = _Where(path, "annotation", record, number)
+        seen.add(where.new_id(seen))
+        image_id = where.integer("image_id")
+        if image_id not in sizes:
+            raise where.fault(f"image_id {image_id} is not among the images")
+        found[image_id].append(_annotation(where, categories, sizes[image_id][1:]))
+    images = (CocoImage(image_id, file, height, width, tuple(found[image_id]))
+              for image_id, (file, height, width) in sizes.items())
+    return CocoDataset(path, tuple(images), categories)
+
+
+def decode_mask(annotation: CocoAnnotation, height: int, width: int) -> np.ndarray:
+    """Return the annotation's mask.
+
+    Args:
+      height, width: the size of its image, pixels.
+    Returns:
+      (H, W) uint8, 0 or 1.
+    Raises:
+      UsageError: the segmentation does not fit that size (cannot be after `load_coco`).
+    """
+    try:
+        return _decode(annotation.segmentation, height, width)
+    except _Fault as fault:
+        raise UsageError(f"annotation {annotation.id}: {fault}") from fault
+
+
+def read_coco_image(image: CocoImage) -> np.ndarray:
+    """Return the photograph, in the size that its annotations are in.
+
+    Returns:
+      (H, W, 3) uint8 RGB.
+    Raises:
+      UsageError: the file is missing, no image, or of another size than its record says.
+    """
+    pixels = read_image(image.path)
+    if pixels.shape[:2] != (image.height, image.width):
+        raise UsageError(f"{image.path} has {pixels.shape[1]}x{pixels.shape[0]} pixels, its record "
+                         f"(image {image.id}) says {image.width}x{image.height}; "
+                         "replace the image or correct the record")
+    return pixels
+
+
+def run_lengths(code: str) -> np.ndarray:
+    """Return the run lengths of a compressed COCO code, background first, column by column.
+
+    Args:
+      code: five bits a character, low first, the sixth says that more follow, the top bit of the
+        last is the sign; from the fourth length on, differences to the last but one.
+    Returns:
+      (N,) int64.
+    Raises:
+      ValueError: a character outside "0" to "o", a code cut short, a length that is negative or
+        does not fit into 32 bits.
+    Source: the format of pycocotools (`rleToString`).
+    """
+    text = code.encode("ascii") if code.isascii() else b""
+    chars = np.frombuffer(text, np.uint8).astype(np.int64)
+    if not chars.size or chars.min() < _FIRST_CODE or chars.max() > _LAST_CODE:
+        raise _Fault("the run-length code is empty or has a character that is none of it")
+    chars -= _FIRST_CODE
+    ends = np.flatnonzero(chars & 0x20 == 0)
+    starts = np.concatenate([[0], ends + 1])
+    if starts[-1] != chars.size:
+        raise _Fault("the run-length code is cut short")
+    sizes = np.diff(starts)
+    if sizes.max() > _MAX_GROUP:
+        raise _Fault("a run length does not fit into 32 bits")
+    places = np.arange(chars.size) - np.repeat(starts[:-1], sizes)  # within its group
+    values = np.add.reduceat((chars & 0x1F) << 5 * places, starts[:-1])
+    values -= np.where(chars[ends] & 0x10, np.int64(1) << 5 * sizes, 0)  # negative numbers
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])  # the first length stands alone
+    if values.min() < 0 or values.max() >= 2**32:
+        raise _Fault("a run length is negative or does not fit into 32 bits")
+    return values
+
+
+class _Fault(ValueError):
+    """What is wrong with one record; whoever knows file and id makes a `UsageError` of it."""
+
+
+class _Where:
+    """One record of a COCO file and the words that name it in an error."""
+
+    def __init__(self, path: Path, kind: str, record: Any, number: int) -> None:
+        self.path, self.kind, self.record = path, kind, record
+        self.name = f"number {number} of the list"
+        if not isinstance(record, dict):
+            raise self.fault("is no object")
+        if "id" in record:
+            self.name = repr(record["id"])
+
+    def fault(self, text: str) -> UsageError:
+        return UsageError(f"{self.path}: {self.kind} {self.name}: {text}; "
+                          f"correct or remove that {self.kind}")
+
+    def integer(self, key: str) -> int:
+        value = self.record.get(key)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.fault(f"{key} must be a whole number, got {value!r:.40}")
+        return value
+
+    def text(self, key: str) -> str:
+        value = self.record.get(key)
+        if not isinstance(value, str) or not value:
+            raise self.fault(f"{key} must be a text, got {value!r:.40}")
+        return value
+
+    def new_id(self, known: Any) -> int:
+        value = self.integer("id")
+        if value in known:
+            raise self.fault("the id stands twice")
+        return value
+
+
+def _records(content: dict[str, Any], key: str, path: Path, required: bool = True) -> list[Any]:
+    records = content.get(key, None if required else [])
+    if not isinstance(records, list):
+        raise UsageError(f"{path} is not a COCO file: expected a list named {key}")
+    return records
+
+
+def _file_name(where: _Where) -> PurePosixPath:
+    if "file_name" in where.record:
+        name = PurePosixPath(where.text("file_name"))
+    else:  # LVIS names its images only by their address
+        name = PurePosixPath(PurePosixPath(where.text("coco_url")).name)
+    if name.is_absolute() or ".." in name.parts or not str(name).isprintable():
+        raise where.fault(f"{str(name)!r:.80} is no file name inside the folder of the images")
+    return name
+
+
+def _size_hw(where: _Where) -> tuple[int, int]:
+    height, width = where.integer("height"), where.integer("width")
+    if min(height, width) < 1 or height * width > MAX_PIXELS:
+        raise where.fault(f"no image has {width}x{height} pixels")
+    return height, width
+
+
+def _annotation(where: _Where, categories: Mapping[int, str],
+                size_hw: tuple[int, int]) -> CocoAnnotation:
+    record = where.record
+    category_id = where.integer("category_id") if categories else None
+    if categories and category_id not in categories:
+        raise where.fault(f"category_id {category_id} is not among the categories")
+    iscrowd = record.get("iscrowd", 0)
+    if iscrowd not in (0, 1):
+        raise where.fault(f"iscrowd must be 0 or 1, got {iscrowd!r:.40}")
+    area = record.get("area")
+    if area is not None and not _all_finite([area]):
+        raise where.fault(f"area must be a number, got {area!r:.40}")
+    segmentation = record.get("segmentation")
+    try:
+        _check(segmentation, *size_hw)
+        if area is None:
+            area = int(_decode(segmentation, *size_hw).sum())
+    except _Fault as fault:
+        raise where.fault(str(fault)) from fault
+    category = categories[category_id] if category_id is not None else ""
+    return CocoAnnotation(where.integer("id"), category, bool(iscrowd), float(area), segmentation)
+
+
+def _check(segmentation: Any, height: int, width: int) -> None:
+    if isinstance(segmentation, dict):
+        _counts(segmentation, height, width)
+    else:
+        _check_polygons(segmentation, height, width)
+
+
+def _counts(segmentation: dict[str, Any], height: int, width: int) -> np.ndarray:
+    """Return the checked run lengths of a run-length mask, compressed or not."""
+    if segmentation.get("size") != [height, width]:
+        raise _Fault(f"the mask's size {segmentation.get('size')!r:.40} is not its image's "
+                     f"[{height}, {width}]")
+    code = segmentation.get("counts")
+    if isinstance(code, str):
+        counts = run_lengths(code)
+    elif isinstance(code, list) and code and all(
+            type(n) is int and 0 <= n <= MAX_PIXELS for n in code):
+        counts = np.array(code, np.int64)
+    else:
+        raise _Fault("the run lengths must be a code or a list of whole numbers from 0 on")
+    if counts.sum() != height * width:
+        raise _Fault(f"the run lengths sum to {counts.sum()}, expected {height * width}")
+    return counts
+
+
+def _check_polygons(polygons: Any, height: int, width: int) -> None:
+    if not isinstance(polygons, list) or not polygons:
+        raise _Fault("there is no mask: expected polygons or run lengths")
+    far = max(height, width)  # real polygons leave the image by a pixel or so
+    for polygon in polygons:
+        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+            count = len(polygon) if isinstance(polygon, list) else "no list of"
+            raise _Fault(f"a polygon has {count} numbers, expected an even count of 6 or more")
+        if not _all_finite(polygon):
+            raise _Fault("a polygon holds something that is not a finite number")
+        if min(polygon) < -far or max(polygon) > 2 * far:
+            raise _Fault(f"a polygon lies far outside its image of {width}x{height} pixels")
+
+
+def _all_finite(values: list[Any]) -> bool:
+    return all(type(v) in (int, float) and -_HUGE < v < _HUGE for v in values)
+
+
+def _decode(segmentation: Any, height: int, width: int) -> np.ndarray:
+    if isinstance(segmentation, dict):
+        counts = _counts(segmentation, height, width)
+        runs = np.repeat(np.arange(counts.size, dtype=np.int64) % 2, counts)
+        return np.ascontiguousarray(runs.astype(np.uint8).reshape(width, height).T)
+    _check_polygons(segmentation, height, width)
+    from pycocotools import mask as coding  # only where there are polygons
+
+    polygons = coding.frPyObjects(segmentation, height, width)
+    return np.ascontiguousarray(coding.decode(coding.merge(polygons)))
