@@ -1,0 +1,26 @@
+"""What all tests share: the environment, set before Keras is imported, and the photographs."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# one thread: sums in one order, and no fight for the cores with whatever else runs
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
+              "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+
+@pytest.fixture(scope="session")
+def oace_data() -> Path:
+    """Return the folder of photographs that OACE_DATA names; the test is skipped without it."""
+    named = os.environ.get("OACE_DATA")
+    if not named:
+        pytest.skip("OACE_DATA is not set: no photographs to test with")
+    folder = Path(named).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"OACE_DATA names {named}, which is not a folder")
+    return folder
