@@ -1,0 +1,107 @@
+"""Configuration of the networks: frozen dataclasses, presets by name, JSON both ways."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from oace_tf.errors import UsageError
+
+TRUNKS = ("efficientnet_lite0", "hrnet", "tiny")
+CLICK_INPUTS = ("oace", "disk", "oace+disk")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """One pair of networks (prior and MSFNet); the defaults are the pair that ships.
+
+    Raises:
+      UsageError: a field outside its range, or a combination that has no meaning.
+    """
+
+    trunk: str = "efficientnet_lite0"  # of prior and MSFNet alike; "hrnet" is the paper's (3.1, 3.2)
+    stem_stride: int = 2  # pixels of the frame per cell of MSFNet's finest features: 1, 2 or 4
+    prior_stem_stride: int | None = 4  # the same of the prior; None: that of MSFNet
+    click_channels: int = 2  # 1: object taps (the paper); 2: object and background taps
+    msf: bool = True  # the Multi-Stage-Fusion module (paper 3.2); off in the paper's baseline
+    click_input: str = "oace+disk"  # what MSFNet is fed with beside the photograph
+    prior_fusion: str = "early"  # "early": image ++ disks (paper 3.1); "late": a stem each, added
+    prior_width: int = 64  # channels of the prior's decoder
+    msfnet_width: int = 64  # channels of MSFNet's joined features
+    msf_width: int = 16  # channels of one arm of an SE-Inception block
+
+    def __post_init__(self) -> None:
+        def check(field: str, allowed: tuple[Any, ...]) -> None:
+            value = getattr(self, field)
+            # `True == 1`, so the type is compared as well.
+            if not any(value == a and type(value) is type(a) for a in allowed):
+                raise UsageError(f"network configuration: {field} is {value!r}, expected one of {allowed}")
+
+        check("trunk", TRUNKS)
+        check("stem_stride", (1, 2, 4))
+        check("prior_stem_stride", (1, 2, 4, None))
+        check("click_channels", (1, 2))
+        check("msf", (True, False))
+        check("click_input", CLICK_INPUTS)
+        check("prior_fusion", ("early", "late"))
+        for field in ("prior_width", "msfnet_width", "msf_width"):
+            value = getattr(self, field)
+            if type(value) is not int or not 4 <= value <= 512 or value % 2:
+                raise UsageError(
+                    f"network configuration: {field} is {value!r}, expected an even number in [4, 512]")
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether the pair has a prior (not where MSFNet is fed with the plain disk)."""
+        return self.click_input != "disk"
+
+    @property
+    def stride_of_prior(self) -> int:
+        """The stem stride of the prior, resolved."""
+        return self.stem_stride if self.prior_stem_stride is None else self.prior_stem_stride
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as a JSON object."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any], where: str = "network configuration") -> NetworkConfig:
+        """Build from a JSON object; every key must be known, missing ones keep their default.
+
+        Raises:
+          UsageError: an unknown key or a bad value; the message starts with `where`.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(fields) - known)
+        if unknown:
+            raise UsageError(f"{where}: unknown key {unknown[0]!r}, known are {', '.join(sorted(known))}")
+        return cls(**fields)
+
+    @classmethod
+    def preset(cls, name: str) -> NetworkConfig:
+        """Return a preset by name (see `PRESETS`).
+
+        Raises:
+          UsageError: no such preset.
+        """
+        try:
+            return PRESETS[name]
+        except KeyError:
+            raise UsageError(f"no preset {name!r}; there are {', '.join(PRESETS)}") from None
+
+
+_HRNET = NetworkConfig(trunk="hrnet", stem_stride=4, prior_stem_stride=None, prior_width=128,
+                       msfnet_width=96, click_input="oace")
+_PAPER = dataclasses.replace(_HRNET, click_channels=1)
+
+PRESETS: Mapping[str, NetworkConfig] = {
+    "efficientnet_lite0": NetworkConfig(),
+    "hrnet": _HRNET,
+    # The rows of the paper's table 2.
+    "paper_baseline": dataclasses.replace(_PAPER, click_input="disk", msf=False),
+    "paper_msfnet": dataclasses.replace(_PAPER, click_input="disk"),
+    "paper_msfnet_oace": _PAPER,
+    # A pair of a few thousand parameters for tests: builds, trains, converts in seconds.
+    "tiny": NetworkConfig(trunk="tiny", prior_width=8, msfnet_width=8, msf_width=4),
+}

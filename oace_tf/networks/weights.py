@@ -1,0 +1,160 @@
+"""Weights of a pair in one safetensors file: explicit names, strict, float16.
+
+A tensor is named by its layer and the published suffix: `prior.trunk.conv1.weight`, `.bias`, and
+for normalisations `.weight`, `.bias`, `.running_mean`, `.running_var`. Arrays lie as Keras holds
+them: convolutions (height, width, in, out), depthwise ones (height, width, channels, 1).
+
+The metadata of the file holds `network` (the configuration as JSON) and `record` (JSON: data,
+steps, seed, scores, licence).
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from oace_tf.config import NetworkConfig
+from oace_tf.errors import UsageError
+from oace_tf.fileio import atomic_write
+from oace_tf.networks.layers import dotted_name
+from oace_tf.networks.pair import Pair, build_pair
+
+FORMAT = "oace-pair-1"
+_SUFFIXES = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias",
+             "moving_mean": "running_mean", "moving_variance": "running_var"}
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+def named_variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
+    """Yield (tensor name, Keras variable) of every variable, in the order of the layers."""
+    for layer in model.layers:
+        for variable in layer.weights:
+            yield f"{dotted_name(layer.name)}.{_SUFFIXES[variable.name]}", variable
+
+
+def pair_variables(pair: Pair) -> dict[str, Any]:
+    """Return every variable of a pair by tensor name."""
+    named: dict[str, Any] = {}
+    for model in pair.models():
+        for name, variable in named_variables(model):
+            if name in named:
+                raise ValueError(f"two variables are named {name}")
+            named[name] = variable
+    return named
+
+
+def get_arrays(pair: Pair) -> dict[str, np.ndarray]:
+    """Return every tensor of a pair as float32, by name."""
+    return {name: np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
+            for name, variable in pair_variables(pair).items()}
+
+
+def set_arrays(pair: Pair, arrays: Mapping[str, np.ndarray], where: str) -> None:
+    """Fill a pair; every tensor must be there exactly once, in its shape, finite.
+
+    Raises:
+      UsageError: a missing, extra or misshapen tensor, or a value that is not finite; the message
+        starts with `where` and names the tensor. The pair is then left as it was.
+    """
+    variables = pair_variables(pair)
+    check_names(set(variables), set(arrays), where)
+    for name, variable in variables.items():
+        if tuple(arrays[name].shape) != tuple(variable.shape):
+            raise UsageError(f"{where}: tensor {name} has shape {tuple(arrays[name].shape)}, "
+                             f"expected {tuple(variable.shape)}; was it made by another network?")
+        if not np.isfinite(arrays[name]).all():
+            raise UsageError(f"{where}: tensor {name} holds values that are not finite; "
+                             "take an undamaged file")
+    for name, variable in variables.items():
+        variable.assign(np.asarray(arrays[name], np.float32))
+
+
+def check_names(expected: set[str], found: set[str], where: str) -> None:
+    """Raise UsageError unless the two sets of tensor names are equal."""
+    for names, word in ((expected - found, "missing"), (found - expected, "unknown")):
+        if names:
+            first = sorted(names)[0]
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise UsageError(f"{where}: tensor {first}{more} {word}; was it made by another "
+                             "network or an older version?")
+
+
+def save_weights(path: str | Path, pair: Pair, record: Mapping[str, Any]) -> None:
+    """Write a pair as float16 beside `path` and move it there.
+
+    Args:
+      path: the `.safetensors` file.
+      pair: the networks.
+      record: what the weights come from (data, steps, seed, scores, licence), JSON-serialisable.
+    Raises:
+      UsageError: a value beyond the range of float16, or a folder that cannot be written.
+    """
+    arrays = get_arrays(pair)
+    for name, array in arrays.items():
+        if not np.abs(array).max(initial=0.0) < FLOAT16_MAX:  # also true for NaN
+            raise UsageError(f"{path}: tensor {name} does not fit float16; nothing was written")
+    halves = {name: np.ascontiguousarray(array.astype(np.float16)) for name, array in arrays.items()}
+    metadata = {"format": FORMAT, "network": json.dumps(pair.config.to_json(), sort_keys=True),
+                "record": json.dumps(record, sort_keys=True)}
+    atomic_write(path, save(halves, metadata))
+
+
+def read_arrays(path: str | Path) -> tuple[NetworkConfig, dict[str, Any], dict[str, np.ndarray]]:
+    """Read a weights file: (network configuration, record, float32 tensors by name).
+
+    Raises:
+      UsageError: no such file, truncated or damaged, or of another format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such weights file; train one with `python -m oace_tf.train`")
+    try:
+        with safe_open(str(path), framework="np") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{path}: not a whole safetensors file ({error}); take a fresh copy") from error
+    if metadata.get("format") != FORMAT:
+        raise UsageError(f"{path}: holds format {metadata.get('format')!r}, expected {FORMAT!r}; "
+                         "it was not written by this project")
+    try:
+        fields, record = json.loads(metadata["network"]), json.loads(metadata["record"])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise UsageError(f"{path}: its metadata cannot be read ({error}); take a fresh copy") from error
+    if not isinstance(fields, dict) or not isinstance(record, dict):
+        raise UsageError(f"{path}: its metadata are not JSON objects; take a fresh copy")
+    return NetworkConfig.from_json(fields, f"{path}: network configuration"), record, arrays
+
+
+def read_record(path: str | Path) -> tuple[NetworkConfig, dict[str, Any]]:
+    """Return the network configuration and the training record of a weights file."""
+    config, record, _ = read_arrays(path)
+    return config, record
+
+
+def load_weights(path: str | Path, pair: Pair) -> dict[str, Any]:
+    """Fill a pair from a file, strictly, and return the file's record.
+
+    Raises:
+      UsageError: as `read_arrays` and `set_arrays`, or a file of another configuration.
+    """
+    config, record, arrays = read_arrays(path)
+    if config != pair.config:
+        raise UsageError(f"{path}: is for {config.to_json()}, expected {pair.config.to_json()}")
+    set_arrays(pair, arrays, str(path))
+    return record
+
+
+def build_from_weights(path: str | Path, size: int | None = 512,
+                       batch: int | None = None) -> tuple[Pair, dict[str, Any]]:
+    """Build the pair that a weights file describes, filled, and return it with the file's record."""
+    config, record, arrays = read_arrays(path)
+    pair = build_pair(config, size, batch)
+    set_arrays(pair, arrays, str(path))
+    return pair, record
