@@ -1,0 +1,122 @@
+"""Command: photograph + taps -> cutout, mask or overlay, from the .tflite file alone."""
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import cv2
+import numpy as np
+
+from oace_tf import pictures
+from oace_tf.clicks import Click, parse_tap
+from oace_tf.errors import UsageError, guarded
+from oace_tf.fileio import read_image, write_image
+from oace_tf.geometry import Frame
+from oace_tf.segmenter import TapSegmenter
+
+PROG = "python -m oace_tf.predict"
+KINDS = ("cutout", "mask", "overlay")
+WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
+DEFAULT_SUFFIX = {"cutout": ".png", "mask": ".png", "overlay": ".jpg"}
+EXAMPLE = f"example: {PROG} photo.jpg --tap 240,310 -o cutout.png"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; {EXAMPLE}")
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the arguments; UsageError for wrong ones."""
+    parser = _Parser(prog=PROG, description="Cut the tapped object out of a photograph.",
+                     epilog=EXAMPLE)
+    parser.add_argument("photo", type=Path, help="the photograph; it is turned upright first")
+    parser.add_argument("--tap", action="append", default=[], metavar="X,Y",
+                        help="a tap on the object, pixels of the upright photograph; repeatable")
+    parser.add_argument("--background-tap", action="append", default=[], metavar="X,Y",
+                        help="a tap on what is not the object; repeatable")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE",
+                        help="where to write; default: beside the photograph, PHOTO_KIND.png")
+    parser.add_argument("--kind", choices=KINDS,
+                        help="what to write; default by the name of --out: *_mask.png a mask, "
+                        ".png a cutout with transparency, .jpg an overlay")
+    parser.add_argument("--model", type=Path, metavar="FILE",
+                        help="a .tflite file; default: the one in the package")
+    parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, segment, write; return 0. Everything that can be refused is refused first."""
+    clicks = [parse_tap(text) for text in args.tap]
+    clicks += [parse_tap(text, positive=False) for text in args.background_tap]
+    if not args.tap:
+        raise UsageError(f"give at least one --tap X,Y on the object; {EXAMPLE}")
+    out, kind = choose_output(args.photo, args.out, args.kind)
+    image = read_image(args.photo)
+    frame = Frame(image.shape[0], image.shape[1])
+    for click in clicks:
+        frame.click(click)
+    segmenter = TapSegmenter(args.model, args.threads)
+    start = time.perf_counter()
+    mask = segmenter.segment(image, clicks)
+    milliseconds = 1000 * (time.perf_counter() - start)
+    write_image(out, _picture(kind, image, mask, clicks))
+    print(f"{out}: {kind}, {image.shape[1]}x{image.shape[0]}, object {100 * mask.mean():.1f} % of "
+          f"the photograph, {milliseconds:.0f} ms")
+    return 0
+
+
+def choose_output(photo: Path, out: Path | None, kind: str | None) -> tuple[Path, str]:
+    """Return where to write and what.
+
+    Args:
+      photo: the photograph's path.
+      out: the path asked for, or None.
+      kind: cutout, mask, overlay, or None for what the name says.
+    Raises:
+      UsageError: the suffix is unknown or cannot hold the kind, the place is the photograph
+        itself, or its folder cannot be written.
+    """
+    if out is None:
+        kind = kind or "cutout"
+        out = photo.with_name(f"{photo.stem}_{kind}{DEFAULT_SUFFIX[kind]}")
+    suffix = out.suffix.lower()
+    if not suffix or not cv2.haveImageWriter(f"image{suffix}"):
+        raise UsageError(f"{out}: cannot write images of this kind; name it .png, .jpg or .webp")
+    if kind is None:
+        kind = ("mask" if out.stem.endswith("_mask") and suffix == ".png"
+                else "cutout" if suffix in WITH_ALPHA else "overlay")
+    if kind == "cutout" and suffix not in WITH_ALPHA:
+        raise UsageError(f"{out}: a cutout needs transparency; name it .png or .webp")
+    if out.exists() and photo.exists() and os.path.samefile(out, photo):
+        raise UsageError(f"{out} is the photograph itself; name another file with -o")
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write {out}: {folder} is not a folder that can be written; "
+                         "name another place with -o")
+    return out, kind
+
+
+def _picture(kind: str, image: np.ndarray, mask: np.ndarray,
+             clicks: Sequence[Click]) -> np.ndarray:
+    if kind == "cutout":
+        return pictures.cutout(image, mask)
+    if kind == "mask":
+        return pictures.mask_picture(mask)
+    return pictures.overlay(image, mask, clicks)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 done, 2 bad input."""
+    return guarded(lambda: run(parse_args(argv)), PROG)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,81 @@
+"""Image + taps -> mask of the tapped object, at the photograph's own size."""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from oace_tf.clicks import Click, pack_points
+from oace_tf.errors import UsageError
+from oace_tf.fileio import read_image
+from oace_tf.geometry import Frame
+from oace_tf.runtime import open_model
+
+DEFAULT_MODEL = Path(__file__).resolve().parent / "weights" / "oace_int8.tflite"
+THRESHOLD = 0.5
+
+Image = np.ndarray | str | os.PathLike[str]
+Tap = Click | tuple[float, float]
+
+
+class TapSegmenter:
+    """Segments the objects that are tapped on.
+
+        mask = TapSegmenter().segment("photo.jpg", [(240, 310)])
+
+    Args:
+      model_path: a .tflite file of the interface `points`; None for the one in the package.
+      threads: threads of the interpreter.
+      sha256: the SHA-256 that the file must have; None not to ask for one.
+    Raises:
+      UsageError: the file is missing, damaged or of another interface; see `runtime.open_model`.
+    """
+
+    def __init__(self, model_path: str | os.PathLike[str] | None = None, threads: int = 1,
+                 sha256: str | None = None) -> None:
+        if model_path is None and not DEFAULT_MODEL.is_file():
+            raise UsageError(f"the package holds no model ({DEFAULT_MODEL} is missing); make one "
+                             "with `python export/quantize.py --int8` and give its path")
+        self.model = open_model(DEFAULT_MODEL if model_path is None else model_path, threads,
+                                sha256)
+
+    def probability(self, image: Image, clicks: Sequence[Tap]) -> np.ndarray:
+        """Return the probability that a pixel belongs to the tapped object.
+
+        Args:
+          image: (H, W, 3) uint8 RGB, or the path of a photograph, which is turned upright.
+          clicks: taps in pixels of the upright photograph (centres are whole numbers), as
+            `Click` or as (x, y), which is a tap on the object; at least one on the object.
+        Returns:
+          (H, W) float32 in [0, 1].
+        Raises:
+          UsageError: the photograph cannot be read or is no such array; a tap is outside it;
+            no tap on the object, more taps than the model takes, or background taps for a model
+            with one click channel.
+        """
+        pixels = image if isinstance(image, np.ndarray) else read_image(image)
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+            raise UsageError("an image must be (H, W, 3) uint8 RGB, "
+                             f"got {pixels.shape} {pixels.dtype}")
+        frame = Frame(pixels.shape[0], pixels.shape[1], self.model.size)
+        points = self._points(frame, clicks)
+        return frame.mask_back(self.model.run(frame.image(pixels), points))
+
+    def segment(self, image: Image, clicks: Sequence[Tap]) -> np.ndarray:
+        """Return the mask of the tapped object: (H, W) bool, where `probability` is >= 0.5.
+
+        Raises:
+          UsageError: as `probability`.
+        """
+        return self.probability(image, clicks) >= THRESHOLD
+
+    def _points(self, frame: Frame, clicks: Sequence[Tap]) -> np.ndarray:
+        """Return the taps as the model's `points`, (N, 3) float32."""
+        taps = [click if isinstance(click, Click) else Click(float(click[0]), float(click[1]))
+                for click in clicks]
+        if self.model.click_channels == 1 and not all(tap.positive for tap in taps):
+            raise UsageError(f"{self.model.path} has one click channel and takes no background "
+                             "taps; leave them out or take a model with two")
+        return pack_points([frame.click(tap) for tap in taps], self.model.max_points)
