@@ -1,0 +1,177 @@
+"""Metadata of the finished file: TensorFlow's standard record, and ours as JSON.
+
+`TFLITE_METADATA` is the flatbuffer that other tools read (names, ranges, description, licence,
+version); it is written with `flatbuffers` alone, by the slot numbers of metadata_schema.fbs.
+`OACE_METADATA` is UTF-8 JSON that the runtime reads; the seal (SHA-256 of the file) goes into it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from export import flatfile
+from oace_tf.tflite_file import METADATA_NAME, SEAL_KEY, seal
+
+STANDARD_NAME = "TFLITE_METADATA"
+STANDARD_IDENTIFIER = b"M001"
+_MIN_PARSER_VERSION = "1.5.0"
+_IMAGE_PROPERTIES = 2  # ContentProperties
+_RGB = 1  # ColorSpaceType
+_NORMALIZATION_OPTIONS = 1  # ProcessUnitOptions
+_MEAN_STD = 128.0  # (byte - 128) / 128 is what the network sees
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a file says of itself."""
+
+    interface: str  # "points"
+    click_channels: int  # 1: background taps are ignored; 2: they are drawn
+    max_points: int
+    weights_sha256: str
+    licence: str
+    version: str
+    description: str
+    network: Mapping[str, Any]  # the network configuration as JSON object
+
+
+def add_metadata(content: bytes, about: Description) -> bytes:
+    """Return the file with both records appended and sealed; nothing may change afterwards."""
+    model = flatfile.parse(content)
+    model.description = about.description
+    ours = {
+        "interface": about.interface,
+        "click_channels": about.click_channels,
+        "max_points": about.max_points,
+        "weights_sha256": about.weights_sha256,
+        "licence": about.licence,
+        "version": about.version,
+        "description": about.description,
+        "network": dict(about.network),
+        SEAL_KEY: "0" * 64,
+    }
+    records = {
+        STANDARD_NAME: _standard(model, about),
+        METADATA_NAME: json.dumps(ours, ensure_ascii=False, allow_nan=False).encode("utf-8"),
+    }
+    kept = [m for m in model.metadata or [] if _text(m.name) not in records]
+    model.metadata = kept + [_entry(model, name, data) for name, data in records.items()]
+    return seal(flatfile.serialise(model))
+
+
+def metadata_buffer(content: bytes, name: str) -> bytes:
+    """Return the bytes of the metadata entry `name`.
+
+    Raises:
+      KeyError: the file has no such entry.
+    """
+    model = flatfile.parse(content)
+    for entry in model.metadata or []:
+        if _text(entry.name) == name:
+            return bytes(model.buffers[entry.buffer].data)
+    raise KeyError(f"the file has no metadata {name!r}")
+
+
+def _entry(model: Any, name: str, data: bytes) -> Any:
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(data, np.uint8)
+    model.buffers.append(buffer)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = name, len(model.buffers) - 1
+    return entry
+
+
+def _standard(model: Any, about: Description) -> bytes:
+    """Return the ModelMetadata record as bytes."""
+    build = flatbuffers.Builder(1024)
+    tensors = flatfile.graph(model).tensors
+    inputs, outputs = flatfile.signature(model)
+    image = tensors[inputs["image"]]
+    # The lists follow the order of the subgraph's inputs, as readers expect.
+    order = sorted(inputs, key=lambda name: list(flatfile.graph(model).inputs).index(inputs[name]))
+    made = {
+        "image": lambda: _tensor(
+            build, "image", "RGB photograph, stretched to the network's square frame; "
+            f"the network sees (byte - 128) / 128; {flatfile.type_name(image)}",
+            (-1.0, 127 / 128) if flatfile.type_name(image) == "float32" else (0.0, 255.0),
+            image=True),
+        "points": lambda: _tensor(
+            build, "points", f"taps, {about.max_points} rows of x, y in pixels of the frame "
+            "(pixel centres are whole numbers) and label: 1 object, 0 background"
+            + (" (ignored)" if about.click_channels == 1 else "") + ", -1 unused", None),
+        "mask": lambda: _tensor(
+            build, "mask", "probability of the tapped object; as a byte round(256 p), at most "
+            "255: object from 128 on",
+            (0.0, 255.0) if flatfile.type_name(tensors[outputs["mask"]]) == "uint8"
+            else (0.0, 1.0)),
+    }
+    ins = _vector(build, [made[name]() for name in order])
+    outs = _vector(build, [made["mask"]()])
+    graph = _table(build, 10, {2: (_ref, ins), 3: (_ref, outs)})
+    graphs = _vector(build, [graph])
+    texts = {slot: (_ref, build.CreateString(text)) for slot, text in {
+        0: "oace_tf", 1: about.description, 2: about.version, 5: about.licence,
+        7: _MIN_PARSER_VERSION}.items()}
+    root = _table(build, 8, {**texts, 3: (_ref, graphs)})
+    build.Finish(root, file_identifier=STANDARD_IDENTIFIER)
+    return bytes(build.Output())
+
+
+def _tensor(
+    build: Any, name: str, text: str, limits: tuple[float, float] | None, image: bool = False
+) -> int:
+    fields = {0: (_ref, build.CreateString(name)), 1: (_ref, build.CreateString(text))}
+    if image:
+        properties = _table(build, 2, {0: (_byte, _RGB)})
+        fields[3] = (_ref, _table(build, 3, {0: (_byte, _IMAGE_PROPERTIES), 1: (_ref, properties)}))
+        vectors = [_floats(build, [_MEAN_STD]) for _ in range(2)]
+        options = _table(build, 2, {k: (_ref, place) for k, place in enumerate(vectors)})
+        unit = _table(build, 2, {0: (_byte, _NORMALIZATION_OPTIONS), 1: (_ref, options)})
+        fields[4] = (_ref, _vector(build, [unit]))
+    if limits is not None:
+        low, high = _floats(build, [limits[0]]), _floats(build, [limits[1]])
+        fields[5] = (_ref, _table(build, 2, {0: (_ref, high), 1: (_ref, low)}))  # max, then min
+    return _table(build, 7, fields)
+
+
+Field = tuple[Callable[[Any, int, int], None], int]
+
+
+def _table(build: Any, slots: int, fields: Mapping[int, Field]) -> int:
+    build.StartObject(slots)
+    for slot, (put, value) in fields.items():
+        put(build, slot, value)
+    return build.EndObject()
+
+
+def _ref(build: Any, slot: int, value: int) -> None:
+    build.PrependUOffsetTRelativeSlot(slot, value, 0)
+
+
+def _byte(build: Any, slot: int, value: int) -> None:
+    build.PrependUint8Slot(slot, value, 0)
+
+
+def _vector(build: Any, places: Sequence[int]) -> int:
+    build.StartVector(4, len(places), 4)
+    for place in reversed(places):
+        build.PrependUOffsetTRelative(place)
+    return build.EndVector()
+
+
+def _floats(build: Any, values: Sequence[float]) -> int:
+    build.StartVector(4, len(values), 4)
+    for value in reversed(values):
+        build.PrependFloat32(value)
+    return build.EndVector()
+
+
+def _text(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode("utf-8")
