@@ -15,6 +15,7 @@ import numpy as np
 if __package__ in (None, ""):  # run as a script: find the package without installing it
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from oace_tf import pictures  # noqa: E402
 from oace_tf.clicks import Click, parse_tap  # noqa: E402
 from oace_tf.errors import guarded  # noqa: E402
 from oace_tf.fileio import read_image, write_image  # noqa: E402
@@ -22,8 +23,6 @@ from oace_tf.segmenter import TapSegmenter  # noqa: E402
 
 GAP = 8  # px between panels
 SQUARE = 10  # px, side of a square of the checkerboard
-TINT = np.float32([46, 160, 255])  # RGB of the mask
-TAP_COLOURS = {True: (60, 220, 90), False: (235, 60, 60)}  # RGB: on the object, on the background
 
 
 def result_panels(image: np.ndarray, mask: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
@@ -32,24 +31,15 @@ def result_panels(image: np.ndarray, mask: np.ndarray, clicks: Sequence[Click]) 
     Args:
       image: (H, W, 3) uint8 RGB.
       mask: (H, W) bool, True on the object.
-      clicks: drawn as rings in the first two panels; pixels of `image`.
+      clicks: drawn in the first two panels; pixels of `image`.
     Returns:
       (H, 3 W + 16, 3) uint8 RGB, white between the panels.
     """
     height, width = mask.shape
     gap = np.full((height, GAP, 3), 255, np.uint8)
-    panels = (draw_taps(image, clicks), draw_taps(overlay(image, mask), clicks),
+    panels = (draw_taps(image, clicks), pictures.overlay(image, mask, clicks),
               on_checkerboard(image, mask))
     return np.concatenate([panels[0], gap, panels[1], gap, panels[2]], axis=1)
-
-
-def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return the photograph with the object tinted and outlined; (H, W, 3) uint8 as `image`."""
-    drawn = image.astype(np.float32) * 0.75  # the background recedes
-    drawn[mask] = image[mask] * np.float32(0.5) + TINT * np.float32(0.5)
-    drawn = np.round(drawn).astype(np.uint8)
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return cv2.drawContours(drawn, outlines, -1, (255, 255, 255), 1, cv2.LINE_AA)
 
 
 def on_checkerboard(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -66,7 +56,8 @@ def draw_taps(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
     for click in clicks:
         centre = (round(click.x), round(click.y))
         cv2.circle(drawn, centre, radius, (255, 255, 255), radius // 2 + 2, cv2.LINE_AA)
-        cv2.circle(drawn, centre, radius, TAP_COLOURS[click.positive], radius // 2, cv2.LINE_AA)
+        cv2.circle(drawn, centre, radius, pictures.TAP_COLOURS[click.positive], radius // 2,
+                   cv2.LINE_AA)
     return drawn
 
 

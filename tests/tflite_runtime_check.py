@@ -1,4 +1,4 @@
-"""Check that the int8 file also answers in tflite-runtime, which lives in an environment of its own.
+"""Check that the int8 file also answers in tflite-runtime, in an environment of its own.
 
 `record` runs in the main environment: photograph and tap -> the inputs and LiteRT's mask, one .npz.
 `compare` runs where only tflite-runtime and numpy are: the same inputs -> the same mask, nearly.
@@ -7,10 +7,14 @@ The two runtimes round differently (CONVERSION, 5), so the masks may differ in a
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+if __package__ in (None, ""):  # run as a script: find the package without installing it
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 LEAST_IOU = 0.9  # of the two masks at one half; far above what a wrong kernel would give
 HALF = 128  # byte = round(256 p)
@@ -52,7 +56,7 @@ def compare(model: Path, recorded: Path) -> int:
     union = np.count_nonzero(object_got | object_expected)
     iou = np.count_nonzero(object_got & object_expected) / union if union else 0.0
     print(f"tflite-runtime against LiteRT, numpy {np.__version__}: "
-          f"{np.mean(difference > 0):.2%} of the bytes differ, by {difference.max()} of 255 at most; "
+          f"{np.mean(difference > 0):.2%} of the bytes differ, by at most {difference.max()}; "
           f"IoU of the masks {iou:.4f}; object {np.mean(object_expected):.1%} of the frame")
     if not object_expected.any():
         print("the recorded mask is empty: nothing was compared; record another tap")
@@ -82,7 +86,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = parse_args(argv)
     if args.command == "record":
-        return record(args.model, args.photograph, args.tap, args.out)
+        from oace_tf.errors import guarded
+        return guarded(lambda: record(args.model, args.photograph, args.tap, args.out),
+                       "tflite_runtime_check.py")
     return compare(args.model, args.recorded)
 
 

@@ -1,0 +1,186 @@
+"""What the repository promises about itself: README, pinned versions, commands, no local paths."""
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SKIPPED_FOLDERS = {".git", "build", "dist", ".mypy_cache", ".pytest_cache", ".hypothesis", ".cache"}
+# Absolute paths of the machines where this was written; a URL may hold /home/.
+MACHINE_PATH = re.compile(r"(?<![\w.:~$})*/-])/(?:work|home|root|Users)/\w")
+COMMANDS = ("oace_tf.predict", "oace_tf.summary", "oace_tf.train", "export/quantize.py")
+
+
+def tracked_files() -> Iterator[Path]:
+    """Yield the files of the repository; of a folder without git, all but outputs and caches."""
+    git = shutil.which("git")
+    if git and (ROOT / ".git").exists():
+        done = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+        if done.returncode == 0:
+            yield from (ROOT / name for name in done.stdout.split("\0")
+                        if name and (ROOT / name).is_file())
+            return
+    for path in ROOT.rglob("*"):
+        parts = path.relative_to(ROOT).parts
+        if path.is_file() and not SKIPPED_FOLDERS.intersection(parts) and not any(
+                part.startswith(".venv") or part.endswith(".egg-info") for part in parts):
+            yield path
+
+
+def marked_lines(text: str, name: str) -> list[str]:
+    """Return the lines of code between the markers `name` of the README."""
+    match = re.search(rf"<!-- {name}:begin -->\n```bash\n(.*?)\n```\n<!-- {name}:end -->", text,
+                      re.DOTALL)
+    assert match, f"README.md has no block between the markers {name}"
+    return match[1].splitlines()
+
+
+def normal(name: str) -> str:
+    """Return the name of a distribution as indexes compare them."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements(text: str) -> set[str]:
+    """Return the distributions that lines of requirements name, without this one."""
+    names = {normal(re.match(r"[\w.-]+", line)[0])  # type: ignore[index]
+             for line in text.splitlines() if line.strip()}
+    return names - {"oace-tf"}
+
+
+@pytest.fixture(scope="module")
+def setup_cfg() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+@pytest.fixture(scope="module")
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert all(len(pair) == 2 for pair in pairs), "constraints.txt pins with == and nothing else"
+    assert len({normal(name) for name, _ in pairs}) == len(pairs), "a distribution pinned twice"
+    return {normal(name): version for name, version in pairs}
+
+
+# --- README and CI
+
+
+def test_first_screen_has_a_picture_and_exactly_two_lines_to_copy():
+    first_screen = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## ")[0]
+    blocks = re.findall(r"```\w*\n(.*?)```", first_screen, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.strip()]
+    assert lines == [*marked_lines(first_screen, "main-line"),
+                     *marked_lines(first_screen, "test-line")]
+    assert len(lines) == 2
+    assert "-c constraints.txt" in lines[0] and "export/quantize.py --int8" in lines[0]
+    assert "-c constraints.txt" in lines[1] and "pytest" in lines[1]
+    assert re.search(r"!\[[^]]+\]\(docs/images/\w+\.png\)", first_screen)
+
+
+def test_ci_runs_the_lines_of_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    done = subprocess.run(["bash", str(ROOT / ".ci" / "run"), "--lines"], capture_output=True,
+                          text=True, check=True)
+    assert done.stdout.splitlines() == [*marked_lines(text, "main-line"),
+                                        *marked_lines(text, "test-line")]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "constraints.txt" not in script and "quantize.py" not in script, "a copy would diverge"
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    assert ".ci/run" in (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+
+
+def test_files_that_the_documentation_names_exist():
+    missing = []
+    for page in (path for path in tracked_files() if path.suffix == ".md"):
+        for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8")):
+            if "://" not in target and not (page.parent / target).exists():
+                missing.append(f"{page.relative_to(ROOT)}: {target}")
+    assert not missing
+
+
+# --- packages
+
+
+def test_constraints_pin_every_requirement(setup_cfg, pins):
+    wanted = requirements(setup_cfg["options"]["install_requires"])
+    for extra in setup_cfg["options.extras_require"].values():
+        wanted |= requirements(extra)
+    assert sorted(wanted - set(pins)) == []
+
+
+def test_constraints_hold_one_opencv_one_tensorflow_and_no_other_framework(pins):
+    assert [name for name in pins if name.startswith("opencv")] == ["opencv-python-headless"]
+    assert [name for name in pins if name.startswith("tensorflow")] == ["tensorflow"]
+    assert not {"torch", "jax", "jaxlib", "intel-tensorflow"} & set(pins)
+
+
+def test_runtime_extra_is_what_is_always_installed(setup_cfg):
+    extras = setup_cfg["options.extras_require"]
+    assert (requirements(extras["runtime"])
+            == requirements(setup_cfg["options"]["install_requires"]))
+    for name in ("runtime", "train", "export", "port", "test"):
+        assert name in extras
+
+
+def test_tf_keras_only_in_port(setup_cfg):
+    extras = setup_cfg["options.extras_require"]
+    assert [name for name in extras if "tf-keras" in requirements(extras[name])] == ["port"]
+
+
+# --- files
+
+
+def test_no_committed_text_names_a_machine():
+    found = []
+    for path in tracked_files():
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue  # an image, weights
+        found += [f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
+                  for number, line in enumerate(lines, 1) if MACHINE_PATH.search(line)]
+    assert not found
+
+
+def test_machine_paths_are_recognised():
+    folder = "/" + "work" + "/data"
+    assert MACHINE_PATH.search(f"see {folder}") and MACHINE_PATH.search(f'"{folder}"')
+    assert not MACHINE_PATH.search("https://host" + "/home" + "/page")
+
+
+# --- commands
+
+
+def runnable_files() -> list[str]:
+    """Return all files of the repository that parse a command line, as `python` is given them."""
+    found = []
+    for path in tracked_files():
+        if path.suffix != ".py" or path == Path(__file__).resolve():
+            continue
+        text = path.read_text(encoding="utf-8")
+        if "ArgumentParser" in text and '__name__ == "__main__"' in text:
+            name = path.relative_to(ROOT).as_posix()
+            in_package = name.startswith("oace_tf/")
+            found.append(name[:-3].replace("/", ".") if in_package else name)
+    return found
+
+
+@pytest.mark.parametrize("command", sorted({*COMMANDS, *runnable_files()}))
+def test_help_opens_with_a_sentence_and_closes_with_an_example(command):
+    call = ["-m", command] if command.startswith("oace_tf.") else [command]
+    done = subprocess.run([sys.executable, *call, "--help"], cwd=ROOT, capture_output=True,
+                          text=True, timeout=120, env={**os.environ, "COLUMNS": "100"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    blocks = [" ".join(block.split()) for block in re.split(r"\n\s*\n", done.stdout.strip())]
+    assert blocks[0].startswith("usage:")
+    assert re.match(r"[A-Z].*\.", blocks[1]), "no sentence after the usage"
+    assert re.search(rf"\bpython {re.escape(' '.join(call))} \S", blocks[-1]), "no example at the end"
