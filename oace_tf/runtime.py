@@ -1,8 +1,8 @@
 """Run a .tflite file of the contract (interface `points`): image + points -> mask.
 
-Needs numpy and the LiteRT runtime (`ai-edge-litert`, or `tflite-runtime` with numpy < 2), nothing
-else. Tensors are found by the names in the signature, never by position: converters put `points`
-before `image` as they like, and the output tensor's own name carries a suffix.
+Needs numpy, OpenCV and a LiteRT runtime (`ai-edge-litert`, or `tflite-runtime` with numpy < 2),
+nothing else. Tensors are found by the names in the signature, never by position: converters put
+`points` before `image` as they like, and the output tensor's own name carries a suffix.
 """
 from __future__ import annotations
 

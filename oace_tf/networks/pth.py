@@ -373,7 +373,9 @@ def _view(name: str, tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.nda
         elements *= size
         last += (size - 1) * stride
     if elements == 0:
-        return np.zeros(tensor.size, flat.dtype)
+        empty = np.zeros(tensor.size, flat.dtype)
+        empty.flags.writeable = False
+        return empty
     # More elements than the storage has (stride 0) would let a small file claim any memory.
     if last >= len(flat) or elements > len(flat):
         raise ValueError(f"{name}: shape {tensor.size} does not fit its storage of {len(flat)}")

@@ -9,19 +9,17 @@ Needs TensorFlow; the tests need only what this wrote.
 """
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
-from flatbuffers import Builder
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from oace_tf.tflite_file import METADATA_NAME, SEAL_KEY, seal
+from export import flatfile
+from export.metadata import Description, add_metadata
 
 SIZE = 32
 MAX_POINTS = 4
@@ -34,20 +32,20 @@ def tiny_file(int8: bool) -> bytes:
         image=tf.TensorSpec((1, SIZE, SIZE, 3), dtype, "image"),
         points=tf.TensorSpec((1, MAX_POINTS, 3), tf.float32, "points"))
     data = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
-    _name_tensors(model, int8)
-    metadata = {"interface": "points", "click_channels": 2, "max_points": MAX_POINTS,
-                "weights_sha256": "0" * 64, "licence": "Apache-2.0", "version": "0",
-                SEAL_KEY: "0" * 64}
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
-    model.buffers.append(buffer)
-    entry = schema.MetadataT()
-    entry.name, entry.buffer = METADATA_NAME, len(model.buffers) - 1
-    model.metadata = [entry]
-    builder = Builder(4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return seal(bytes(builder.Output()))
+    model = flatfile.parse(data)
+    graph = flatfile.graph(model)
+    inputs = {name: index for index in graph.inputs for name in ("image", "points")
+              if name in flatfile.name_of(graph.tensors[index])}
+    flatfile.add_signature(model, inputs, {"mask": graph.outputs[0]})
+    if int8:  # the fixed scales of the contract; this graph casts and does not use them
+        for index, scale, zero in ((inputs["image"], 1 / 128, 128), (graph.outputs[0], 1 / 256, 0)):
+            parameters = schema.QuantizationParametersT()
+            parameters.scale, parameters.zeroPoint = [scale], [zero]
+            graph.tensors[index].quantization = parameters
+    return add_metadata(flatfile.serialise(model), Description(
+        interface="points", click_channels=2, max_points=MAX_POINTS, weights_sha256="0" * 64,
+        licence="Apache-2.0", version="0", description="red inside the taps' disks; no network",
+        network={}))
 
 
 def _mask(image: tf.Tensor, points: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -68,27 +66,6 @@ def _disks(points: tf.Tensor, label: float) -> tf.Tensor:
     pushed = dy2 + tf.square(label_of - label) * 1e12
     nearest = tf.reduce_min(dx2 + pushed, axis=1)[..., None]  # (1, S, S, 1)
     return tf.nn.relu(1 - 1e9 * tf.nn.relu(nearest - 25))
-
-
-def _name_tensors(model: schema.ModelT, int8: bool) -> None:
-    """Give the signature to the file, and the uint8 tensors their fixed scales."""
-    graph = model.subgraphs[0]
-    names = {index: name for index in graph.inputs for name in ("image", "points")
-             if name.encode() in graph.tensors[index].name}
-    names[graph.outputs[0]] = "mask"
-    maps = {}
-    for index, name in names.items():
-        maps[name] = schema.TensorMapT()
-        maps[name].name, maps[name].tensorIndex = name, index
-    signature = schema.SignatureDefT()
-    signature.signatureKey = "serving_default"
-    signature.inputs, signature.outputs = [maps["image"], maps["points"]], [maps["mask"]]
-    model.signatureDefs = [signature]
-    for name, scale, zero in (("image", 1 / 128, 128), ("mask", 1 / 256, 0)):
-        if int8:
-            parameters = schema.QuantizationParametersT()
-            parameters.scale, parameters.zeroPoint = [scale], [zero]
-            graph.tensors[maps[name].tensorIndex].quantization = parameters
 
 
 def main() -> int:
