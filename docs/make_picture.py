@@ -61,13 +61,21 @@ def draw_taps(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
     return drawn
 
 
+def shrink(picture: np.ndarray, width: int) -> np.ndarray:
+    """Return the picture, (H, W, 3) uint8, no wider than `width` px."""
+    height = round(picture.shape[0] * width / picture.shape[1])
+    if picture.shape[1] <= width or height < 1:
+        return picture
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
 def run(args: argparse.Namespace) -> int:
     """Segment the photograph and write the picture; return 0."""
     clicks = ([parse_tap(text) for text in args.tap]
               + [parse_tap(text, positive=False) for text in args.background_tap])
     image = read_image(args.photograph)
     mask = TapSegmenter(args.model).segment(image, clicks)
-    write_image(args.out, result_panels(image, mask, clicks))
+    write_image(args.out, shrink(result_panels(image, mask, clicks), args.width))
     print(args.out)
     return 0
 
@@ -86,6 +94,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
                         help="beside the object; may be repeated")
     parser.add_argument("--model", type=Path, metavar="FILE",
                         help="int8 file (default: the one in the package)")
+    parser.add_argument("--width", type=int, default=960, metavar="PX",
+                        help="of the picture, at most (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
     return parser.parse_args(argv)
 

@@ -25,7 +25,7 @@ def record(model: Path, photograph: Path, tap: str, out: Path) -> int:
 
     Args:
       tap: `X,Y` in pixels of the photograph.
-      out: arrays image (512, 512, 3) uint8, points (N, 3) float32, mask (512, 512) uint8.
+      out: arrays image (S, S, 3) uint8, points (N, 3) float32, mask (S, S) uint8.
     """
     from oace_tf.clicks import pack_points, parse_tap
     from oace_tf.fileio import read_image
@@ -33,8 +33,8 @@ def record(model: Path, photograph: Path, tap: str, out: Path) -> int:
     from oace_tf.runtime import open_model
 
     image = read_image(photograph)
-    frame = Frame(*image.shape[:2])
     network = open_model(model)
+    frame = Frame(image.shape[0], image.shape[1], network.size)
     points = pack_points([frame.click(parse_tap(tap))], network.max_points)
     small = frame.image(image)
     np.savez(out, image=small, points=points, mask=network.run(small, points))
