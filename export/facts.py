@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,23 @@ def operator_faults(content: bytes) -> list[str]:
             tensor = flatfile.name_of(graph.tensors[in_float[0]]) or f"number {in_float[0]}"
             faults.append(f"{name} works in float on tensor {tensor}")
     return faults
+
+
+def multiply_adds(content: bytes) -> int:
+    """Return the multiplications of all convolutions and fully connected operators of one run."""
+    model = flatfile.parse(content)
+    tensors = flatfile.graph(model).tensors
+    total = 0
+    for operator in flatfile.graph(model).operators:
+        name = flatfile.operator_name(model, operator)
+        if name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            made = tensors[int(operator.outputs[0])].shape
+            kernel = tensors[int(operator.inputs[1])].shape
+            # Both kernels hold the channels of one side; CONV_2D is (out, h, w, in) and each output
+            # value takes h * w * in, DEPTHWISE is (1, h, w, out) and takes h * w.
+            each = kernel[1:3] if name == "DEPTHWISE_CONV_2D" else kernel[1:]
+            total += math.prod(map(int, made)) * math.prod(map(int, each))
+    return total
 
 
 def delegation(content: bytes, threads: int = 1) -> Delegation:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ Ranges = Mapping[str, tuple[float, float]]  # tensor name -> (smallest, largest)
 
 UNIT_SCALE = 1 / 128  # the int8 scale of photograph, disks and OACE
 UNIT_RANGE = (-1.0, 127 / 128)
+MODE = "CALIBRATION_PROFILER_BASED"  # the other mode gives equal ranges but other bytes
 MASK_SCALE = 1 / 256  # the int8 sigmoid's fixed scale; 128 is one half
 _STATISTICS_KEYS = frozenset({"weights_sha256", "recipe", "mode", "calibration", "ranges"})
 # What hands values on unchanged or averages neighbours: the range stays inside the inputs' range.
@@ -85,38 +87,37 @@ class Recipe:
         return manager.get_quantization_recipe()
 
 
-MODE = "CALIBRATION_PROFILER_BASED"
+class RangeObserver:
+    """Runs a float file and keeps the smallest and largest value of each of its tensors.
 
-
-def calibrate(
-    float_bytes: bytes, inputs: Iterable[Mapping[str, np.ndarray]], threads: int = 1
-) -> Iterator[dict[str, tuple[float, float]]]:
-    """Yield, after each input, the ranges of all tensors seen so far.
-
-    Args:
-      float_bytes: the float32 file.
-      inputs: signature inputs, one a run: image (1, S, S, 3) float32 as (byte - 128) / 128,
-        points (1, N, 3) float32.
-      threads: of the interpreter; no effect on the ranges.
-    Source: CONVERSION, 3.6. Smallest and largest value: a moving average would let the first
-    image decide.
+    A moving average, the quantizer's default, would let the first image decide; and the ranges
+    would then depend on the order (CONVERSION, 7.1).
     """
-    from ai_edge_quantizer import calibrator, recipe_manager
-    from ai_edge_quantizer.utils import qsv_utils
 
-    with _quiet():
-        observer = calibrator.Calibrator(
-            float_bytes, num_threads=threads,
-            mode=calibrator.CalibrationMode[MODE],
-            qsv_update_func=qsv_utils.min_max_update,
-        )
-    rules = recipe_manager.RecipeManager()
-    for feed in inputs:
+    def __init__(self, float_bytes: bytes, threads: int = 1) -> None:
+        """Open the file; `threads` of the interpreter have no effect on the ranges."""
+        from ai_edge_quantizer import calibrator, recipe_manager
+        from ai_edge_quantizer.utils import qsv_utils
+
         with _quiet():
-            observer.calibrate({flatfile.SIGNATURE: [dict(feed)]}, rules)
-        yield {
+            self._calibrator = calibrator.Calibrator(
+                float_bytes, num_threads=threads,
+                mode=calibrator.CalibrationMode[MODE],
+                qsv_update_func=qsv_utils.min_max_update,
+            )
+        self._rules = recipe_manager.RecipeManager()
+
+    def see(self, feed: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+        """Run one input and return the ranges of all inputs so far.
+
+        Args:
+          feed: image (1, S, S, 3) float32 as (byte - 128) / 128, points (1, N, 3) float32.
+        """
+        with _quiet():
+            self._calibrator.calibrate({flatfile.SIGNATURE: [dict(feed)]}, self._rules)
+        return {
             name: (float(np.min(seen["min"])), float(np.max(seen["max"])))
-            for name, seen in observer.get_model_qsvs().items()
+            for name, seen in self._calibrator.get_model_qsvs().items()
         }
 
 
@@ -162,7 +163,7 @@ def quantize(
 
     Args:
       float_bytes: the float32 file.
-      ranges: of its tensors, as `calibrate` gives them; the pinning is done here.
+      ranges: of its tensors, as `RangeObserver` gives them; the pinning is done here.
       recipe: what is quantized and how.
       keep_names: keep the names of inner tensors (for comparing layer by layer); without them
         the file is smaller and runs the same.
@@ -283,8 +284,6 @@ def _name(model: Any, mask: int, keep_names: bool) -> None:
 
 
 def _check_ranges(float_bytes: bytes, ranges: Ranges, recipe: Recipe) -> None:
-    import re
-
     model = flatfile.parse(float_bytes)
     tensors = flatfile.graph(model).tensors
     for operator in flatfile.graph(model).operators:
