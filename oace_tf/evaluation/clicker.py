@@ -59,14 +59,18 @@ def next_click(mask: np.ndarray, prediction: np.ndarray,
 def edge_distance(region: np.ndarray) -> np.ndarray:
     """Return how far each pixel of a region is from the nearest pixel centre outside it.
 
+    OpenCV's float32 figures for one and the same distance differ in the last bit from place to
+    place, which would break ties at random. Squared distances are whole numbers: rounding them
+    makes ties ties again (up to about 1700 px).
+
     Args:
       region: (H, W) bool; beyond the image's border everything is outside.
     Returns:
-      (H, W) float32, pixels, exact; 0 outside the region, at least 1 inside.
+      (H, W) float64, pixels, exact; 0 outside the region, at least 1 inside.
     """
     padded = np.pad(region.astype(np.uint8), 1)
-    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return distance[1:-1, 1:-1]
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    return np.sqrt(np.rint(np.square(distance, dtype=np.float64)))
 
 
 def _deepest(depth: np.ndarray, positive: bool) -> Click:

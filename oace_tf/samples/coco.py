@@ -3,7 +3,7 @@
 pycocotools trusts its input: a run-length code that is too short comes back as uninitialised
 memory, masks of different sizes merge into one of 0x0, a far-off polygon takes all memory. So every
 record is checked here before a mask is made, and a fault is a `UsageError` with file and record id.
-Run lengths are decoded here; pycocotools only fills polygons.
+Run lengths are decoded here; pycocotools only fills polygons (its `decode` warns with numpy 2.4).
 """
 from __future__ import annotations
 
@@ -296,10 +296,11 @@ def _all_finite(values: list[Any]) -> bool:
 def _decode(segmentation: Any, height: int, width: int) -> np.ndarray:
     if isinstance(segmentation, dict):
         counts = _counts(segmentation, height, width)
-        runs = np.repeat(np.arange(counts.size, dtype=np.int64) % 2, counts)
-        return np.ascontiguousarray(runs.astype(np.uint8).reshape(width, height).T)
-    _check_polygons(segmentation, height, width)
-    from pycocotools import mask as coding  # only where there are polygons
+    else:
+        _check_polygons(segmentation, height, width)
+        from pycocotools import mask as coding  # only where there are polygons
 
-    polygons = coding.frPyObjects(segmentation, height, width)
-    return np.ascontiguousarray(coding.decode(coding.merge(polygons)))
+        filled = coding.merge(coding.frPyObjects(segmentation, height, width))
+        counts = run_lengths(filled["counts"].decode("ascii"))
+    runs = np.repeat(np.arange(counts.size) % 2 == 1, counts)  # background first, by columns
+    return np.ascontiguousarray(runs.view(np.uint8).reshape(width, height).T)
