@@ -136,6 +136,13 @@ def test_tf_keras_only_in_port(setup_cfg):
     assert [name for name in extras if "tf-keras" in requirements(extras[name])] == ["port"]
 
 
+def test_every_folder_of_the_package_is_a_package():
+    folders = {path.parent for path in tracked_files()
+               if path.suffix == ".py" and ROOT / "oace_tf" in path.parents}
+    assert not [folder for folder in folders if not (folder / "__init__.py").is_file()], (
+        "setuptools would leave it out; an editable install would not show it")
+
+
 # --- files
 
 
