@@ -115,6 +115,7 @@ def _picture(kind: str, image: np.ndarray, mask: np.ndarray,
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 done, 2 bad input."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say it, in one line
     return guarded(lambda: run(parse_args(argv)), PROG)
 
 

@@ -16,16 +16,16 @@ NONE, FALSE, TRUE, EMPTY_DICT, EMPTY_LIST, REDUCE = b"N", b"\x89", b"\x88", b"}"
 
 # name -> (storage class, stored bytes as array, offset, size, stride, expected)
 BASE = np.arange(24, dtype="<f4")
-ENTRIES = {
+ENTRIES: dict[str, tuple[str, np.ndarray, int, tuple[int, ...], tuple[int, ...], np.ndarray]] = {
     "plain": ("FloatStorage", BASE, 0, (4, 6), (6, 1), BASE.reshape(4, 6)),
     "transposed": ("FloatStorage", BASE, 0, (6, 4), (1, 6), BASE.reshape(4, 6).T),
     "part": ("FloatStorage", BASE, 7, (2, 2), (6, 2), BASE.reshape(4, 6)[1:3, 1:5:2]),
-    "half": ("HalfStorage", np.array([1.5, -2], "<f2"), 0, (2,), (1,), np.float16([1.5, -2])),
+    "half": ("HalfStorage", np.array([1.5, -2], "<f2"), 0, (2,), (1,), np.array([1.5, -2], "f2")),
     "bfloat16": ("BFloat16Storage", np.array([0x3FC0, 0xC000], "<u2"), 0, (2,), (1,),
-                 np.float32([1.5, -2])),
+                 np.array([1.5, -2], "f4")),
     "double": ("DoubleStorage", np.array([0.1], "<f8"), 0, (1,), (1,), np.array([0.1])),
     "steps": ("LongStorage", np.array([2**40], "<i8"), 0, (), (), np.array(2**40)),
-    "signs": ("CharStorage", np.array([-1, 1], "i1"), 0, (2, 1), (1, 1), np.int8([[-1], [1]])),
+    "signs": ("CharStorage", np.array([-1, 1], "i1"), 0, (2, 1), (1, 1), np.array([[-1], [1]], "i1")),
     "flags": ("BoolStorage", np.array([1, 0, 2], "u1"), 0, (3,), (1,),
               np.array([True, False, True])),
     "empty": ("FloatStorage", np.zeros(0, "<f4"), 0, (0, 3), (3, 1), np.zeros((0, 3), "f4")),

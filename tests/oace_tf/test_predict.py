@@ -1,0 +1,201 @@
+"""The command: what it writes, and what it refuses with one line and exit code 2."""
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from oace_tf import predict, segmenter
+from oace_tf.fileio import read_image, write_image
+from oace_tf.segmenter import TapSegmenter
+
+
+@pytest.fixture(autouse=True)
+def _packaged(monkeypatch: pytest.MonkeyPatch, tiny_int8: Path) -> None:
+    monkeypatch.setattr(segmenter, "DEFAULT_MODEL", tiny_int8)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """Return a photograph of 96x64 px, red on the left, blue on the right."""
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:, :48, 0] = 240
+    image[:, 48:, 2] = 240
+    write_image(tmp_path / "photo.png", image)
+    return tmp_path / "photo.png"
+
+
+def _refused(capfd: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Run the command, which must refuse; return its one line."""
+    assert predict.main([str(argument) for argument in arguments]) == 2
+    shown = capfd.readouterr()
+    assert shown.out == "" and shown.err.count("\n") == 1 and "Traceback" not in shown.err
+    assert shown.err.startswith("python -m oace_tf.predict: error: ")
+    return shown.err
+
+
+def _written(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
+
+
+def test_cutout(photo: Path, tiny_int8: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = photo.with_name("cut.png")
+    assert predict.main([str(photo), "--tap", "24,30", "-o", str(out)]) == 0
+    cut = cv2.cvtColor(_written(out), cv2.COLOR_BGRA2RGBA)
+    mask = TapSegmenter(tiny_int8).segment(photo, [(24, 30)])
+    np.testing.assert_array_equal(cut[..., 3], np.where(mask, 255, 0))
+    np.testing.assert_array_equal(cut[..., :3], read_image(photo) * mask[..., None])
+    shown = capfd.readouterr().out
+    assert str(out) in shown and f"{100 * mask.mean():.1f} %" in shown and " ms" in shown
+
+
+@pytest.mark.parametrize(("name", "kind", "channels"), [
+    ("a.png", None, 4), ("a.webp", None, 4), ("a_mask.png", None, 1), ("a.jpg", None, 3),
+    ("a.png", "mask", 1), ("a.png", "overlay", 3), ("a_mask.png", "cutout", 4),
+    ("a.jpg", "mask", 1), ("A.PNG", None, 4)])
+def test_kind_by_flag_or_name(photo: Path, name: str, kind: str | None, channels: int) -> None:
+    out = photo.with_name(name)
+    flags = ["--kind", kind] if kind else []
+    assert predict.main([str(photo), "--tap", "24,30", "-o", str(out), *flags]) == 0
+    image = _written(out)
+    assert (1 if image.ndim == 2 else image.shape[2]) == channels
+    assert image.shape[:2] == (64, 96)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(None, "photo_cutout.png"), ("mask", "photo_mask.png"),
+                                            ("overlay", "photo_overlay.jpg")])
+def test_default_place(photo: Path, kind: str | None, name: str) -> None:
+    flags = ["--kind", kind] if kind else []
+    assert predict.main([str(photo), "--tap", "24,30", *flags]) == 0
+    assert sorted(os.listdir(photo.parent)) == sorted(["photo.png", name])
+
+
+def test_several_taps_and_background_taps(photo: Path) -> None:
+    out = photo.with_name("a_mask.png")
+    shares = []
+    for taps in (["--tap", "24,20"], ["--tap", "24,20", "--tap", "24,50"],
+                 ["--tap", "24,20", "--tap", "24,50", "--background-tap", "24,22"]):
+        assert predict.main([str(photo), *taps, "-o", str(out)]) == 0
+        shares.append(np.count_nonzero(_written(out)))
+    assert shares[0] < shares[1] and shares[2] < shares[1]
+
+
+def _rotated(path: Path, orientation: int) -> None:
+    """Give a JPEG an EXIF orientation: an APP1 segment with that one entry."""
+    tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    segment = b"Exif\0\0" + tiff
+    data = path.read_bytes()
+    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment
+                     + data[2:])
+
+
+def test_exif_rotation_and_taps_in_the_upright_frame(tmp_path: Path) -> None:
+    """Stored lying (96 wide, red on the left); upright it is 64x96 with red on top."""
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:, :48, 0], image[:, 48:, 2] = 240, 240
+    photo, out = tmp_path / "photo.jpg", tmp_path / "a_mask.png"
+    write_image(photo, image)
+    _rotated(photo, 6)  # turn by 90 degrees clockwise to see it upright
+    assert predict.main([str(photo), "--tap", "32,20", "-o", str(out)]) == 0
+    mask = _written(out)
+    assert mask.shape == (96, 64) and mask[20, 32] == 255 and not mask[48:].any()
+    assert predict.main([str(photo), "--tap", "32,90", "-o", str(out)]) == 0  # 90 > 64: upright
+    assert not _written(out).any()
+
+
+def test_refuses_wrong_taps(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "outside" in _refused(capfd, photo, "--tap", "96,3")
+    assert "outside" in _refused(capfd, photo, "--tap", "3,3", "--background-tap", "3,64")
+    assert "X,Y" in _refused(capfd, photo, "--tap", "3;3")
+    assert "--tap" in _refused(capfd, photo)
+    assert "--tap" in _refused(capfd, photo, "--background-tap", "3,3")
+    assert "at most 4" in _refused(capfd, photo, *["--tap", "3,3"] * 5)
+    assert "outside" in _refused(capfd, photo, "--tap=-5,3")
+
+
+def test_refuses_background_taps_on_one_channel(photo: Path, tiny_one_channel: Path,
+                                                capfd: pytest.CaptureFixture[str]) -> None:
+    line = _refused(capfd, photo, "--tap", "3,3", "--background-tap", "9,9", "--model",
+                    tiny_one_channel)
+    assert "one click channel" in line
+
+
+def test_refuses_wrong_photographs(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "none.jpg" in _refused(capfd, photo.with_name("none.jpg"), "--tap", "3,3")
+    broken = photo.with_name("broken.png")
+    broken.write_bytes(photo.read_bytes()[:40])
+    assert "broken.png" in _refused(capfd, broken, "--tap", "3,3")
+    assert not broken.with_name("broken_cutout.png").exists()
+
+
+def test_refuses_wrong_outputs(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = photo.read_bytes()
+    for out, word in (("cut.xyz", "cannot write images"), ("cut", "cannot write images"),
+                      ("photo.png", "photograph itself"), ("photo.png/cut.png", "cannot write")):
+        assert word in _refused(capfd, photo, "--tap", "3,3", "-o", photo.parent / out)
+    line = _refused(capfd, photo, "--tap", "3,3", "-o", photo.with_name("a.jpg"), "--kind",
+                    "cutout")
+    assert "transparency" in line
+    assert photo.read_bytes() == before and os.listdir(photo.parent) == ["photo.png"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write into every folder")
+def test_refuses_a_folder_without_permission(photo: Path,
+                                             capfd: pytest.CaptureFixture[str]) -> None:
+    locked = photo.with_name("locked")
+    locked.mkdir(mode=0o555)
+    assert "locked" in _refused(capfd, photo, "--tap", "3,3", "-o", locked / "cut.png")
+
+
+def test_refuses_wrong_models(photo: Path, tiny_int8: Path, monkeypatch: pytest.MonkeyPatch,
+                              capfd: pytest.CaptureFixture[str]) -> None:
+    out = photo.with_name("cut.png")
+    out.write_bytes(b"earlier")
+    data = tiny_int8.read_bytes()
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 4
+    for content in (data[:5000], bytes(flipped), b"", b"not a model"):
+        bad = photo.with_name("bad.tflite")
+        bad.write_bytes(content)
+        assert "bad.tflite" in _refused(capfd, photo, "--tap", "3,3", "-o", out, "--model", bad)
+    monkeypatch.setattr(segmenter, "DEFAULT_MODEL", photo.with_name("none.tflite"))
+    assert "quantize.py" in _refused(capfd, photo, "--tap", "3,3", "-o", out)
+    assert out.read_bytes() == b"earlier"
+
+
+def test_refuses_wrong_arguments(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "--kind" in _refused(capfd, photo, "--tap", "3,3", "--kind", "poster")
+    assert "--threads" in _refused(capfd, photo, "--tap", "3,3", "--threads", "two")
+    assert "threads" in _refused(capfd, photo, "--tap", "3,3", "--threads", "0")
+    assert "photo" in _refused(capfd)
+    assert "--frob" in _refused(capfd, photo, "--frob")
+
+
+def test_help_ends_with_an_example_that_parses(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        predict.main(["--help"])
+    assert ended.value.code == 0
+    last = capfd.readouterr().out.strip().splitlines()[-1]
+    assert last.startswith("example: python -m oace_tf.predict ")
+    args = predict.parse_args(last.split()[4:])
+    assert args.tap == ["240,310"] and args.out == Path("cutout.png")
+
+
+def test_in_a_process_of_its_own(photo: Path, tiny_int8: Path) -> None:
+    out = photo.with_name("a_mask.png")
+    command = [sys.executable, "-m", "oace_tf.predict", str(photo), "--model", str(tiny_int8),
+               "-o", str(out), "--tap"]
+    done = subprocess.run([*command, "24,30"], capture_output=True, text=True)
+    assert done.returncode == 0 and str(out) in done.stdout and out.is_file()
+    out.unlink()
+    done = subprocess.run([*command, "240,30"], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
+    assert not out.exists()

@@ -1,0 +1,133 @@
+"""TapSegmenter: the way from the photograph and back, on the tiny file."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import oace_tf
+from oace_tf import segmenter
+from oace_tf.clicks import Click
+from oace_tf.errors import UsageError
+from oace_tf.fileio import write_image
+from oace_tf.geometry import Frame
+from oace_tf.segmenter import TapSegmenter
+
+
+def _photograph(height: int, width: int) -> np.ndarray:
+    """Return red on the left half, blue on the right."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, : width // 2, 0] = 240
+    image[:, width // 2:, 2] = 240
+    return image
+
+
+@pytest.mark.parametrize("size_hw", [(64, 96), (97, 51), (32, 32), (20, 70)])
+@pytest.mark.parametrize("which", ["tiny_int8", "tiny_float32"])
+def test_mask_lies_around_the_tap(size_hw: tuple[int, int], which: str,
+                                  request: pytest.FixtureRequest) -> None:
+    height, width = size_hw
+    tap = Click(0.25 * width, 0.5 * height)
+    image = _photograph(height, width)
+    found = TapSegmenter(request.getfixturevalue(which))
+    mask = found.segment(image, [tap])
+    assert mask.shape == size_hw and mask.dtype == bool
+    # the disk of radius 5 in the 32-frame is an ellipse here; one frame pixel of tolerance
+    rows, columns = np.mgrid[:height, :width]
+    distance = np.hypot((columns - tap.x) * 32 / width, (rows - tap.y) * 32 / height)
+    assert mask[(distance < 4) & (columns < width // 2 - 0.05 * width)].all()
+    assert not mask[distance > 6].any()
+    probability = found.probability(image, [tap])
+    assert probability.dtype == np.float32 and 0 <= probability.min() <= probability.max() <= 1
+    np.testing.assert_array_equal(mask, probability >= 0.5)
+
+
+def test_channels_are_rgb(tiny_int8: Path, tmp_path: Path) -> None:
+    image = _photograph(64, 64)
+    write_image(tmp_path / "photo.png", image)
+    found = TapSegmenter(tiny_int8)
+    for given in (image, tmp_path / "photo.png", str(tmp_path / "photo.png")):
+        assert found.segment(given, [(16, 30)]).any()
+        assert not found.segment(given, [(48, 30)]).any()
+
+
+def test_pairs_and_clicks_are_the_same(tiny_int8: Path) -> None:
+    found, image = TapSegmenter(tiny_int8), _photograph(64, 64)
+    np.testing.assert_array_equal(found.probability(image, [(16, 30)]),
+                                  found.probability(image, [Click(16, 30)]))
+
+
+def test_background_tap_takes_away(tiny_int8: Path) -> None:
+    found, image = TapSegmenter(tiny_int8), _photograph(64, 64)
+    alone = found.segment(image, [Click(14, 30)])
+    less = found.segment(image, [Click(14, 30), Click(20, 30, positive=False)])
+    assert less.sum() < alone.sum() and not (less & ~alone).any() and not less[30, 20]
+
+
+def test_the_image_is_left_alone(tiny_int8: Path) -> None:
+    image = _photograph(40, 60)
+    before = image.copy()
+    TapSegmenter(tiny_int8).segment(image, [(3, 3)])
+    np.testing.assert_array_equal(image, before)
+
+
+def test_one_click_channel_refuses_background_taps(tiny_one_channel: Path) -> None:
+    found, image = TapSegmenter(tiny_one_channel), _photograph(32, 32)
+    assert found.segment(image, [Click(8, 8)]).any()
+    with pytest.raises(UsageError, match="one click channel"):
+        found.segment(image, [Click(8, 8), Click(20, 8, positive=False)])
+
+
+@pytest.mark.parametrize(("clicks", "word"), [
+    ([], "at least one tap"), ([Click(3, 3, positive=False)], "at least one tap"),
+    ([(96, 3)], "outside"), ([(3, -1)], "outside"), ([(1, 1)] * 5, "at most 4"),
+    ([(float("nan"), 3)], "finite")])
+def test_wrong_taps(tiny_int8: Path, clicks: list, word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        TapSegmenter(tiny_int8).segment(_photograph(64, 96), clicks)
+
+
+@pytest.mark.parametrize("image", [
+    np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3), np.float32),
+    np.zeros((0, 8, 3), np.uint8)])
+def test_wrong_images(tiny_int8: Path, image: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="image"):
+        TapSegmenter(tiny_int8).segment(image, [(1, 1)])
+
+
+def test_unreadable_photograph(tiny_int8: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="none.jpg"):
+        TapSegmenter(tiny_int8).segment(tmp_path / "none.jpg", [(1, 1)])
+
+
+def test_package_without_a_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(segmenter, "DEFAULT_MODEL", tmp_path / "oace_int8.tflite")
+    with pytest.raises(UsageError, match="export/quantize.py"):
+        TapSegmenter()
+
+
+def test_default_model_is_taken(monkeypatch: pytest.MonkeyPatch, tiny_int8: Path) -> None:
+    monkeypatch.setattr(segmenter, "DEFAULT_MODEL", tiny_int8)
+    assert oace_tf.TapSegmenter().model.path == str(tiny_int8)
+    with pytest.raises(UsageError, match="SHA-256"):
+        TapSegmenter(sha256="0" * 64)
+
+
+def test_the_packaged_model() -> None:
+    """The file that ships is whole and of the contract, and answers on a simple scene."""
+    if not segmenter.DEFAULT_MODEL.is_file():
+        pytest.skip(f"{segmenter.DEFAULT_MODEL} is not built yet")
+    found = TapSegmenter()
+    model = found.model
+    assert model.sealed and model.quantized
+    assert (model.size, model.max_points, model.click_channels) == (512, 20, 2)
+    image = np.full((300, 400, 3), 200, np.uint8)
+    cv2.circle(image, (200, 150), 80, (180, 30, 20), -1)
+    mask = found.segment(image, [(200, 150)])
+    assert mask.shape == (300, 400)
+    small = Frame(300, 400).image(image)
+    points = np.full((20, 3), -1, np.float32)
+    points[0] = 256, 256, 1
+    np.testing.assert_array_equal(model.run(small, points), model.run(small, points))
