@@ -15,11 +15,11 @@ import numpy as np
 if __package__ in (None, ""):  # run as a script: find the package without installing it
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from oace_tf import pictures  # noqa: E402
-from oace_tf.clicks import Click, parse_tap  # noqa: E402
-from oace_tf.errors import guarded  # noqa: E402
-from oace_tf.fileio import read_image, write_image  # noqa: E402
-from oace_tf.segmenter import TapSegmenter  # noqa: E402
+from oace_tf import pictures
+from oace_tf.clicks import Click, parse_tap
+from oace_tf.errors import guarded
+from oace_tf.fileio import read_image, write_image
+from oace_tf.segmenter import TapSegmenter
 
 GAP = 8  # px between panels
 SQUARE = 10  # px, side of a square of the checkerboard
