@@ -133,11 +133,12 @@ def from_folder(folder: Path, seed: int) -> CalibrationSet:
     instances = folder / "instances.json"
     inner = folder / "images"
     places = inner if inner.is_dir() else folder
-    records: list[CocoImage | Path]
+    records: list[CocoImage | Path] = []
     if instances.is_file():
-        records = sorted(load_coco(instances, places).images, key=lambda image: image.path.name)
+        listed = load_coco(instances, places).images
+        records += sorted(listed, key=lambda image: image.path.name)
     else:
-        records = sorted(p for p in places.iterdir() if p.suffix.lower() in _SUFFIXES)
+        records += sorted(path for path in places.iterdir() if path.suffix.lower() in _SUFFIXES)
     if not records:
         raise UsageError(f"{folder} holds no photograph ({', '.join(_SUFFIXES)}); add some")
     rng = np.random.default_rng(seed)
@@ -231,7 +232,7 @@ def feeds(
     """
     for photo in photographs:
         image = fileio.read_image(photo.path)
-        frame = Frame(*image.shape[:2], size)
+        frame = Frame(image.shape[0], image.shape[1], size)
         clicks = [frame.click(click) for click in photo.clicks[:max_points]]
         yield {
             "image": normalise(frame.image(image))[None],

@@ -8,8 +8,11 @@ photograph `image_disks`, so that later steps find them without knowing Keras's 
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from export import flatfile
@@ -19,6 +22,47 @@ DRAWING = "disks"  # the product of the drawing; its inner tensors are disks/0, 
 IMAGE_DISKS = "image_disks"
 _LAYER_SCOPE = re.compile(r"/disks(_\d+)?/")  # how the converter names what the Disks layer makes
 _JOINS = ("CONCATENATION",)
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What a converted pair is: for report and metadata."""
+
+    network: dict[str, Any]  # its configuration, as JSON object
+    record: dict[str, Any]  # what the weights file says of its training
+    click_channels: int
+    params: int
+    gmac: float  # at the converted size, batch 1
+
+
+def convert_weights(
+    weights: Path, trunk: str | None, max_points: int, size: int, out: Path
+) -> Converted:
+    """Write the float32 file of a weights file; meant to run in a process of its own (2 GB).
+
+    Args:
+      weights: safetensors of a pair.
+      trunk: what the pair's trunk must be, or None for any.
+      max_points: N, rows of `points`.
+      size: side of the frame, pixels.
+      out: the file to write.
+    Raises:
+      UsageError: the weights cannot be read or belong to another trunk, or Keras does not run on
+        TensorFlow.
+    """
+    require_tensorflow_backend()
+    from oace_tf.networks.cost import add_up, cost_table
+    from oace_tf.networks.fused import build_fused
+    from oace_tf.networks.weights import build_from_weights
+
+    pair, record = build_from_weights(weights, size)
+    if trunk is not None and pair.config.trunk != trunk:
+        raise UsageError(f"{weights}: holds a pair of trunk {pair.config.trunk}, not {trunk}; "
+                         "leave --trunk out or give other weights")
+    totals = add_up(row for model in pair.models() for row in cost_table(model))
+    out.write_bytes(float_tflite(build_fused(pair, max_points, size)))
+    return Converted(pair.config.to_json(), dict(record), pair.config.click_channels,
+                     totals.params, totals.gmac)
 
 
 def require_tensorflow_backend() -> None:
@@ -51,6 +95,8 @@ def float_tflite(fused: Any) -> bytes:
     require_tensorflow_backend()
     import tensorflow as tf
 
+    # The converter warns that the way chosen below is deprecated; the others do not work.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     specs = [tf.TensorSpec(t.shape, tf.float32, name=t.name) for t in fused.inputs]
     # A plain function instead of the model or a tf.Module: a trackable object would leave the
     # weights outside the file as variables, and the SavedModel ways take ten times as long.

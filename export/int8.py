@@ -236,7 +236,8 @@ def _drop_copies(model: Any) -> None:
     replaced: dict[int, int] = {}
     kept = []
     for operator in graph.operators:
-        operator.inputs = np.array([replaced.get(int(i), int(i)) for i in operator.inputs], np.int32)
+        operator.inputs = np.array(
+            [replaced.get(int(i), int(i)) for i in operator.inputs], np.int32)
         source, made = int(operator.inputs[0]), int(operator.outputs[0])
         same = flatfile.type_name(graph.tensors[source]) == flatfile.type_name(
             graph.tensors[made]) and flatfile.scale_and_zero(
@@ -298,7 +299,7 @@ def _check_ranges(float_bytes: bytes, ranges: Ranges, recipe: Recipe) -> None:
                 )
             if not all(map(math.isfinite, ranges[name])):
                 raise UsageError(
-                    f"tensor {name!r} reached {ranges[name]} in calibration: the weights are damaged"
+                    f"tensor {name!r} reached {ranges[name]} in calibration: damaged weights"
                 )
 
 

@@ -57,7 +57,7 @@ class Picture:
 def observe_ranges(
     float_path: Path, photographs: Sequence[Photograph], size: int, max_points: int, workers: int
 ) -> Iterator[dict[str, tuple[float, float]]]:
-    """Yield ranges after each photograph; together (`int8.merge_ranges`) they are the calibration."""
+    """Yield ranges after each photograph; `int8.merge_ranges` makes the calibration of them."""
     return in_processes(_observe, photographs, min(workers, len(photographs)), start_observer,
                         (float_path, size, max_points))
 
@@ -99,8 +99,8 @@ def first_clicks(
 
 def agreements(
     float_path: Path, int8_path: Path, pictures: Sequence[Picture], workers: int
-) -> Iterator[float]:
-    """Yield the IoU of the two files' masks on each picture."""
+) -> Iterator[tuple[float, bool]]:
+    """Yield the IoU of the two files' masks on each picture, and whether both are empty."""
     return in_processes(_agreement, pictures, workers, start_files, (float_path, int8_path, None))
 
 
@@ -127,7 +127,7 @@ def _first_click(place: Place) -> Record | str:
     return evaluate_first_click(predictors, [sample], agree=(FLOAT, INT8))[0]
 
 
-def _agreement(picture: Picture) -> float:
+def _agreement(picture: Picture) -> tuple[float, bool]:
     if picture.path is None:
         image, clicks = synthetic(np.random.default_rng(picture.seed))
     else:
@@ -137,9 +137,9 @@ def _agreement(picture: Picture) -> float:
         usable = [c for c in clicks if c.positive or segmenter.model.click_channels == 2]
         probability = segmenter.probability(image, usable[: segmenter.model.max_points])
         if not np.isfinite(probability).all():
-            return float("nan")
+            return float("nan"), False
         masks.append(probability >= 0.5)
-    return mask_agreement(*masks)
+    return mask_agreement(*masks), not any(mask.any() for mask in masks)
 
 
 def synthetic(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Click, ...]]:
@@ -151,10 +151,9 @@ def synthetic(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Click, ...]]:
     height, width = _SYNTHETIC_SIZE
     coarse = rng.integers(40, 216, (6, 8, 3)).astype(np.uint8)
     image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    centre = int(rng.integers(width // 4, 3 * width // 4)), int(rng.integers(height // 4,
-                                                                           3 * height // 4))
+    x, y = (int(rng.integers(side // 4, 3 * side // 4)) for side in (width, height))
     axes = int(rng.integers(width // 12, width // 4)), int(rng.integers(height // 12, height // 4))
     colour = [int(c) for c in rng.integers(0, 256, 3)]
-    cv2.ellipse(image, centre, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
+    cv2.ellipse(image, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
     noise = rng.normal(0, 6, image.shape)
-    return np.clip(image + noise, 0, 255).astype(np.uint8), (Click(*map(float, centre)),)
+    return np.clip(image + noise, 0, 255).astype(np.uint8), (Click(float(x), float(y)),)

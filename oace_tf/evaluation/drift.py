@@ -1,7 +1,8 @@
 """What quantization costs: float against int8 on the same objects and taps, and the gate.
 
-Pure: records in, rows of the report out. Opposite errors cancel in a mean, so the agreement of the
-two files' masks is gated beside the drop. Every figure that is missing, NaN or of an empty set fails.
+Pure: records in, rows of the report out. Opposite errors cancel in a mean, so the agreement of
+the two files' masks is gated beside the drop. A figure that is missing, NaN or of an empty set
+fails.
 """
 
 from __future__ import annotations
@@ -78,7 +79,10 @@ def drift_rows(records: Sequence[Record], seed: int = 0) -> list[dict[str, Any]]
 
 
 def agreement(ious: Sequence[float]) -> dict[str, Any]:
-    """Return {n, mean_iou, worst} of the IoUs of the two files' masks, one per object."""
+    """Return {n, mean_iou, worst} of the IoUs of the two files' masks, one per object.
+
+    The figures are None where there is no IoU, or one that is not finite.
+    """
     values = np.asarray(ious, np.float64)
     whole = values.size > 0 and bool(np.isfinite(values).all())
     return {
@@ -92,19 +96,26 @@ def gate(report: Mapping[str, Any], budget: Budget, labelled: bool = True) -> li
     """Return what fails, one line each; empty where the file is within its budget.
 
     Args:
-      report: with the keys `drift` (rows of `drift_rows`) and `agreement`.
+      report: with the keys `drift` (rows of `drift_rows`) and `agreement`; `agreement.both_empty`
+        and `baselines` count where they are there.
       budget: the largest accepted loss.
       labelled: whether labelled sets were at hand. Without them the agreement stands alone.
+
+    Two files of damaged weights may agree well on nothing. So the float file must beat the disk
+    around the tap where that was measured, and some mask must not be empty.
     """
     failures = []
     if labelled:
         failures += _drift_failures(report.get("drift"), budget)
+        failures += _no_better_than_disk(report)
     found = report.get("agreement")
     if not isinstance(found, Mapping):
         return [*failures, "the report holds no agreement"]
     faults = [f"agreement: {fault}" for fault in _missing(found, ("mean_iou", "worst"))]
     if faults:
         return failures + faults
+    if found.get("both_empty") == found["n"]:
+        failures.append("both files give an empty mask on every picture: damaged weights?")
     if not found["mean_iou"] >= budget.min_agreement:
         failures.append(f"the masks agree by {found['mean_iou']:.4f} mean IoU; "
                         f"the budget wants at least {budget.min_agreement}")
@@ -132,6 +143,19 @@ def _drift_failures(rows: Any, budget: Budget) -> list[str]:
         failures.append(f"the pooled mIoU@1 drops by {pooled[0]['drop_points']:.3f} points; "
                         f"the budget allows {budget.max_drop_points}")
     return failures
+
+
+def _no_better_than_disk(report: Mapping[str, Any]) -> list[str]:
+    disk = report.get("baselines", {}).get("disk")
+    if disk is None:
+        return []
+    rows = [row for row in report.get("drift") or [] if row.get("dataset") == disk["dataset"]]
+    return [
+        f"the float file reaches {row['float_miou_at_1']:.2f} mIoU@1 on {disk['dataset']}, a disk "
+        f"around the tap {disk['miou_at_1']:.2f}: damaged or untrained weights?"
+        for row in rows
+        if _finite(row.get("float_miou_at_1")) and row["float_miou_at_1"] <= disk["miou_at_1"]
+    ]
 
 
 def _missing(row: Mapping[str, Any], numbers: Sequence[str]) -> list[str]:

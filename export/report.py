@@ -1,0 +1,122 @@
+"""The report of a build: what was made, from what, how good, how fast; and its table."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from export import facts
+from oace_tf import fileio
+
+_PACKAGES = ("oace-tf", "tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "numpy",
+             "opencv-python-headless", "flatbuffers", "safetensors")
+
+
+def file_entry(path: Path, shown: Path) -> dict[str, Any]:
+    """Return path (as shown to the reader), size in MB of 10^6 bytes, and SHA-256 of a file."""
+    return {"path": str(shown), "size_mb": round(path.stat().st_size / 1e6, 3),
+            "sha256": fileio.sha256_file(path)}
+
+
+def structure(content: bytes, threads: int) -> tuple[dict[str, Any], list[str]]:
+    """Return the report's entries on an int8 file's operators, and what is wrong with them."""
+    delegation = facts.delegation(content, threads)
+    faults = facts.operator_faults(content)
+    if not delegation.as_contracted:
+        faults.append(f"{len(delegation.partitions)} delegates of {list(delegation.partitions)} "
+                      f"operators, outside: {', '.join(delegation.outside) or 'nothing'}; "
+                      "expected one, outside at most QUANTIZE of image and of mask")
+    return {
+        "delegates": list(delegation.partitions),
+        "operators_outside_delegate": list(delegation.outside),
+        "operators": facts.operators(content),
+    }, faults
+
+
+def latency_entries(timing: Mapping[str, Mapping[str, float]], threads: int) -> dict[str, Any]:
+    """Return `host_latency_ms` and `host_load_ms` of `facts.timing`'s result."""
+    return {
+        "host_latency_ms": {
+            **{name: entry["latency_ms"] for name, entry in timing.items()},
+            "range": {name: [entry["latency_min_ms"], entry["latency_max_ms"]]
+                      for name, entry in timing.items()},
+            "threads": threads,
+        },
+        "host_load_ms": {name: entry["load_ms"] for name, entry in timing.items()},
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what took part, and the host's kind."""
+    found = {"python": platform.python_version(), "machine": platform.machine(),
+             "cpus": str(os.cpu_count())}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # oace-tf itself, run from a checkout that is not installed
+    return found
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """Return the report as text for people."""
+    calibration, agreement = report["calibration"], report["agreement"]
+    latency, load = report["host_latency_ms"], report["host_load_ms"]
+    rows = [
+        ("int8 file", f"{report['int8']['path']}, {report['int8']['size_mb']:.2f} MB"),
+        ("float32 file", f"{report['float32']['path']}, {report['float32']['size_mb']:.2f} MB"),
+        ("network", f"{report['network']['trunk']}, {report['params'] / 1e6:.2f} M parameters, "
+                    f"{report['gmac']:.2f} GMAC"),
+        ("calibration", f"{calibration['images']} images, {calibration['source']}; "
+                        f"taps {calibration['taps']}"
+                        + (f"; {len(calibration['skipped'])} skipped"
+                           if calibration["skipped"] else "")),
+        ("delegates", f"{report['delegates']}, outside: "
+                      f"{', '.join(report['operators_outside_delegate']) or 'nothing'}"),
+        ("latency", f"int8 {latency['int8']:.1f} ms, float32 {latency['float32']:.1f} ms "
+                    f"({latency['threads']} threads, median)"),
+        ("loading", f"int8 {load['int8']:.0f} ms, float32 {load['float32']:.0f} ms"),
+        ("agreement", _agreement(agreement) + f" ({agreement['on']})"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}  {text}" for name, text in rows]
+    lines += ["", *_operator_lines(report["operators"])]
+    lines += ["", *_drift_lines(report["drift"], report["baselines"])] if report["drift"] else []
+    lines += ["", *(f"NOTE: {note}" for note in report["notes"])] if report["notes"] else []
+    lines += ["", *(f"FAILED: {failure}" for failure in report["failures"])]
+    return "\n".join(lines + ["passed" if report["passed"] else "not passed"])
+
+
+def _agreement(entry: Mapping[str, Any]) -> str:
+    if entry["mean_iou"] is None:
+        return f"not measured on {entry['n']} pictures"
+    return f"mean IoU {entry['mean_iou']:.4f}, worst {entry['worst']:.4f}, {entry['n']} pictures"
+
+
+def _operator_lines(operators: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = ["operators of the int8 file"]
+    for entry in operators:
+        lines.append(f"  {entry['count']:>4}  {entry['operator']:<20} {entry['types']}")
+    return lines
+
+
+def _drift_lines(
+    rows: Sequence[Mapping[str, Any]], baselines: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    lines = [f"{'set':<12}{'objects':>8}{'float':>9}{'int8':>9}{'drop':>8}  95 % interval"]
+    for row in rows:
+        if row["drop_points"] is None:
+            lines.append(f"{row['dataset']:<12}{row['n']:>8}  not a number")
+            continue
+        lines.append(
+            f"{row['dataset']:<12}{row['n']:>8}{row['float_miou_at_1']:>9.2f}"
+            f"{row['int8_miou_at_1']:>9.2f}{row['drop_points']:>8.3f}  "
+            f"{row['ci95'][0]:+.3f} to {row['ci95'][1]:+.3f}"
+        )
+    for name, entry in baselines.items():
+        lines.append(f"without a network, {entry['dataset']}: {name} {entry['miou_at_1']:.2f}")
+    return lines
