@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,9 +99,11 @@ def choose_output(photo: Path, out: Path | None, kind: str | None) -> tuple[Path
     if out.exists() and photo.exists() and os.path.samefile(out, photo):
         raise UsageError(f"{out} is the photograph itself; name another file with -o")
     folder = next(parent for parent in out.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"cannot write {out}: {folder} is not a folder that can be written; "
-                         "name another place with -o")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()  # the only sure test of a folder
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {folder}: {error.strerror}; "
+                         "name another place with -o") from error
     return out, kind
 
 
@@ -113,9 +116,17 @@ def _picture(kind: str, image: np.ndarray, mask: np.ndarray,
     return pictures.overlay(image, mask, clicks)
 
 
+def _silence_opencv() -> None:
+    """Keep OpenCV's own warnings off standard error: what is wrong is said in one line, by us."""
+    if hasattr(cv2, "setLogLevel"):  # OpenCV 4
+        cv2.setLogLevel(0)
+    else:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 done, 2 bad input."""
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say it, in one line
+    _silence_opencv()
     return guarded(lambda: run(parse_args(argv)), PROG)
 
 
