@@ -1,0 +1,176 @@
+"""Batches of scenes, made in worker processes, each a function of (seed, step) alone."""
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from oace_tf.errors import UsageError
+from oace_tf.samples.coco import CocoDataset, CocoImage, load_coco
+from oace_tf.training.scenes import Layered, Scene, make_scene, read_layered
+from oace_tf.training.settings import TrainSettings
+
+logger = logging.getLogger(__name__)
+_TRIES = 50  # scenes in a row that may fail before the data are called unusable
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One folder of training images with the number of objects in each image."""
+
+    name: str
+    dataset: CocoDataset
+    share: float  # of the scenes
+
+
+def find_sources(folders: list[Path], shares: Mapping[str, float]) -> list[Source]:
+    """Load every `instances.json` in the folders or one level below.
+
+    Args:
+      folders: each a source (`instances.json`, `images/`) or a folder of sources.
+      shares: share of the scenes by folder name; a source without one gets its share of images,
+        unless shares are given at all: then it is left out.
+    Raises:
+      UsageError: a folder without a source, or a share for a source that is not there.
+    """
+    found: list[Path] = []
+    for folder in folders:
+        here = [folder] if (folder / "instances.json").is_file() else sorted(
+            path.parent for path in folder.glob("*/instances.json"))
+        if not here:
+            raise UsageError(f"{folder}: no instances.json here or one folder below; "
+                             "expected data in COCO format")
+        found += here
+    missing = sorted(set(shares) - {path.name for path in found})
+    if missing:
+        raise UsageError(f"no source named {missing[0]!r} in {', '.join(map(str, folders))}")
+    chosen = [path for path in found if not shares or shares.get(path.name, 0.0) > 0.0]
+    datasets = [_with_objects(load_coco(path / "instances.json")) for path in chosen]
+    weights = [shares.get(path.name, float(len(dataset.images)))
+               for path, dataset in zip(chosen, datasets)]
+    total = sum(weights)
+    return [Source(path.name, dataset, weight / total)
+            for path, dataset, weight in zip(chosen, datasets, weights)]
+
+
+def _with_objects(dataset: CocoDataset) -> CocoDataset:
+    images = tuple(image for image in dataset.images
+                   if any(not annotation.iscrowd for annotation in image.annotations))
+    if not images:
+        raise UsageError(f"{dataset.path}: no image with an object")
+    return CocoDataset(dataset.path, images, dataset.categories)
+
+
+class SceneMaker:
+    """Makes the batch of any step; skips what cannot be read, and remembers it."""
+
+    def __init__(self, sources: list[Source], settings: TrainSettings, click_channels: int) -> None:
+        self._sources = sources
+        self._shares = np.array([source.share for source in sources])
+        self._settings = settings
+        self._click_channels = click_channels
+        self.skipped: set[str] = set()
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """Return the batch of a step.
+
+        Returns:
+          image (B, S, S, 3) uint8, mask (B, S, S, 1) uint8, disks (B, S, S, C) uint8,
+          object_xy (B, n, 2) int32, background_xy (B, m, 2) int32.
+        """
+        phase = self._settings.phase_of(step)
+        seeds = np.random.SeedSequence((self._settings.seed, step)).spawn(phase.batch)
+        scenes = [self._scene(phase.size, np.random.default_rng(seed)) for seed in seeds]
+        batch = {name: np.stack([getattr(scene, name) for scene in scenes])
+                 for name in Scene.__slots__}
+        batch["mask"] = batch["mask"][..., None]
+        return batch
+
+    def _scene(self, size: int, rng: np.random.Generator) -> Scene:
+        settings = self._settings.scenes
+        for _ in range(_TRIES):
+            base = self._draw(rng)
+            count = int(rng.integers(1, 3)) if rng.random() < settings.paste else 0
+            others = [self._draw(rng) for _ in range(count)]
+            if base is None:
+                continue
+            scene = make_scene(base[0], base[1], [other for other in others if other], size,
+                               self._click_channels, settings, rng)
+            if scene is not None:
+                return scene
+        raise UsageError(f"{_TRIES} scenes in a row could not be made; skipped so far: "
+                         f"{', '.join(sorted(self.skipped)) or 'none'}")
+
+    def _draw(self, rng: np.random.Generator) -> tuple[Layered, int] | None:
+        source = self._sources[int(rng.choice(len(self._sources), p=self._shares))]
+        image: CocoImage = source.dataset.images[int(rng.integers(len(source.dataset.images)))]
+        try:
+            layered = read_layered(image)
+        except UsageError as error:
+            if str(image.path) not in self.skipped:
+                logger.warning("skipped: %s", error)
+                self.skipped.add(str(image.path))
+            return None
+        if not layered.masks:
+            return None
+        # Larger objects are drawn more often, by the root of their size.
+        sizes = np.sqrt([mask.mean() for mask in layered.masks])
+        return layered, int(rng.choice(len(sizes), p=sizes / sizes.sum()))
+
+
+_maker: SceneMaker | None = None
+
+
+def _start_worker(folders: list[Path], settings: TrainSettings, click_channels: int) -> None:
+    import cv2
+
+    global _maker
+    os.nice(5)
+    cv2.setNumThreads(0)
+    _maker = SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels)
+
+
+def _batch_in_worker(step: int) -> tuple[dict[str, np.ndarray], set[str]]:
+    assert _maker is not None
+    return _maker.batch(step), _maker.skipped
+
+
+def batches(folders: list[Path], settings: TrainSettings, click_channels: int, start: int,
+            workers: int, skipped: set[str]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Yield (step, batch) from step `start` to the last, in order.
+
+    Args:
+      folders: as `find_sources`.
+      settings: the run.
+      click_channels: 1 or 2.
+      start: the first step.
+      workers: processes; 0 makes the batches in this one.
+      skipped: names of unreadable images are added to it.
+    """
+    if workers == 0:
+        maker = SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels)
+        maker.skipped = skipped
+        for step in range(start, settings.steps):
+            yield step, maker.batch(step)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (folders, settings, click_channels))
+    try:
+        queue: deque[Future[tuple[dict[str, np.ndarray], set[str]]]] = deque()
+        ahead = start
+        for step in range(start, settings.steps):
+            while ahead < settings.steps and len(queue) < 2 * workers + 1:
+                queue.append(pool.submit(_batch_in_worker, ahead))
+                ahead += 1
+            batch, bad = queue.popleft().result()
+            skipped |= bad
+            yield step, batch
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,206 @@
+"""A training scene: photograph, mask of the tapped object, tap disks, patch centres.
+
+Numpy and OpenCV only, so that worker processes need no Keras. Every draw comes from the generator
+that is passed in.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks, pack_points
+from oace_tf.evaluation.clicker import edge_distance
+from oace_tf.samples.coco import CocoImage, decode_mask, read_coco_image
+from oace_tf.training.settings import SceneSettings
+
+MAX_TAPS = 8
+PATCH = 3  # side of the contrastive patches, px; supplement 1
+
+
+@dataclass(frozen=True, slots=True)
+class Layered:
+    """A photograph with the masks of its objects: (H, W, 3) uint8 and (H, W) uint8 0/1 each."""
+
+    image: np.ndarray
+    masks: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What one training example consists of, in a frame of S by S."""
+
+    image: np.ndarray  # (S, S, 3) uint8
+    mask: np.ndarray  # (S, S) uint8 0/1
+    disks: np.ndarray  # (S, S, click channels) uint8 0/1
+    object_xy: np.ndarray  # (n, 2) int32, centres of 3x3 patches on the object
+    background_xy: np.ndarray  # (m, 2) int32, centres beside it
+
+
+def read_layered(image: CocoImage) -> Layered:
+    """Read a photograph and the masks of its objects, crowds left out (raises UsageError)."""
+    masks = [decode_mask(annotation, image.height, image.width)
+             for annotation in image.annotations if not annotation.iscrowd]
+    return Layered(read_coco_image(image), tuple(mask for mask in masks if mask.any()))
+
+
+def make_scene(base: Layered, index: int, others: Sequence[tuple[Layered, int]], size: int,
+               click_channels: int, settings: SceneSettings,
+               rng: np.random.Generator) -> Scene | None:
+    """Compose a scene around object `index` of `base`.
+
+    Args:
+      base: the photograph underneath.
+      index: which of its objects the crop must hold.
+      others: objects to paste, each a photograph and the index of the object.
+      size: S, side of the frame.
+      click_channels: 1 or 2.
+      settings: probabilities and counts.
+      rng: every draw comes from it.
+    Returns:
+      The scene, or None where no visible object is large enough.
+    """
+    image, masks = _framed(base, index, size, settings, rng)
+    for other, other_index in others:
+        image, masks = _pasted(image, masks, other, other_index, rng)
+    # Pasted objects stand last; the tap is on any of them or on the object of the crop.
+    choices = [0, *range(len(masks) - len(others), len(masks))] if others else [0]
+    choices = [c for c in choices if masks[c].mean() >= settings.min_object]
+    if not choices:
+        return None
+    mask = masks[int(rng.choice(choices))]
+    if mask.all():
+        return None
+    if rng.random() < settings.flip:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+    image = _relit(image, settings, rng)
+    mask = np.ascontiguousarray(mask)
+    taps = simulate_taps(mask, settings, rng, background=click_channels > 1)
+    points = pack_points(taps, MAX_TAPS)
+    labels = (POSITIVE, NEGATIVE)[:click_channels]
+    disks = np.stack([draw_disks(points, mask.shape, label) > 0 for label in labels], axis=-1)
+    return Scene(image, mask, disks.astype(np.uint8),
+                 patch_centres(mask, settings.object_patches, rng),
+                 patch_centres(1 - mask, settings.background_patches, rng))
+
+
+def simulate_taps(mask: np.ndarray, settings: SceneSettings, rng: np.random.Generator,
+                  background: bool) -> list[Click]:
+    """Return the taps on a mask: one on the object, at times more, at times one beside it.
+
+    Args:
+      mask: (H, W) uint8 0/1 with both values present.
+      settings: the shares of the kinds of taps.
+      rng: the generator.
+      background: whether background taps may be drawn.
+    Source: paper 3.4 (uniform inside the mask); the other kinds are switches.
+    """
+    depth = edge_distance(mask > 0)
+    kind = rng.random()
+    if kind < settings.deepest_tap:
+        taps = [_at(int(np.argmax(depth)), mask)]
+    elif kind < settings.deepest_tap + settings.border_tap:
+        taps = [_uniform((mask > 0) & (depth <= max(1.5, 0.1 * float(depth.max()))), rng)]
+    else:
+        taps = [_uniform(mask > 0, rng)]
+    if rng.random() < settings.more_taps:
+        taps += [_uniform(mask > 0, rng) for _ in range(int(rng.integers(1, 3)))]
+    if background and rng.random() < settings.background_tap:
+        near = cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=max(2, len(mask) // 16))
+        ring = (near > 0) & (mask == 0)
+        where = ring if ring.any() and rng.random() < 0.5 else mask == 0
+        tap = _uniform(where, rng)
+        taps.append(Click(tap.x, tap.y, False))
+    return taps
+
+
+def patch_centres(region: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (count, 2) int32 x, y drawn uniformly from a region, off the frame's outermost pixels.
+
+    A 3x3 patch then lies inside the frame. Where the region touches only the outermost pixels,
+    the centres are moved one pixel inwards.
+    """
+    flat = np.flatnonzero(region)
+    picked = flat[rng.integers(0, len(flat), count)]
+    height, width = region.shape
+    margin = PATCH // 2
+    xs = np.clip(picked % width, margin, width - 1 - margin)
+    ys = np.clip(picked // width, margin, height - 1 - margin)
+    return np.stack([xs, ys], axis=1).astype(np.int32)
+
+
+def _uniform(region: np.ndarray, rng: np.random.Generator) -> Click:
+    flat = np.flatnonzero(region)
+    return _at(int(flat[rng.integers(0, len(flat))]), region)
+
+
+def _at(flat_index: int, array: np.ndarray) -> Click:
+    return Click(float(flat_index % array.shape[1]), float(flat_index // array.shape[1]))
+
+
+def _framed(base: Layered, index: int, size: int, settings: SceneSettings,
+            rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Crop (or not), stretch to the frame; the object `index` comes first in the masks."""
+    height, width = base.image.shape[:2]
+    x0, y0, x1, y1 = 0, 0, width, height
+    if rng.random() < settings.crop:
+        left, top, w, h = cv2.boundingRect(base.masks[index])
+        # Each side moves a random share of its way from the frame's edge to the object's.
+        keep = rng.random(4) * rng.random()
+        x0, y0 = int(left * keep[0]), int(top * keep[1])
+        x1 = width - int((width - left - w) * keep[2])
+        y1 = height - int((height - top - h) * keep[3])
+    cut = (slice(y0, y1), slice(x0, x1))
+    shrink = size < min(y1 - y0, x1 - x0)
+    image = cv2.resize(base.image[cut], (size, size),
+                       interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+    order = [index, *(i for i in range(len(base.masks)) if i != index)]
+    masks = [_resized_mask(base.masks[i][cut], (size, size)) for i in order]
+    return image, masks
+
+
+def _resized_mask(mask: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    shrink = size_wh[0] < mask.shape[1] and size_wh[1] < mask.shape[0]
+    soft = cv2.resize(mask * np.uint8(255), size_wh,
+                      interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+    return (soft >= 128).astype(np.uint8)
+
+
+def _pasted(image: np.ndarray, masks: list[np.ndarray], other: Layered, index: int,
+            rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Paste an object over the scene; what it hides is taken out of the other masks."""
+    size = len(image)
+    left, top, w, h = cv2.boundingRect(other.masks[index])
+    cut = (slice(top, top + h), slice(left, left + w))
+    side = size * float(rng.uniform(0.15, 0.6))
+    scale = min(side / max(w, h), 2.0)
+    aspect = float(rng.uniform(0.85, 1.18))
+    w2 = int(np.clip(w * scale * aspect, 4, size))
+    h2 = int(np.clip(h * scale / aspect, 4, size))
+    interpolation = cv2.INTER_AREA if w2 < w and h2 < h else cv2.INTER_LINEAR
+    piece = cv2.resize(other.image[cut], (w2, h2), interpolation=interpolation)
+    alpha = cv2.resize(other.masks[index][cut] * np.float32(1), (w2, h2),
+                       interpolation=interpolation)
+    if rng.random() < 0.5:
+        piece, alpha = piece[:, ::-1], alpha[:, ::-1]
+    piece = np.clip(piece * rng.uniform(0.8, 1.2, 3) + rng.uniform(-20, 20), 0, 255)
+    x = int(rng.integers(-w2 // 4, size - 3 * w2 // 4 + 1))
+    y = int(rng.integers(-h2 // 4, size - 3 * h2 // 4 + 1))
+    ys, xs = slice(max(y, 0), min(y + h2, size)), slice(max(x, 0), min(x + w2, size))
+    inner = (slice(ys.start - y, ys.stop - y), slice(xs.start - x, xs.stop - x))
+    soft = alpha[inner][..., None]
+    image = image.copy()
+    image[ys, xs] = (image[ys, xs] * (1 - soft) + piece[inner] * soft + 0.5).astype(np.uint8)
+    pasted = np.zeros((size, size), np.uint8)
+    pasted[ys, xs] = alpha[inner] >= 0.5
+    return image, [*(mask * (1 - pasted) for mask in masks), pasted]
+
+
+def _relit(image: np.ndarray, settings: SceneSettings, rng: np.random.Generator) -> np.ndarray:
+    """Shift brightness and contrast (paper 3.4)."""
+    contrast = 1.0 + settings.contrast * float(rng.uniform(-1, 1))
+    shift = 255.0 * settings.brightness * float(rng.uniform(-1, 1))
+    table = np.clip((np.arange(256) - 128.0) * contrast + 128.0 + shift, 0, 255)
+    return cv2.LUT(np.ascontiguousarray(image), table.astype(np.uint8))

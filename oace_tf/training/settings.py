@@ -1,0 +1,171 @@
+"""Settings of a training run; the defaults are the paper's (3.4), each field says its source."""
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from oace_tf.errors import UsageError
+
+STAGES = ("prior", "msfnet", "joint")
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of training at one size of the frame."""
+
+    size: int = 512  # side of the frame, px, a multiple of 64
+    batch: int = 64  # scenes a step
+    steps: int = 1000
+
+    def __post_init__(self) -> None:
+        _check(self.size >= 64 and self.size % 64 == 0, "phase.size", self.size, "a multiple of 64")
+        _check(self.batch >= 1, "phase.batch", self.batch, "at least 1")
+        _check(self.steps >= 1, "phase.steps", self.steps, "at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSettings:
+    """How a training scene is made of photographs, masks and simulated clicks."""
+
+    flip: float = 0.5  # probability; paper 3.4
+    brightness: float = 0.2  # largest shift, share of the full range; paper 3.4 names no figure
+    contrast: float = 0.25  # largest relative change; paper 3.4 names no figure
+    crop: float = 0.0  # probability of a random crop that holds the object
+    paste: float = 0.0  # probability that one or two other training objects are pasted in
+    deepest_tap: float = 0.0  # share of first taps at the object's deepest point
+    border_tap: float = 0.0  # share of first taps within a tenth of the depth from the border
+    more_taps: float = 0.0  # probability of one or two further taps on the object
+    background_tap: float = 0.0  # probability of a tap beside the object (two click channels)
+    object_patches: int = 10  # n of equation (1); supplement 1
+    background_patches: int = 15  # m of equation (1); supplement 1
+    min_object: float = 0.002  # smaller objects (share of the frame) are not tapped
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "crop", "paste", "deepest_tap", "border_tap", "more_taps",
+                     "background_tap", "brightness", "contrast", "min_object"):
+            value = getattr(self, name)
+            _check(0.0 <= value <= 1.0, f"scenes.{name}", value, "in [0, 1]")
+        _check(self.deepest_tap + self.border_tap <= 1.0, "scenes.deepest_tap + border_tap",
+               self.deepest_tap + self.border_tap, "at most 1")
+        for name in ("object_patches", "background_patches"):
+            _check(getattr(self, name) >= 1, f"scenes.{name}", getattr(self, name), "at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class LossSettings:
+    """The weights and forms of the losses."""
+
+    mask: str = "nfl"  # "nfl", "dice" or "bce" (supplement 2.1)
+    gamma: float = 2.0  # of NFL; as in RITM
+    alpha: float = 0.5  # of NFL; as in RITM
+    dice: float = 0.0  # weight of a soft Dice loss beside the mask loss
+    contrastive: float = 1.0  # weight of equation (1), as means over pairs instead of sums
+    background_from: str = "pass2"  # "pass2" (the paper), "both", "pass1": see `losses`
+
+    def __post_init__(self) -> None:
+        _check(self.mask in ("nfl", "dice", "bce"), "losses.mask", self.mask, "nfl, dice or bce")
+        _check(self.background_from in ("pass1", "pass2", "both"), "losses.background_from",
+               self.background_from, "pass1, pass2 or both")
+        for name in ("gamma", "alpha", "dice", "contrastive"):
+            value = getattr(self, name)
+            _check(0.0 <= value < 100.0, f"losses.{name}", value, "in [0, 100)")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """One training run."""
+
+    phases: tuple[Phase, ...] = (Phase(512, 64, 210 * 1560),)  # 210 epochs of about 100,000 images
+    learning_rate: float = 5e-4  # paper 3.4
+    schedule: str = "constant"  # "constant" (the paper) or "cosine"
+    warmup_steps: int = 0
+    weight_decay: float = 0.0  # AdamW where above zero
+    clip_norm: float = 0.0  # of the whole gradient; 0: none
+    ema: float = 0.0  # moving average of the weights; 0: none
+    seed: int = 0
+    sources: tuple[tuple[str, float], ...] = ()  # folder name and share; others: by images
+    scenes: SceneSettings = field(default_factory=SceneSettings)
+    losses: LossSettings = field(default_factory=LossSettings)
+
+    def __post_init__(self) -> None:
+        _check(len(self.phases) > 0, "phases", self.phases, "at least one phase")
+        _check(0.0 < self.learning_rate < 1.0, "learning_rate", self.learning_rate, "in (0, 1)")
+        _check(self.schedule in ("constant", "cosine"), "schedule", self.schedule,
+               "constant or cosine")
+        _check(0 <= self.warmup_steps < self.steps, "warmup_steps", self.warmup_steps,
+               "fewer than the steps")
+        _check(0.0 <= self.ema < 1.0, "ema", self.ema, "in [0, 1)")
+        for name in ("weight_decay", "clip_norm"):
+            _check(0.0 <= getattr(self, name) < 100.0, name, getattr(self, name), "in [0, 100)")
+        _check(self.seed >= 0, "seed", self.seed, "not negative")
+        for name, share in self.sources:
+            _check(share >= 0.0, f"sources.{name}", share, "not negative")
+
+    @property
+    def steps(self) -> int:
+        """All steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def phase_of(self, step: int) -> Phase:
+        """Return the phase that a step (from 0) belongs to."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase
+            step -= phase.steps
+        raise IndexError("step beyond the last phase")
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of a step (from 0): linear warm-up, then the schedule."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        if self.schedule == "constant":
+            return self.learning_rate
+        share = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
+        return self.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * share)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as a JSON object."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any], where: str) -> TrainSettings:
+        """Build from a JSON object; unknown keys are errors, missing ones keep their default.
+
+        Raises:
+          UsageError: an unknown key, a value of another kind or out of range.
+        """
+        fields = dict(_known(cls, fields, where))
+        try:
+            if "phases" in fields:
+                fields["phases"] = tuple(Phase(**_known(Phase, phase, where))
+                                         for phase in fields["phases"])
+            if "sources" in fields:
+                sources = fields["sources"]
+                pairs = sources.items() if isinstance(sources, Mapping) else sources
+                fields["sources"] = tuple((str(name), float(share)) for name, share in pairs)
+            if "scenes" in fields:
+                fields["scenes"] = SceneSettings(**_known(SceneSettings, fields["scenes"], where))
+            if "losses" in fields:
+                fields["losses"] = LossSettings(**_known(LossSettings, fields["losses"], where))
+            return cls(**fields)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{where}: a value of the wrong kind ({error})") from error
+
+
+def _known(kind: Any, fields: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(fields, Mapping):
+        raise UsageError(f"{where}: expected an object with the fields of {kind.__name__}, "
+                         f"got {type(fields).__name__}")
+    names = {entry.name for entry in dataclasses.fields(kind)}
+    for key in fields:
+        if key not in names:
+            raise UsageError(f"{where}: unknown key {key!r}, known are {', '.join(sorted(names))}")
+    return fields
+
+
+def _check(good: bool, name: str, value: Any, rule: str) -> None:
+    if not good:
+        raise UsageError(f"training settings: {name} is {value!r}, expected {rule}")

@@ -1,0 +1,86 @@
+"""What one step of training computes, as a Keras model whose loss is its own."""
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from oace_tf.clicks import DISK_ON
+from oace_tf.networks.pair import Pair
+from oace_tf.training import losses
+from oace_tf.training.settings import LossSettings
+
+
+class TrainingModel(keras.Model):
+    """A pair of networks with the losses of a stage, on every Keras backend.
+
+    `prior`: equation (1) alone. `msfnet`: the mask loss with the prior frozen (paper 3.1).
+    `joint`: both at once.
+    """
+
+    def __init__(self, pair: Pair, stage: str, settings: LossSettings) -> None:
+        super().__init__(name="training")
+        self.prior, self.msfnet = pair.prior, pair.msfnet
+        self._pair, self._stage, self._settings = pair, stage, settings
+        if pair.prior is not None:
+            pair.prior.trainable = stage != "msfnet"
+        pair.msfnet.trainable = stage != "prior"
+
+    def call(self, batch: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Return the logits (unless the prior is trained alone) and the mean contrastive loss."""
+        image = (ops.cast(batch["image"], "float32") - 128.0) / 128.0
+        disks = ops.cast(batch["disks"], "float32") * DISK_ON
+        outputs: dict[str, Any] = {}
+        oace = None
+        if self.prior is not None:
+            oace = self.prior([image, disks], training=training and self._stage != "msfnet")
+            if self._stage != "msfnet" and self._settings.contrastive > 0:
+                outputs["contrastive"] = self._contrastive(oace, image, disks, batch, training)
+        if self._stage != "prior":
+            inputs = {"image": image, "oace": oace, "disks": disks}
+            outputs["logits"] = self.msfnet([inputs[tensor.name] for tensor in self.msfnet.inputs],
+                                            training=training)
+        return outputs
+
+    def _contrastive(self, oace: Any, image: Any, disks: Any, batch: dict[str, Any],
+                     training: bool) -> Any:
+        """Equation (1); where the background patches come from is a setting.
+
+        The second pass takes the disk turned inside out in the object channel (1 - D) and zero in
+        the background channel. With its patches alone a network may answer a constant in each
+        pass; patches of the first pass force object and background apart within it.
+        """
+        objects = losses.gather_patches(oace, batch["object_xy"])
+        kinds = []
+        if self._settings.background_from in ("pass1", "both"):
+            kinds.append(losses.gather_patches(oace, batch["background_xy"]))
+        if self._settings.background_from in ("pass2", "both"):
+            inverse = DISK_ON - disks[..., :1]
+            inverse = ops.concatenate([inverse, ops.zeros_like(disks[..., 1:])], axis=-1)
+            second = self.prior([image, inverse], training=training)
+            kinds.append(losses.gather_patches(second, batch["background_xy"]))
+        values = [losses.contrastive_loss(objects, backgrounds) for backgrounds in kinds]
+        return ops.mean(sum(values) / len(values))
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None,
+                     sample_weight: Any = None, training: bool = True) -> Any:
+        """Return the scalar loss of the stage."""
+        total = 0.0
+        if "contrastive" in y_pred:
+            weight = 1.0 if self._stage == "prior" else self._settings.contrastive
+            total = total + weight * y_pred["contrastive"]
+        if "logits" in y_pred:
+            target = ops.cast(x["mask"], "float32")
+            logits, valid = y_pred["logits"], ops.ones_like(target)
+            settings = self._settings
+            if settings.mask == "nfl":
+                mask = losses.normalized_focal_loss(logits, target, valid, gamma=settings.gamma,
+                                                    alpha=settings.alpha)
+            else:
+                function = losses.dice_loss if settings.mask == "dice" else losses.bce_loss
+                mask = function(logits, target, valid)
+            total = total + ops.mean(mask)
+            if settings.dice > 0:
+                total = total + settings.dice * ops.mean(losses.dice_loss(logits, target, valid))
+        return total
