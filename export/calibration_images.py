@@ -135,8 +135,8 @@ def from_folder(folder: Path, seed: int) -> CalibrationSet:
     places = inner if inner.is_dir() else folder
     records: list[CocoImage | Path] = []
     if instances.is_file():
-        listed = load_coco(instances, places).images
-        records += sorted(listed, key=lambda image: image.path.name)
+        listed = sorted(load_coco(instances, places).images, key=lambda image: image.path.name)
+        records += listed
     else:
         records += sorted(path for path in places.iterdir() if path.suffix.lower() in _SUFFIXES)
     if not records:

@@ -28,6 +28,7 @@ Ranges = Mapping[str, tuple[float, float]]  # tensor name -> (smallest, largest)
 
 UNIT_SCALE = 1 / 128  # the int8 scale of photograph, disks and OACE
 UNIT_RANGE = (-1.0, 127 / 128)
+_DEAD = 1e-6  # a tensor that never reaches this is taken for zero
 MODE = "CALIBRATION_PROFILER_BASED"  # the other mode gives equal ranges but other bytes
 MASK_SCALE = 1 / 256  # the int8 sigmoid's fixed scale; 128 is one half
 _STATISTICS_KEYS = frozenset({"weights_sha256", "recipe", "mode", "calibration", "ranges"})
@@ -122,12 +123,12 @@ class RangeObserver:
 
 
 def merge_ranges(parts: Iterable[Ranges]) -> dict[str, tuple[float, float]]:
-    """Return the ranges that cover all parts, whatever their order."""
+    """Return the ranges that cover all parts, whatever their order; NaN stays NaN."""
     merged: dict[str, tuple[float, float]] = {}
     for part in parts:
         for name, (low, high) in part.items():
             old = merged.get(name, (low, high))
-            merged[name] = (min(old[0], low), max(old[1], high))
+            merged[name] = (float(np.minimum(old[0], low)), float(np.maximum(old[1], high)))
     return dict(sorted(merged.items()))
 
 
@@ -148,12 +149,23 @@ def unit_tensors(model: Any) -> set[int]:
     return pinned
 
 
+def dead_tensors(ranges: Ranges) -> list[str]:
+    """Return the tensors that stayed zero on every calibration image, by name."""
+    # Both are compared: max(0, NaN) would be 0 in Python.
+    return [name for name, (low, high) in ranges.items()
+            if abs(low) < _DEAD and abs(high) < _DEAD]
+
+
 def pin_ranges(float_bytes: bytes, ranges: Ranges) -> dict[str, tuple[float, float]]:
-    """Return `ranges` with the unit tensors of the file at [-1, 127/128]."""
+    """Return `ranges` with the unit tensors of the file at [-1, 127/128].
+
+    Dead tensors get [0, 1]: zero is exact in every range, while their own would have a scale of
+    4e-12, which the delegate refuses.
+    """
     model = flatfile.parse(float_bytes)
     tensors = flatfile.graph(model).tensors
     pins = {flatfile.name_of(tensors[i]): UNIT_RANGE for i in unit_tensors(model)}
-    return {**ranges, **pins}
+    return {**ranges, **dict.fromkeys(dead_tensors(ranges), (0.0, 1.0)), **pins}
 
 
 def quantize(

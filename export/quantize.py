@@ -159,6 +159,8 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
     else:
         assert recorded is not None
         ranges, calibration = recorded
+    for name in int8.dead_tensors(ranges):
+        _log.warning("tensor %s is zero on every calibration image", name)
     _log.info("3/5 quantizing")
     about = _description(job, made)
     recipe = int8.Recipe()
@@ -223,9 +225,9 @@ def _verify(
         where, notes = "drawn pictures", [*notes, NO_PHOTOGRAPHS]
     seen = list(_progress(verify.agreements(float_path, int8_path, pictures, job.threads),
                           len(pictures), "4/5 verifying"))
-    found = {**drift.agreement([iou for iou, _ in seen]), "on": where,
-             "both_empty": sum(empty for _, empty in seen)}
-    return {"drift": [], "agreement": found, "baselines": {}, "notes": notes}
+    agreed = {**drift.agreement([iou for iou, _ in seen]), "on": where,
+              "both_empty": sum(empty for _, empty in seen)}
+    return {"drift": [], "agreement": agreed, "baselines": {}, "notes": notes}
 
 
 def _baselines(records: Sequence[Record]) -> dict[str, dict[str, Any]]:

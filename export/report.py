@@ -11,6 +11,7 @@ from typing import Any
 
 from export import facts
 from oace_tf import fileio
+from oace_tf.errors import GateFailed
 
 _PACKAGES = ("oace-tf", "tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "numpy",
              "opencv-python-headless", "flatbuffers", "safetensors")
@@ -23,8 +24,17 @@ def file_entry(path: Path, shown: Path) -> dict[str, Any]:
 
 
 def structure(content: bytes, threads: int) -> tuple[dict[str, Any], list[str]]:
-    """Return the report's entries on an int8 file's operators, and what is wrong with them."""
-    delegation = facts.delegation(content, threads)
+    """Return the report's entries on an int8 file's operators, and what is wrong with them.
+
+    Raises:
+      GateFailed: the file cannot be run at all, so nothing of it can be measured.
+    """
+    try:
+        delegation = facts.delegation(content, threads)
+    except RuntimeError as error:  # the interpreter's word for scales beyond its arithmetic
+        reason = " ".join(str(error).split())
+        raise GateFailed(f"the runtime cannot prepare the int8 file ({reason}); "
+                         "damaged or exploding weights?") from error
     faults = facts.operator_faults(content)
     if not delegation.as_contracted:
         faults.append(f"{len(delegation.partitions)} delegates of {list(delegation.partitions)} "

@@ -1,0 +1,177 @@
+"""A tiny pair of networks, its float and int8 files, and drawn photographs, made once a session."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from export import int8
+from oace_tf.clicks import pack_points
+from oace_tf.geometry import normalise
+
+SIZE = 64
+MAX_POINTS = 6
+
+
+@dataclass(frozen=True)
+class Made:
+    """A pair and what became of it; `ranges` are those of `feeds`."""
+
+    pair: Any
+    fused: Any
+    float_bytes: bytes
+    ranges: dict[str, tuple[float, float]]
+    int8_bytes: bytes  # names kept, no metadata
+
+
+def pictures(count: int, size: int, seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield drawn (S, S, 3) uint8 pictures and packed points (N, 3), seeded."""
+    from export.verify import synthetic
+    from oace_tf.geometry import Frame
+
+    for index in range(count):
+        picture, clicks = synthetic(np.random.default_rng((seed, index)))
+        frame = Frame(picture.shape[0], picture.shape[1], size)
+        yield frame.image(picture), pack_points([frame.click(c) for c in clicks], MAX_POINTS)
+
+
+def feeds(count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
+    """Yield what a float file is fed with, for `pictures`."""
+    for picture, points in pictures(count, size):
+        yield {"image": normalise(picture)[None], "points": points[None]}
+
+
+def quantized(float_bytes: bytes, size: int) -> tuple[dict[str, tuple[float, float]], bytes]:
+    """Return the ranges over eight drawn pictures, and the int8 file with its names kept."""
+    observer = int8.RangeObserver(float_bytes)
+    ranges = int8.merge_ranges(observer.see(feed) for feed in feeds(8, size))
+    return ranges, int8.quantize(float_bytes, ranges, keep_names=True)
+
+
+def liven(pair: Any, seed: int) -> None:
+    """Give a fresh pair statistics unlike 0 and 1, and masks that are neither empty nor full."""
+    rng = np.random.default_rng(seed)
+    for model in pair.models():
+        for layer in model.layers:
+            if type(layer).__name__ == "BatchNormalization":
+                layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
+                layer.moving_variance.assign(rng.uniform(0.3, 1.0, layer.moving_variance.shape))
+    pair.msfnet.get_layer("msfnet.head.mask").bias.assign([0.0])
+
+
+@pytest.fixture(scope="session", params=(1, 2), ids=("one_map", "two_maps"))
+def made(request: pytest.FixtureRequest) -> Made:
+    """Return the tiny pair of one and of two click channels, converted and quantized."""
+    import dataclasses
+
+    import keras
+
+    from export.convert import float_tflite
+    from oace_tf.config import NetworkConfig
+    from oace_tf.networks.fused import build_fused
+    from oace_tf.networks.pair import build_pair
+
+    keras.utils.set_random_seed(1)
+    config = dataclasses.replace(NetworkConfig.preset("tiny"), click_channels=request.param)
+    pair = build_pair(config, SIZE)
+    liven(pair, 1)
+    fused = build_fused(pair, MAX_POINTS, SIZE)
+    float_bytes = float_tflite(fused)
+    return Made(pair, fused, float_bytes, *quantized(float_bytes, SIZE))
+
+
+def plain_pair(size: int, channels: int, upsampling: str = "bilinear") -> SimpleNamespace:
+    """Return the smallest thing that can be fused: photograph ++ disks, two convolutions."""
+    import keras
+
+    image = keras.Input((size, size, 3), name="image")
+    disks = keras.Input((size, size, channels), name="disks")
+    x = keras.layers.Concatenate(name="join")([image, disks])
+    x = keras.layers.Conv2D(4, 3, 4, padding="same", activation="relu", name="down")(x)
+    x = keras.layers.Conv2D(1, 1, name="logits")(x)
+    x = keras.layers.UpSampling2D(4, interpolation=upsampling, name="up")(x)
+    return SimpleNamespace(config=SimpleNamespace(click_channels=channels), prior=None,
+                           msfnet=keras.Model({"image": image, "disks": disks}, x, name="plain"))
+
+
+@pytest.fixture(scope="session")
+def plain_files() -> tuple[bytes, bytes]:
+    """Return float and int8 file of the plain network at the shipped size, two maps."""
+    import keras
+
+    from export.convert import float_tflite
+    from oace_tf.networks.fused import build_fused
+
+    keras.utils.set_random_seed(2)
+    float_bytes = float_tflite(build_fused(plain_pair(512, 2), MAX_POINTS, 512))
+    return float_bytes, quantized(float_bytes, 512)[1]
+
+
+def tensors_of(
+    content: bytes, image_u8: np.ndarray, points: np.ndarray, names: tuple[str, ...]
+) -> list[np.ndarray]:
+    """Run a file and return inner tensors by name, as they are stored, without the batch axis."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    from export import flatfile
+
+    model = flatfile.parse(content)
+    interpreter = Interpreter(model_content=content, num_threads=1,
+                              experimental_preserve_all_tensors=True)
+    interpreter.allocate_tensors()
+    for entry in interpreter.get_input_details():
+        is_image = len(entry["shape"]) == 4
+        value = points if not is_image else (
+            image_u8 if entry["dtype"] == np.uint8 else normalise(image_u8))
+        interpreter.set_tensor(entry["index"], value[None])
+    interpreter.invoke()
+    return [interpreter.get_tensor(flatfile.by_name(model, name))[0] for name in names]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """Return a maker of folders of drawn photographs: folder(name, count) -> path."""
+    from export.verify import synthetic
+
+    def make(name: str, count: int) -> Path:
+        place = tmp_path / name
+        place.mkdir(parents=True)
+        for index in range(count):
+            picture, _ = synthetic(np.random.default_rng((7, index)))
+            cv2.imwrite(str(place / f"{index:03d}.png"), picture[..., ::-1])
+        return place
+
+    return make
+
+
+def tap_sets(size: int) -> list[np.ndarray]:
+    """Return the places where drawing goes wrong first, as packed points (MAX_POINTS, 3)."""
+    end = size - 1.0
+    rng = np.random.default_rng(5)
+
+    def pack(*rows: tuple[float, float, float]) -> np.ndarray:
+        points = np.tile(np.float32([0, 0, -1]), (MAX_POINTS, 1))
+        points[: len(rows)] = np.reshape(np.float32(rows), (-1, 3))
+        return points
+
+    sets = [
+        pack(),  # all unused
+        pack((0, 0, 1), (end, 0, 1), (0, end, 0), (end, end, 0)),  # corners
+        pack((-0.5, -0.5, 1), (size - 0.5, size - 0.5, 0)),  # outermost places of the frame
+        pack((size / 2, 0, 1), (0, size / 2, 0), (end, size / 3, 1), (size / 5, end, 0)),  # borders
+        pack((30.25, 20.75, 1), (40.5, 11.5, 0)),  # pixels at distance exactly 5 of quarters
+        pack((20, 20, 1), (23, 24, 1), (22, 21, 0), (26, 24, 0)),  # overlapping, of both labels
+        pack((20, 20, 0)),  # background only
+        pack((33.0, 17.0, 1), (12.0, 12.0, -1)),  # an unused row that names a place
+    ]
+    for _ in range(6):
+        rows = rng.uniform(-0.5, size - 0.5, (MAX_POINTS, 2))
+        labels = rng.integers(-1, 2, MAX_POINTS)
+        sets.append(pack(*((x, y, label) for (x, y), label in zip(rows, labels))))
+    return sets
