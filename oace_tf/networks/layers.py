@@ -37,7 +37,7 @@ class Scope:
 
     name: str
     epsilon: float = 1e-5
-    momentum: float = 0.9  # Keras's sense: the share of the old statistics that is kept
+    momentum: float = 0.97  # Keras's sense: the share of the old statistics that is kept
 
     def __call__(self, part: str | int) -> Scope:
         return Scope(f"{self.name}.{part}", self.epsilon, self.momentum)

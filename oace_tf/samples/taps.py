@@ -39,9 +39,11 @@ def draw_taps(mask: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[Cl
 def random_taps(height: int, width: int, kind: str, rng: np.random.Generator) -> tuple[Click, ...]:
     """Return taps of a kind on a photograph of which no object is known; the first is positive."""
     mask = np.zeros((height, width), np.int8)
-    # A blob of a quarter of the photograph stands in for the object.
-    top, left = (int(rng.integers(0, max(1, side // 2))) for side in (height, width))
-    mask[top : top + max(1, height // 2), left : left + max(1, width // 2)] = 1
+    # A rectangle of a quarter of the photograph, anywhere in it, stands in for the object.
+    high, wide = max(1, height // 2), max(1, width // 2)
+    top = int(rng.integers(0, height - high + 1))
+    left = int(rng.integers(0, width - wide + 1))
+    mask[top : top + high, left : left + wide] = 1
     return draw_taps(mask, "anywhere" if kind == "centre" else kind, rng)
 
 

@@ -12,6 +12,11 @@ from oace_tf.errors import UsageError
 STAGES = ("prior", "msfnet", "joint")
 
 
+def _check(good: bool, name: str, value: Any, rule: str) -> None:
+    if not good:
+        raise UsageError(f"training settings: {name} is {value!r}, expected {rule}")
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """A stretch of training at one size of the frame."""
@@ -164,8 +169,3 @@ def _known(kind: Any, fields: Any, where: str) -> Mapping[str, Any]:
         if key not in names:
             raise UsageError(f"{where}: unknown key {key!r}, known are {', '.join(sorted(names))}")
     return fields
-
-
-def _check(good: bool, name: str, value: Any, rule: str) -> None:
-    if not good:
-        raise UsageError(f"training settings: {name} is {value!r}, expected {rule}")

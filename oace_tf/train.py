@@ -1,0 +1,137 @@
+"""Train the prior, MSFNet, or both at once: `python -m oace_tf.train STAGE --data DIR`."""
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from oace_tf.errors import UsageError, guarded
+from oace_tf.fileio import read_json
+from oace_tf.training.settings import STAGES, TrainSettings
+
+_EPILOG = """example:
+  python -m oace_tf.train joint --data data/train --config docs/configs/first.json \\
+      --init imagenet --out build/train
+"""
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m oace_tf.train", description=__doc__, epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=STAGES, help="prior: contrastive loss; msfnet: mask loss, "
+                        "prior frozen; joint: both losses at once")
+    parser.add_argument("--data", type=Path, action="append", metavar="DIR",
+                        help="a COCO-format folder (instances.json, images/) or a folder of such; "
+                        "may be repeated (default: OACE_DATA/train)")
+    parser.add_argument("--config", type=Path, metavar="FILE",
+                        help="JSON with training settings; the paper's where it says nothing")
+    parser.add_argument("--preset", default="efficientnet_lite0",
+                        help="the network (default: %(default)s); ignored with --init FILE")
+    parser.add_argument("--init", default="none", metavar="WHAT",
+                        help="none, imagenet, or a weights file to go on from (default: none)")
+    parser.add_argument("--out", type=Path, default=Path("build/train"), metavar="DIR",
+                        help="folder of checkpoint, log and weights (default: %(default)s)")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on from the checkpoint in --out, with the same arguments")
+    parser.add_argument("--workers", type=int, default=1, metavar="N",
+                        help="processes that prepare scenes; 0: none (default: %(default)s)")
+    parser.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS",
+                        help="steps between checkpoints (default: %(default)s)")
+    parser.add_argument("--stop-at", type=int, metavar="STEP",
+                        help="stop before this step; go on later with --resume")
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train as the arguments say; returns the exit code.
+
+    Raises:
+      UsageError: bad arguments, data or files.
+    """
+    folders = _folders(args.data)
+    if args.workers < 0 or args.checkpoint_every < 1:
+        raise UsageError("--workers must not be negative, --checkpoint-every at least 1")
+    fields = read_json(args.config) if args.config else {}
+    settings = TrainSettings.from_json(fields, str(args.config))
+    if (args.out / "checkpoint.safetensors").is_file() and not args.resume:
+        raise UsageError(f"{args.out}: holds a checkpoint; add --resume to go on from it, "
+                         "or choose another --out")
+    # Keras is loaded only now, so that bad arguments are answered at once.
+    import keras
+
+    from oace_tf.training.trainer import Trainer
+
+    keras.utils.set_random_seed(settings.seed)
+    pair, start = _pair(args)
+    trainer = Trainer(pair, args.stage, settings, folders, args.out, args.workers)
+    if args.resume:
+        trainer.resume()
+    trainer.run(args.checkpoint_every, args.stop_at)
+    record = {"stage": args.stage, "settings": settings.to_json(), "seed": settings.seed,
+              "steps": settings.steps if args.stop_at is None else args.stop_at,
+              "start": start, "data": _data_record(folders, settings),
+              "skipped_images": len(trainer.skipped), "keras": keras.version(),
+              "backend": keras.backend.backend()}
+    path = trainer.save(record)
+    print(f"{path}: weights after {record['steps']} steps; {len(trainer.skipped)} unreadable images")
+    return 0
+
+
+def _folders(given: Sequence[Path] | None) -> list[Path]:
+    if given:
+        folders = list(given)
+    elif os.environ.get("OACE_DATA"):
+        folders = [Path(os.environ["OACE_DATA"]) / "train"]
+    else:
+        raise UsageError("no training data; name a folder with --data, or set OACE_DATA")
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such folder")
+    return folders
+
+
+def _pair(args: argparse.Namespace) -> tuple[Any, Any]:
+    """Return the pair to start from and how it was made, for the record."""
+    from oace_tf.config import NetworkConfig
+    from oace_tf.fileio import sha256_file
+    from oace_tf.networks.imagenet import PACKAGE, init_trunks
+    from oace_tf.networks.pair import build_pair
+    from oace_tf.networks.weights import build_from_weights
+
+    if args.init not in ("none", "imagenet"):
+        pair, record = build_from_weights(args.init, size=None)
+        return pair, {"weights": sha256_file(args.init), "record": record}
+    pair = build_pair(NetworkConfig.preset(args.preset), size=None)
+    if args.init == "imagenet":
+        init_trunks(pair)
+        return pair, {"trunk": PACKAGE}
+    return pair, None
+
+
+def _data_record(folders: list[Path], settings: TrainSettings) -> list[dict[str, Any]]:
+    from oace_tf.training.batches import find_sources
+
+    rows = []
+    for source in find_sources(folders, dict(settings.sources)):
+        digest = hashlib.sha256(source.dataset.path.read_bytes()).hexdigest()
+        rows.append({"name": source.name, "images": len(source.dataset.images),
+                     "share": round(source.share, 4), "sha256": digest,
+                     "categories": sorted(source.dataset.categories.values())})
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    args = parse_args(argv)
+    return guarded(lambda: run(args), "oace_tf.train")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,186 @@
+"""The training loop: steps, schedule, moving average, checkpoints, a log."""
+from __future__ import annotations
+
+import csv
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from oace_tf.errors import OaceError, UsageError
+from oace_tf.fileio import atomic_write
+from oace_tf.networks.pair import Pair
+from oace_tf.networks.weights import get_arrays, pair_variables, save_weights, set_arrays
+from oace_tf.training.batches import batches
+from oace_tf.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from oace_tf.training.settings import TrainSettings
+from oace_tf.training.step import TrainingModel
+
+logger = logging.getLogger(__name__)
+CHECKPOINT = "checkpoint.safetensors"
+WEIGHTS = "weights.safetensors"
+LOG = "log.csv"
+_AVERAGE_EVERY = 4  # steps between updates of the moving average
+
+
+class Trainer:
+    """One run of one stage, in a folder of its own."""
+
+    def __init__(self, pair: Pair, stage: str, settings: TrainSettings, folders: list[Path],
+                 out: Path, workers: int = 1) -> None:
+        if stage != "msfnet" and pair.prior is None:
+            raise UsageError(f"stage {stage!r} trains a prior, but this network has none")
+        self._pair, self._stage, self._settings = pair, stage, settings
+        self._folders, self._out, self._workers = folders, out, workers
+        self._model = TrainingModel(pair, stage, settings.losses)
+        self._optimizer = _optimizer(settings)
+        self._model.compile(optimizer=self._optimizer,
+                            jit_compile=keras.backend.backend() == "jax")
+        self._average: dict[str, np.ndarray] = {}
+        self._step = 0
+        self._skipped: set[str] = set()
+        self._run = {"stage": stage, "network": pair.config.to_json(),
+                     "settings": settings.to_json()}
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """The images that could not be read so far."""
+        return tuple(sorted(self._skipped))
+
+    def resume(self) -> None:
+        """Take up the run in the folder where its last checkpoint left it.
+
+        Raises:
+          UsageError: no checkpoint, a damaged one, or one of another run.
+        """
+        path = self._out / CHECKPOINT
+        state = read_checkpoint(path)
+        ours = _plain(self._run)
+        for key, value in ours.items():
+            if state.run.get(key) != value:
+                raise UsageError(f"{path}: was made with another {key}; repeat the arguments of "
+                                 "that run, or start without --resume")
+        set_arrays(self._pair, state.weights, str(path))
+        variables = self._optimizer_variables()
+        if len(variables) != len(state.optimizer):
+            raise UsageError(f"{path}: holds {len(state.optimizer)} optimizer tensors, "
+                             f"expected {len(variables)}; start without --resume")
+        for variable, array in zip(variables, state.optimizer):
+            variable.assign(array)
+        self._average = dict(state.average)
+        self._step, self._skipped = state.step, set(state.skipped)
+
+    def run(self, checkpoint_every: int = 200, stop_at: int | None = None) -> None:
+        """Train to the last step (or to `stop_at`) and leave a checkpoint.
+
+        Args:
+          checkpoint_every: steps between checkpoints.
+          stop_at: step to stop before, for runs in parts.
+        Raises:
+          OaceError: a loss that is not finite; the batch is saved for inspection.
+        """
+        self._out.mkdir(parents=True, exist_ok=True)
+        total = self._settings.steps
+        end = total if stop_at is None else min(stop_at, total)
+        source = batches(self._folders, self._settings, self._pair.config.click_channels,
+                         self._step, self._workers, self._skipped)
+        phase = None
+        with tqdm(total=total, initial=self._step, unit="step", disable=None) as bar:
+            started = time.perf_counter()
+            for step, batch in source if self._step < end else ():
+                waited = time.perf_counter() - started
+                if phase is not None and self._settings.phase_of(step) != phase:
+                    self._model.make_train_function(force=True)  # one graph for each size
+                phase = self._settings.phase_of(step)
+                loss = self._one_step(step, batch)
+                seconds = time.perf_counter() - started
+                rate = phase.batch / seconds
+                bar.update()
+                bar.set_postfix_str(f"loss {loss:.4f}, {rate:.1f} images/s", refresh=False)
+                self._log(step, phase.size, loss, rate, waited / seconds)
+                self._step = step + 1
+                if self._step % checkpoint_every == 0 or self._step >= end:
+                    self._checkpoint()
+                if self._step >= end:
+                    break
+                started = time.perf_counter()
+        if hasattr(source, "close"):
+            source.close()
+
+    def save(self, record: Mapping[str, Any], path: Path | None = None) -> Path:
+        """Write the weights (their moving average where one is kept) and return the path."""
+        path = self._out / WEIGHTS if path is None else path
+        live = get_arrays(self._pair)
+        if self._average:
+            set_arrays(self._pair, self._average, "moving average")
+        save_weights(path, self._pair, record)
+        if self._average:
+            set_arrays(self._pair, live, "weights")
+        return path
+
+    def _one_step(self, step: int, batch: dict[str, np.ndarray]) -> float:
+        self._optimizer.learning_rate.assign(self._settings.learning_rate_at(step))
+        self._model.reset_metrics()
+        loss = float(self._model.train_on_batch(batch))
+        if not np.isfinite(loss):
+            path = self._out / "bad_batch.npz"
+            atomic_write(path, lambda file: np.savez_compressed(file, **batch))
+            raise OaceError(f"the loss of step {step} is {loss}; its batch is in {path}, the state "
+                            f"before in {self._out / CHECKPOINT}")
+        if self._settings.ema > 0 and (step + 1) % _AVERAGE_EVERY == 0:
+            self._update_average(step)
+        return loss
+
+    def _update_average(self, step: int) -> None:
+        # Early on the average is short, so that it forgets the untrained weights.
+        keep = min(self._settings.ema, (1 + step) / (10 + step)) ** _AVERAGE_EVERY
+        for name, variable in pair_variables(self._pair).items():
+            value = np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
+            if name in self._average:
+                self._average[name] += (1.0 - keep) * (value - self._average[name])
+            else:
+                self._average[name] = value.copy()
+
+    def _optimizer_variables(self) -> list[Any]:
+        if not self._optimizer.built:
+            self._optimizer.build(self._model.trainable_variables)
+        return list(self._optimizer.variables)
+
+    def _checkpoint(self) -> None:
+        optimizer = tuple(np.asarray(keras.ops.convert_to_numpy(variable))
+                          for variable in self._optimizer_variables())
+        write_checkpoint(self._out / CHECKPOINT, Checkpoint(
+            self._step, _plain(self._run), get_arrays(self._pair), self._average, optimizer,
+            self.skipped))
+
+    def _log(self, step: int, size: int, loss: float, rate: float, waiting: float) -> None:
+        path = self._out / LOG
+        fresh = not path.is_file() or (step == 0)
+        with path.open("w" if fresh else "a", newline="") as file:
+            writer = csv.writer(file)
+            if fresh:
+                writer.writerow(["step", "size", "loss", "images_per_second", "waiting_share"])
+            writer.writerow([step, size, f"{loss:.5f}", f"{rate:.3f}", f"{waiting:.4f}"])
+
+
+def _optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
+    clip = settings.clip_norm or None
+    if settings.weight_decay > 0:
+        optimizer = keras.optimizers.AdamW(settings.learning_rate, global_clipnorm=clip,
+                                           weight_decay=settings.weight_decay)
+        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        return optimizer
+    return keras.optimizers.Adam(settings.learning_rate, global_clipnorm=clip)
+
+
+def _plain(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON object as it comes back from a file: tuples as lists."""
+    import json
+
+    plain: dict[str, Any] = json.loads(json.dumps(run))
+    return plain
