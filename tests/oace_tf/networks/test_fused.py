@@ -84,7 +84,9 @@ def test_fused_is_the_networks_one_after_the_other(click_input: str, channels: i
     rng = np.random.default_rng(1)
     image = (rng.integers(0, 256, (1, SIZE, SIZE, 3)) / 128 - 1).astype(np.float32)
     points = np.float32([[[20, 30, 1], [40, 8, 0], [0, 0, -1]]])
-    _, logits = pair.forward(image, wanted(points[0], channels)[None])
+    tensors = [keras.ops.convert_to_tensor(a)
+               for a in (image, wanted(points[0], channels)[None])]
+    _, logits = pair.forward(*tensors)
     mask = keras.ops.convert_to_numpy(keras.ops.sigmoid(logits))
     for inputs in ([image, points], {"image": image, "points": points}):
         found = keras.ops.convert_to_numpy(fused(inputs))
