@@ -1,0 +1,153 @@
+"""Score weights on the validation sets and write the scores into the file's record."""
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from oace_tf.errors import UsageError, guarded
+
+_EPILOG = """example:
+  OACE_DATA=data python -m oace_tf.score build/train/weights.safetensors \\
+      --out oace_tf/weights/efficientnet_lite0.safetensors
+"""
+DATASETS = ("grabcut", "ecssd", "coco_mval")
+VALIDATION = ("ecssd", "coco_mval")  # GrabCut is for reporting only
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m oace_tf.score", description=__doc__, epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path, help="a .safetensors file of this project")
+    parser.add_argument("--data", type=Path, metavar="DIR",
+                        help="where the labelled sets lie (default: OACE_DATA)")
+    parser.add_argument("--out", type=Path, metavar="FILE",
+                        help="write the weights with their scores here (default: only print)")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most N objects a set")
+    parser.add_argument("--seed", type=int, default=0, help="of taps and resamples (default: 0)")
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score as the arguments say; returns the exit code.
+
+    Raises:
+      UsageError: no data, or weights that cannot be read.
+    """
+    root = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
+    if root is None:
+        raise UsageError("no labelled sets; name their folder with --data, or set OACE_DATA")
+    from oace_tf.networks.weights import build_from_weights, save_weights
+
+    pair, record = build_from_weights(args.weights, batch=1)
+    scores: dict[str, Any] = {"miou_at_1": _mask_scores(pair, root, args)}
+    if pair.prior is not None:
+        scores["within_pass_auc"] = _embedding_scores(pair, root, args)
+    for kind, rows in scores.items():
+        for name, row in rows.items():
+            print(f"{kind} {name}: " + ", ".join(f"{key} {_short(value)}" for key, value in row.items()))
+    if args.out is not None:
+        save_weights(args.out, pair, {**record, "scores": scores})
+        print(f"{args.out}: weights with their scores")
+    return 0
+
+
+def _samples(name: str, root: Path, limit: int | None) -> Any:
+    from itertools import islice
+
+    from oace_tf.samples.layouts import iter_samples
+
+    return islice(iter_samples(name, root), limit)
+
+
+def _embedding_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[str, Any]:
+    import numpy as np
+    from tqdm import tqdm
+
+    from oace_tf.evaluation.embedding import summarise, within_pass_auc
+
+    forward = _Forward(pair)
+    rows, pooled = {}, []
+    for name in DATASETS:
+        with tqdm(desc=f"OACE, {name}", unit="object", disable=None) as bar:
+            records = within_pass_auc(forward.oace, _samples(name, root, args.limit),
+                                      np.random.default_rng(args.seed),
+                                      progress=lambda _: bar.update())
+        rows[name] = summarise(records, np.random.default_rng(args.seed))
+        pooled += records if name in VALIDATION else []
+    rows["validation"] = summarise(pooled, np.random.default_rng(args.seed))
+    return rows
+
+
+def _mask_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[str, Any]:
+    import numpy as np
+    from tqdm import tqdm
+
+    from oace_tf.evaluation.metrics import bootstrap_mean_ci
+    from oace_tf.evaluation.protocol import evaluate_first_click
+
+    forward, rows = _Forward(pair), {}
+    for name in DATASETS:
+        with tqdm(desc=f"masks, {name}", unit="object", disable=None) as bar:
+            records = evaluate_first_click({"float": forward.mask},
+                                           _samples(name, root, args.limit),
+                                           progress=lambda _: bar.update())
+        values = 100.0 * np.array([record.iou["float"] for record in records])
+        low, high = bootstrap_mean_ci(values, np.random.default_rng(args.seed))
+        rows[name] = {"n": len(values), "miou_at_1": float(values.mean()), "ci95": [low, high]}
+    return rows
+
+
+class _Forward:
+    """The pair as plain functions of arrays."""
+
+    def __init__(self, pair: Any) -> None:
+        from oace_tf.networks.fused import build_fused
+
+        self._pair = pair
+        self._size = pair.msfnet.input_shape[0][1]
+        self._fused = build_fused(pair, max_points=1, size=self._size)
+
+    def oace(self, image_u8: Any, points: Any) -> Any:
+        """Return the (S, S, 3) OACE of a frame image and its points."""
+        import numpy as np
+
+        from oace_tf.clicks import NEGATIVE, POSITIVE, draw_disks
+        from oace_tf.geometry import normalise
+
+        labels = (POSITIVE, NEGATIVE)[:self._pair.config.click_channels]
+        disks = np.stack([draw_disks(points, image_u8.shape[:2], label) for label in labels], -1)
+        return np.asarray(self._pair.prior.predict_on_batch([normalise(image_u8)[None],
+                                                             disks[None]])[0])
+
+    def mask(self, image: Any, clicks: Any) -> Any:
+        """Return the (H, W) probability of a photograph and its clicks."""
+        import numpy as np
+
+        from oace_tf.clicks import pack_points
+        from oace_tf.geometry import Frame, normalise
+
+        frame = Frame(*image.shape[:2], size=self._size)
+        points = pack_points([frame.click(click) for click in clicks], 1)
+        mask = self._fused.predict_on_batch([normalise(frame.image(image))[None], points[None]])
+        return frame.mask_back(np.asarray(mask)[0, ..., 0])
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_short(item) for item in value) + "]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    args = parse_args(argv)
+    return guarded(lambda: run(args), "oace_tf.score")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
