@@ -96,7 +96,8 @@ def table(report: Mapping[str, Any]) -> str:
     lines = [f"{name:<{width}}  {text}" for name, text in rows]
     lines += ["", *_operator_lines(report["operators"])]
     lines += ["", *_drift_lines(report["drift"], report["baselines"])] if report["drift"] else []
-    lines += ["", *(f"NOTE: {note}" for note in report["notes"])] if report["notes"] else []
+    notes = [f"left out: {text}" for text in calibration["skipped"]] + report["notes"]
+    lines += ["", *(f"NOTE: {note}" for note in notes)] if notes else []
     lines += ["", *(f"FAILED: {failure}" for failure in report["failures"])]
     return "\n".join(lines + ["passed" if report["passed"] else "not passed"])
 

@@ -89,7 +89,7 @@ def test_the_mask_stays(made: Made, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         model = open_model(tmp_path / name)
         masks.append([model.run(*pair) for pair in pictures(2, SIZE)])
-    np.testing.assert_array_equal(*masks)
+    np.testing.assert_array_equal(masks[0], masks[1])
 
 
 def test_a_second_writing_replaces_the_first(made: Made) -> None:

@@ -39,12 +39,12 @@ def test_equal_to_the_reference(taps: list[tuple[float, float, float]], channels
 @pytest.mark.parametrize("x, y", [
     (0, 0), (511, 511), (511.5, 511.5), (-0.5, -0.5), (100.25, 300.75), (256, 0.5), (3, 508.125)])
 def test_equal_at_the_shipped_size(x: float, y: float) -> None:
-    points = np.float32([[x, y, 1], [y, x, 0], [x, x, -1]])
+    points = np.array([[x, y, 1], [y, x, 0], [x, x, -1]], np.float32)
     np.testing.assert_array_equal(drawn(points, 2, 512), wanted(points, 2, 512))
 
 
 def test_a_disk_by_hand() -> None:
-    disk = drawn(np.float32([[20, 30, 1]]), 1)[..., 0]
+    disk = drawn(np.array([[20, 30, 1]], np.float32), 1)[..., 0]
     assert set(np.unique(disk)) == {0, np.float32(127 / 128)}
     rows, columns = np.nonzero(disk)
     assert len(rows) == 81  # whole-number points within 5 of the origin
@@ -53,12 +53,12 @@ def test_a_disk_by_hand() -> None:
 
 
 def test_maps_keep_the_labels_apart() -> None:
-    maps = drawn(np.float32([[10, 10, 1], [50, 50, 0]]))
+    maps = drawn(np.array([[10, 10, 1], [50, 50, 0]], np.float32))
     assert maps[10, 10].tolist() == [127 / 128, 0] and maps[50, 50].tolist() == [0, 127 / 128]
 
 
 def test_batches_are_drawn_apart() -> None:
-    points = np.float32([[[10, 10, 1]], [[40, 20, 1]]])
+    points = np.array([[[10, 10, 1]], [[40, 20, 1]]], np.float32)
     maps = keras.ops.convert_to_numpy(Disks(SIZE, 1)(points))
     for one, row in zip(maps, points):
         np.testing.assert_array_equal(one, wanted(row, 1))
@@ -83,7 +83,7 @@ def test_fused_is_the_networks_one_after_the_other(click_input: str, channels: i
     assert fused.output_shape == (1, SIZE, SIZE, 1)
     rng = np.random.default_rng(1)
     image = (rng.integers(0, 256, (1, SIZE, SIZE, 3)) / 128 - 1).astype(np.float32)
-    points = np.float32([[[20, 30, 1], [40, 8, 0], [0, 0, -1]]])
+    points = np.array([[[20, 30, 1], [40, 8, 0], [0, 0, -1]]], np.float32)
     tensors = [keras.ops.convert_to_tensor(a)
                for a in (image, wanted(points[0], channels)[None])]
     _, logits = pair.forward(*tensors)
@@ -91,7 +91,7 @@ def test_fused_is_the_networks_one_after_the_other(click_input: str, channels: i
     for inputs in ([image, points], {"image": image, "points": points}):
         found = keras.ops.convert_to_numpy(fused(inputs))
         np.testing.assert_allclose(found, mask, atol=1e-6)
-    moved = np.float32([[[50, 50, 1], [40, 8, 0], [0, 0, -1]]])
+    moved = np.array([[[50, 50, 1], [40, 8, 0], [0, 0, -1]]], np.float32)
     assert np.abs(keras.ops.convert_to_numpy(fused([image, moved])) - mask).max() > 1e-6
 
 
