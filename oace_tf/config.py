@@ -17,11 +17,11 @@ class NetworkConfig:
     """One pair of networks (prior and MSFNet); the defaults are the pair that ships.
 
     Raises:
-      UsageError: a field outside its range, or a combination that has no meaning.
+      UsageError: a field outside its range or of another type.
     """
 
-    trunk: str = "efficientnet_lite0"  # of prior and MSFNet alike; "hrnet" is the paper's (3.1, 3.2)
-    stem_stride: int = 2  # pixels of the frame per cell of MSFNet's finest features: 1, 2 or 4
+    trunk: str = "efficientnet_lite0"  # of both networks; "hrnet" is the paper's (3.1, 3.2)
+    stem_stride: int = 2  # pixels of the frame per cell of MSFNet's finest map: 1, 2 or 4
     prior_stem_stride: int | None = 4  # the same of the prior; None: that of MSFNet
     click_channels: int = 2  # 1: object taps (the paper); 2: object and background taps
     msf: bool = True  # the Multi-Stage-Fusion module (paper 3.2); off in the paper's baseline
@@ -36,7 +36,8 @@ class NetworkConfig:
             value = getattr(self, field)
             # `True == 1`, so the type is compared as well.
             if not any(value == a and type(value) is type(a) for a in allowed):
-                raise UsageError(f"network configuration: {field} is {value!r}, expected one of {allowed}")
+                raise UsageError(f"network configuration: {field} is {value!r}, "
+                                 f"expected one of {allowed}")
 
         check("trunk", TRUNKS)
         check("stem_stride", (1, 2, 4))
@@ -48,8 +49,8 @@ class NetworkConfig:
         for field in ("prior_width", "msfnet_width", "msf_width"):
             value = getattr(self, field)
             if type(value) is not int or not 4 <= value <= 512 or value % 2:
-                raise UsageError(
-                    f"network configuration: {field} is {value!r}, expected an even number in [4, 512]")
+                raise UsageError(f"network configuration: {field} is {value!r}, "
+                                 "expected an even number in [4, 512]")
 
     @property
     def has_prior(self) -> bool:
@@ -66,7 +67,7 @@ class NetworkConfig:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any], where: str = "network configuration") -> NetworkConfig:
+    def from_json(cls, fields: Mapping[str, Any], where: str = "") -> NetworkConfig:
         """Build from a JSON object; every key must be known, missing ones keep their default.
 
         Raises:
@@ -74,9 +75,13 @@ class NetworkConfig:
         """
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(fields) - known)
-        if unknown:
-            raise UsageError(f"{where}: unknown key {unknown[0]!r}, known are {', '.join(sorted(known))}")
-        return cls(**fields)
+        try:
+            if unknown:
+                raise UsageError(f"network configuration: unknown key {unknown[0]!r}, "
+                                 f"known are {', '.join(sorted(known))}")
+            return cls(**fields)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}" if where else str(error)) from None
 
     @classmethod
     def preset(cls, name: str) -> NetworkConfig:

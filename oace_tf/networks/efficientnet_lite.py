@@ -56,7 +56,7 @@ def efficientnet_lite0(scope: Scope, x: Any, stem_stride: int = 2, side: Any = N
 
 
 def _block(scope: Scope, x: Any, kernel: int, stride: int, expansion: int, channels: int) -> Any:
-    """Inverted residual: widen by 1x1, convolve depthwise, narrow by 1x1, add where shapes allow."""
+    """Inverted residual: 1x1 widens, depthwise, 1x1 narrows; the entry is added where it fits."""
     entry = x
     if expansion != 1:
         x = scope.conv(x, "_expand_conv", entry.shape[-1] * expansion, 1)

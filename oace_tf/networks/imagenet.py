@@ -5,6 +5,7 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from oace_tf.errors import UsageError
@@ -45,7 +46,7 @@ def trunk_tensors(path: str | Path) -> dict[str, np.ndarray]:
     if len(tensors) != TRUNK_TENSORS:
         raise UsageError(f"{path}: holds {len(tensors)} trunk tensors, expected {TRUNK_TENSORS}; "
                          f"is it the file of {PACKAGE}?")
-    # conv(x - shift) = conv(x) - shift * sum(weights): a constant, moved into the running mean.
+    # conv(x + shift) = conv(x) + shift * sum(weights): a constant, moved into the running mean.
     stem = tensors["_conv_stem.weight"]
     tensors["_bn0.running_mean"] = tensors["_bn0.running_mean"] - _SHIFT * stem.sum(axis=(0, 1, 2))
     return tensors
@@ -68,13 +69,16 @@ def init_trunks(pair: Pair, path: str | Path | None = None) -> int:
                          "only efficientnet_lite0 has them")
     path = find_efficientnet_lite0() if path is None else Path(path)
     tensors = trunk_tensors(path)
+    filled = []
     for model in pair.models():
         prefix = f"{model.name}.trunk."
         variables = {name.removeprefix(prefix): variable
                      for name, variable in named_variables(model) if name.startswith(prefix)}
         check_names(set(variables), set(tensors), str(path))
-        for name, variable in variables.items():
-            variable.assign(_widened(name, tensors, np.asarray(variable), str(path)))
+        filled += [(variable, _widened(name, tensors, keras.ops.convert_to_numpy(variable),
+                                       str(path))) for name, variable in variables.items()]
+    for variable, array in filled:  # only now, so that a pair is filled as a whole or not at all
+        variable.assign(array)
     return len(tensors)
 
 

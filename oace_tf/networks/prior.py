@@ -37,11 +37,12 @@ def build_prior(config: NetworkConfig, size: int | None = 512,
         side = HalfSize(name=scope.at("click_half"))(disks) if layout.halve else disks
         side = scope.bn(scope.conv(side, "click_stem.conv", layout.channels, 3, layout.stride),
                         "click_stem.bn")
-        features = trunk_features(scope("trunk"), image, config.trunk, stride, small=True, side=side)
+        features = trunk_features(scope("trunk"), image, config.trunk, stride, small=True,
+                                  side=side)
     oace = _decoder(scope("decoder"), features, config)  # (B, S/s, S/s, 3)
     oace = scope("decoder").up(oace, "up", stride)
-    return keras.Model([image, disks], layers.Activation("linear", dtype="float32", name="oace")(oace),
-                       name="prior")
+    oace = layers.Activation("linear", dtype="float32", name="oace")(oace)
+    return keras.Model([image, disks], oace, name="prior")
 
 
 def _decoder(scope: Scope, features: list[Any], config: NetworkConfig) -> Any:

@@ -4,8 +4,8 @@ A tensor is named by its layer and the published suffix: `prior.trunk.conv1.weig
 for normalisations `.weight`, `.bias`, `.running_mean`, `.running_var`. Arrays lie as Keras holds
 them: convolutions (height, width, in, out), depthwise ones (height, width, channels, 1).
 
-The metadata of the file holds `network` (the configuration as JSON) and `record` (JSON: data,
-steps, seed, scores, licence).
+The metadata of the file hold `network` (the configuration as JSON), `record` (JSON: data, steps,
+seed, scores, licence) and a checksum of all of it (see `tensor_file`).
 """
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
-from oace_tf.fileio import atomic_write
 from oace_tf.networks.layers import dotted_name
 from oace_tf.networks.pair import Pair, build_pair
+from oace_tf.tensor_file import read_tensors, write_tensors
 
 FORMAT = "oace-pair-1"
 _SUFFIXES = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias",
@@ -99,37 +97,31 @@ def save_weights(path: str | Path, pair: Pair, record: Mapping[str, Any]) -> Non
     for name, array in arrays.items():
         if not np.abs(array).max(initial=0.0) < FLOAT16_MAX:  # also true for NaN
             raise UsageError(f"{path}: tensor {name} does not fit float16; nothing was written")
-    halves = {name: np.ascontiguousarray(array.astype(np.float16)) for name, array in arrays.items()}
+    halves = {name: array.astype(np.float16) for name, array in arrays.items()}
     metadata = {"format": FORMAT, "network": json.dumps(pair.config.to_json(), sort_keys=True),
                 "record": json.dumps(record, sort_keys=True)}
-    atomic_write(path, save(halves, metadata))
+    write_tensors(path, halves, metadata)
 
 
 def read_arrays(path: str | Path) -> tuple[NetworkConfig, dict[str, Any], dict[str, np.ndarray]]:
     """Read a weights file: (network configuration, record, float32 tensors by name).
 
     Raises:
-      UsageError: no such file, truncated or damaged, or of another format.
+      UsageError: no such file, truncated, damaged in any bit, or of another format.
     """
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"{path}: no such weights file; train one with `python -m oace_tf.train`")
-    try:
-        with safe_open(str(path), framework="np") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise UsageError(f"{path}: not a whole safetensors file ({error}); take a fresh copy") from error
-    if metadata.get("format") != FORMAT:
-        raise UsageError(f"{path}: holds format {metadata.get('format')!r}, expected {FORMAT!r}; "
-                         "it was not written by this project")
+    halves, metadata = read_tensors(path, FORMAT)
     try:
         fields, record = json.loads(metadata["network"]), json.loads(metadata["record"])
     except (KeyError, json.JSONDecodeError) as error:
-        raise UsageError(f"{path}: its metadata cannot be read ({error}); take a fresh copy") from error
+        raise UsageError(f"{path}: its metadata cannot be read ({error}); "
+                         "take a fresh copy") from error
     if not isinstance(fields, dict) or not isinstance(record, dict):
         raise UsageError(f"{path}: its metadata are not JSON objects; take a fresh copy")
-    return NetworkConfig.from_json(fields, f"{path}: network configuration"), record, arrays
+    config = NetworkConfig.from_json(fields, str(path))
+    return config, record, {name: half.astype(np.float32) for name, half in halves.items()}
 
 
 def read_record(path: str | Path) -> tuple[NetworkConfig, dict[str, Any]]:
@@ -146,14 +138,21 @@ def load_weights(path: str | Path, pair: Pair) -> dict[str, Any]:
     """
     config, record, arrays = read_arrays(path)
     if config != pair.config:
-        raise UsageError(f"{path}: is for {config.to_json()}, expected {pair.config.to_json()}")
+        ours, theirs = pair.config.to_json(), config.to_json()
+        field = next(field for field in ours if ours[field] != theirs[field])
+        raise UsageError(f"{path}: is for a network with {field} {theirs[field]!r}, "
+                         f"expected {ours[field]!r}")
     set_arrays(pair, arrays, str(path))
     return record
 
 
 def build_from_weights(path: str | Path, size: int | None = 512,
                        batch: int | None = None) -> tuple[Pair, dict[str, Any]]:
-    """Build the pair that a weights file describes, filled, and return it with the file's record."""
+    """Return the pair that a weights file describes, filled, and the file's record.
+
+    Raises:
+      UsageError: as `read_arrays` and `set_arrays`.
+    """
     config, record, arrays = read_arrays(path)
     pair = build_pair(config, size, batch)
     set_arrays(pair, arrays, str(path))

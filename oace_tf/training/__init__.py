@@ -1,1 +1,1 @@
-"""Training: scenes and simulated clicks (numpy), losses (Keras), the trainer and its checkpoints."""
+"""Training: scenes and simulated clicks (numpy), losses (Keras), trainer, checkpoints."""

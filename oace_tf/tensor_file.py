@@ -1,0 +1,71 @@
+"""Safetensors files that carry a checksum of their content.
+
+Safetensors checks that a file is whole, not that its bits are right. So the metadata hold
+`content_sha256`: the SHA-256 over every other entry of the metadata and over the name, dtype, shape
+and bytes of every tensor, each in the order of the names.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from oace_tf.errors import UsageError
+from oace_tf.fileio import PathLike, atomic_write
+
+CHECKSUM = "content_sha256"
+
+
+def content_sha256(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
+    """Return the checksum of tensors and metadata (an entry `content_sha256` is left out)."""
+    digest = hashlib.sha256()
+    entries = sorted((key, text) for key, text in metadata.items() if key != CHECKSUM)
+    digest.update(json.dumps(entries).encode())
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def write_tensors(path: PathLike, tensors: Mapping[str, np.ndarray],
+                  metadata: Mapping[str, str]) -> None:
+    """Write tensors and metadata beside `path`, checksum added, and move them there.
+
+    Raises:
+      UsageError: the file cannot be written.
+    """
+    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    checked = {**metadata, CHECKSUM: content_sha256(contiguous, metadata)}
+    atomic_write(path, save(contiguous, checked))
+
+
+def read_tensors(path: PathLike, expected: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return (tensors as stored, metadata) of a file that `write_tensors` wrote.
+
+    Args:
+      path: an existing file.
+      expected: what its metadata must name as `format`.
+    Raises:
+      UsageError: truncated or damaged, of another format, or content unlike its checksum.
+    """
+    try:
+        with safe_open(str(Path(path)), framework="np") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: not a whole safetensors file ({error}); "
+                         "take a fresh copy") from error
+    if metadata.get("format") != expected:
+        raise UsageError(f"{path}: holds format {metadata.get('format')!r}, expected {expected!r}; "
+                         "it was not written by this project")
+    found, written = content_sha256(tensors, metadata), metadata.get(CHECKSUM)
+    if found != written:
+        raise UsageError(f"{path}: its content has SHA-256 {found:.12}…, its metadata say "
+                         f"{written or 'nothing':.12}…; it is damaged, take a fresh copy")
+    return tensors, metadata
