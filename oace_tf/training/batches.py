@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -38,7 +39,8 @@ def find_sources(folders: list[Path], shares: Mapping[str, float]) -> list[Sourc
       shares: share of the scenes by folder name; a source without one gets its share of images,
         unless shares are given at all: then it is left out.
     Raises:
-      UsageError: a folder without a source, or a share for a source that is not there.
+      UsageError: a folder without a source, a share for a source that is not there, or no share
+        above zero.
     """
     found: list[Path] = []
     for folder in folders:
@@ -52,6 +54,8 @@ def find_sources(folders: list[Path], shares: Mapping[str, float]) -> list[Sourc
     if missing:
         raise UsageError(f"no source named {missing[0]!r} in {', '.join(map(str, folders))}")
     chosen = [path for path in found if not shares or shares.get(path.name, 0.0) > 0.0]
+    if not chosen:
+        raise UsageError("no source has a share above zero; no scene could be drawn")
     datasets = [_with_objects(load_coco(path / "instances.json")) for path in chosen]
     weights = [shares.get(path.name, float(len(dataset.images)))
                for path, dataset in zip(chosen, datasets)]
@@ -125,20 +129,27 @@ class SceneMaker:
         return layered, int(rng.choice(len(sizes), p=sizes / sizes.sum()))
 
 
+_arguments: tuple[list[Path], TrainSettings, int] | None = None
 _maker: SceneMaker | None = None
 
 
 def _start_worker(folders: list[Path], settings: TrainSettings, click_channels: int) -> None:
     import cv2
 
-    global _maker
+    global _arguments
     os.nice(5)
     cv2.setNumThreads(0)
-    _maker = SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels)
+    _arguments = folders, settings, click_channels
 
 
 def _batch_in_worker(step: int) -> tuple[dict[str, np.ndarray], set[str]]:
-    assert _maker is not None
+    # The sources are read with the first batch: an error here reaches the trainer as it is, one
+    # in `_start_worker` only as a broken pool.
+    global _maker
+    if _maker is None:
+        assert _arguments is not None
+        folders, settings, click_channels = _arguments
+        _maker = SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels)
     return _maker.batch(step), _maker.skipped
 
 
@@ -153,6 +164,8 @@ def batches(folders: list[Path], settings: TrainSettings, click_channels: int, s
       start: the first step.
       workers: processes; 0 makes the batches in this one.
       skipped: names of unreadable images are added to it.
+    Raises:
+      UsageError: as `find_sources`, or no scene can be made of the images.
     """
     if workers == 0:
         maker = SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels)
