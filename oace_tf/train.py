@@ -55,13 +55,16 @@ def run(args: argparse.Namespace) -> int:
       UsageError: bad arguments, data or files.
     """
     folders = _folders(args.data)
-    if args.workers < 0 or args.checkpoint_every < 1:
-        raise UsageError("--workers must not be negative, --checkpoint-every at least 1")
+    stop_at = 1 if args.stop_at is None else args.stop_at
+    if min(args.workers + 1, args.checkpoint_every, stop_at) < 1:
+        raise UsageError("--workers must not be negative, --checkpoint-every and --stop-at "
+                         "at least 1")
     fields = read_json(args.config) if args.config else {}
     settings = TrainSettings.from_json(fields, str(args.config))
     if (args.out / "checkpoint.safetensors").is_file() and not args.resume:
         raise UsageError(f"{args.out}: holds a checkpoint; add --resume to go on from it, "
                          "or choose another --out")
+    data = _data_record(folders, settings)
     # Keras is loaded only now, so that bad arguments are answered at once.
     import keras
 
@@ -74,12 +77,11 @@ def run(args: argparse.Namespace) -> int:
         trainer.resume()
     trainer.run(args.checkpoint_every, args.stop_at)
     record = {"stage": args.stage, "settings": settings.to_json(), "seed": settings.seed,
-              "steps": settings.steps if args.stop_at is None else args.stop_at,
-              "start": start, "data": _data_record(folders, settings),
+              "steps": trainer.step, "start": start, "data": data,
               "skipped_images": len(trainer.skipped), "keras": keras.version(),
               "backend": keras.backend.backend()}
     path = trainer.save(record)
-    print(f"{path}: weights after {record['steps']} steps; {len(trainer.skipped)} unreadable images")
+    print(f"{path}: weights after {trainer.step} steps; {len(trainer.skipped)} unreadable images")
     return 0
 
 

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,9 +137,18 @@ def _start_worker(folders: list[Path], settings: TrainSettings, click_channels: 
     import cv2
 
     global _arguments
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(5)
     cv2.setNumThreads(0)
     _arguments = folders, settings, click_channels
+
+
+def _end_with_parent() -> None:
+    # A trainer that is killed cannot shut its pool down; the workers would wait for ever.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _batch_in_worker(step: int) -> tuple[dict[str, np.ndarray], set[str]]:
@@ -154,7 +163,8 @@ def _batch_in_worker(step: int) -> tuple[dict[str, np.ndarray], set[str]]:
 
 
 def batches(folders: list[Path], settings: TrainSettings, click_channels: int, start: int,
-            workers: int, skipped: set[str]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+            workers: int,
+            skipped: set[str]) -> Generator[tuple[int, dict[str, np.ndarray]], None, None]:
     """Yield (step, batch) from step `start` to the last, in order.
 
     Args:

@@ -1,4 +1,4 @@
-"""Checkpoints: weights, their moving average, optimizer and step in one file, written atomically."""
+"""Checkpoints: weights, moving average, optimizer and step in one file, written atomically."""
 from __future__ import annotations
 
 import json
@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import atomic_write
+from oace_tf.tensor_file import read_tensors, write_tensors
 
 FORMAT = "oace-checkpoint-1"
 
@@ -30,14 +28,13 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, state: Checkpoint) -> None:
-    """Write a checkpoint beside `path` and move it there."""
+    """Write a checkpoint beside `path` and move it there (raises UsageError where it cannot)."""
     tensors = {f"weights/{name}": array for name, array in state.weights.items()}
     tensors |= {f"average/{name}": array for name, array in state.average.items()}
     tensors |= {f"optimizer/{index}": array for index, array in enumerate(state.optimizer)}
-    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     metadata = {"format": FORMAT, "step": str(state.step), "run": json.dumps(state.run),
                 "skipped": json.dumps(state.skipped)}
-    atomic_write(path, save(tensors, metadata))
+    write_tensors(path, tensors, metadata)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -49,20 +46,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise UsageError(f"{path}: no checkpoint to resume from; start without --resume")
     try:
-        with safe_open(str(path), framework="np") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-        if metadata.get("format") != FORMAT:
-            raise UsageError(f"{path}: not a checkpoint of this project")
-        step, run = int(metadata["step"]), json.loads(metadata["run"])
-        skipped = tuple(json.loads(metadata["skipped"]))
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise UsageError(f"{path}: damaged checkpoint ({error}); start without --resume") from error
+        tensors, metadata = read_tensors(path, FORMAT)
+    except UsageError as error:
+        raise UsageError(f"{error}, or start without --resume") from error
 
     def part(prefix: str) -> dict[str, np.ndarray]:
         return {name.removeprefix(prefix): array for name, array in tensors.items()
                 if name.startswith(prefix)}
 
     optimizer = part("optimizer/")
-    return Checkpoint(step, run, part("weights/"), part("average/"),
-                      tuple(optimizer[str(index)] for index in range(len(optimizer))), skipped)
+    return Checkpoint(int(metadata["step"]), json.loads(metadata["run"]), part("weights/"),
+                      part("average/"), tuple(optimizer[str(i)] for i in range(len(optimizer))),
+                      tuple(json.loads(metadata["skipped"])))

@@ -67,7 +67,7 @@ def make_scene(base: Layered, index: int, others: Sequence[tuple[Layered, int]],
         image, masks = _pasted(image, masks, other, other_index, rng)
     # Pasted objects stand last; the tap is on any of them or on the object of the crop.
     choices = [0, *range(len(masks) - len(others), len(masks))] if others else [0]
-    choices = [c for c in choices if masks[c].mean() >= settings.min_object]
+    choices = [c for c in choices if masks[c].mean() >= settings.min_object and masks[c].any()]
     if not choices:
         return None
     mask = masks[int(rng.choice(choices))]
@@ -119,13 +119,15 @@ def simulate_taps(mask: np.ndarray, settings: SceneSettings, rng: np.random.Gene
 def patch_centres(region: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return (count, 2) int32 x, y drawn uniformly from a region, off the frame's outermost pixels.
 
-    A 3x3 patch then lies inside the frame. Where the region touches only the outermost pixels,
-    the centres are moved one pixel inwards.
+    A 3x3 patch then lies inside the frame. Where the region holds only outermost pixels, the
+    centres are moved one pixel inwards, beside it.
     """
-    flat = np.flatnonzero(region)
-    picked = flat[rng.integers(0, len(flat), count)]
     height, width = region.shape
     margin = PATCH // 2
+    inside = np.zeros(region.shape, bool)
+    inside[margin:-margin, margin:-margin] = region[margin:-margin, margin:-margin] > 0
+    flat = np.flatnonzero(inside if inside.any() else region)
+    picked = flat[rng.integers(0, len(flat), count)]
     xs = np.clip(picked % width, margin, width - 1 - margin)
     ys = np.clip(picked // width, margin, height - 1 - margin)
     return np.stack([xs, ys], axis=1).astype(np.int32)

@@ -17,6 +17,19 @@ def _check(good: bool, name: str, value: Any, rule: str) -> None:
         raise UsageError(f"training settings: {name} is {value!r}, expected {rule}")
 
 
+def _check_types(settings: Any, part: str = "") -> None:
+    """Check the fields that hold numbers and words; `True` is no number here, 1 may stand for 1.0.
+
+    Raises:
+      UsageError: a field of another type; the message names it as PART and its name.
+    """
+    kinds = {"int": (int,), "float": (float, int), "str": (str,)}
+    for entry in dataclasses.fields(settings):
+        value = getattr(settings, entry.name)
+        _check(type(value) in kinds.get(str(entry.type), (type(value),)), part + entry.name, value,
+               f"a value of type {entry.type}")
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """A stretch of training at one size of the frame."""
@@ -26,6 +39,7 @@ class Phase:
     steps: int = 1000
 
     def __post_init__(self) -> None:
+        _check_types(self, "phase.")
         _check(self.size >= 64 and self.size % 64 == 0, "phase.size", self.size, "a multiple of 64")
         _check(self.batch >= 1, "phase.batch", self.batch, "at least 1")
         _check(self.steps >= 1, "phase.steps", self.steps, "at least 1")
@@ -49,6 +63,7 @@ class SceneSettings:
     min_object: float = 0.002  # smaller objects (share of the frame) are not tapped
 
     def __post_init__(self) -> None:
+        _check_types(self, "scenes.")
         for name in ("flip", "crop", "paste", "deepest_tap", "border_tap", "more_taps",
                      "background_tap", "brightness", "contrast", "min_object"):
             value = getattr(self, name)
@@ -71,6 +86,7 @@ class LossSettings:
     background_from: str = "pass2"  # "pass2" (the paper), "both", "pass1": see `losses`
 
     def __post_init__(self) -> None:
+        _check_types(self, "losses.")
         _check(self.mask in ("nfl", "dice", "bce"), "losses.mask", self.mask, "nfl, dice or bce")
         _check(self.background_from in ("pass1", "pass2", "both"), "losses.background_from",
                self.background_from, "pass1, pass2 or both")
@@ -96,6 +112,7 @@ class TrainSettings:
     losses: LossSettings = field(default_factory=LossSettings)
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _check(len(self.phases) > 0, "phases", self.phases, "at least one phase")
         _check(0.0 < self.learning_rate < 1.0, "learning_rate", self.learning_rate, "in (0, 1)")
         _check(self.schedule in ("constant", "cosine"), "schedule", self.schedule,
@@ -105,7 +122,7 @@ class TrainSettings:
         _check(0.0 <= self.ema < 1.0, "ema", self.ema, "in [0, 1)")
         for name in ("weight_decay", "clip_norm"):
             _check(0.0 <= getattr(self, name) < 100.0, name, getattr(self, name), "in [0, 100)")
-        _check(self.seed >= 0, "seed", self.seed, "not negative")
+        _check(0 <= self.seed < 2**32, "seed", self.seed, "in [0, 2^32)")
         for name, share in self.sources:
             _check(share >= 0.0, f"sources.{name}", share, "not negative")
 
@@ -140,32 +157,35 @@ class TrainSettings:
         """Build from a JSON object; unknown keys are errors, missing ones keep their default.
 
         Raises:
-          UsageError: an unknown key, a value of another kind or out of range.
+          UsageError: an unknown key, a value of another kind or out of range; the message starts
+            with `where`.
         """
-        fields = dict(_known(cls, fields, where))
         try:
+            fields = dict(_known(cls, fields))
             if "phases" in fields:
-                fields["phases"] = tuple(Phase(**_known(Phase, phase, where))
+                fields["phases"] = tuple(Phase(**_known(Phase, phase))
                                          for phase in fields["phases"])
             if "sources" in fields:
                 sources = fields["sources"]
                 pairs = sources.items() if isinstance(sources, Mapping) else sources
                 fields["sources"] = tuple((str(name), float(share)) for name, share in pairs)
             if "scenes" in fields:
-                fields["scenes"] = SceneSettings(**_known(SceneSettings, fields["scenes"], where))
+                fields["scenes"] = SceneSettings(**_known(SceneSettings, fields["scenes"]))
             if "losses" in fields:
-                fields["losses"] = LossSettings(**_known(LossSettings, fields["losses"], where))
+                fields["losses"] = LossSettings(**_known(LossSettings, fields["losses"]))
             return cls(**fields)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from None
         except (TypeError, ValueError) as error:
             raise UsageError(f"{where}: a value of the wrong kind ({error})") from error
 
 
-def _known(kind: Any, fields: Any, where: str) -> Mapping[str, Any]:
+def _known(kind: Any, fields: Any) -> Mapping[str, Any]:
     if not isinstance(fields, Mapping):
-        raise UsageError(f"{where}: expected an object with the fields of {kind.__name__}, "
+        raise UsageError(f"expected an object with the fields of {kind.__name__}, "
                          f"got {type(fields).__name__}")
     names = {entry.name for entry in dataclasses.fields(kind)}
     for key in fields:
         if key not in names:
-            raise UsageError(f"{where}: unknown key {key!r}, known are {', '.join(sorted(names))}")
+            raise UsageError(f"unknown key {key!r}, known are {', '.join(sorted(names))}")
     return fields

@@ -35,13 +35,17 @@ class TrainingModel(keras.Model):
         oace = None
         if self.prior is not None:
             oace = self.prior([image, disks], training=training and self._stage != "msfnet")
-            if self._stage != "msfnet" and self._settings.contrastive > 0:
+            if self._weight_of_contrastive() > 0:
                 outputs["contrastive"] = self._contrastive(oace, image, disks, batch, training)
         if self._stage != "prior":
             inputs = {"image": image, "oace": oace, "disks": disks}
             outputs["logits"] = self.msfnet([inputs[tensor.name] for tensor in self.msfnet.inputs],
                                             training=training)
         return outputs
+
+    def _weight_of_contrastive(self) -> float:
+        weights = {"prior": 1.0, "msfnet": 0.0, "joint": self._settings.contrastive}
+        return weights[self._stage]
 
     def _contrastive(self, oace: Any, image: Any, disks: Any, batch: dict[str, Any],
                      training: bool) -> Any:
@@ -58,6 +62,7 @@ class TrainingModel(keras.Model):
         if self._settings.background_from in ("pass2", "both"):
             inverse = DISK_ON - disks[..., :1]
             inverse = ops.concatenate([inverse, ops.zeros_like(disks[..., 1:])], axis=-1)
+            assert self.prior is not None
             second = self.prior([image, inverse], training=training)
             kinds.append(losses.gather_patches(second, batch["background_xy"]))
         values = [losses.contrastive_loss(objects, backgrounds) for backgrounds in kinds]
@@ -68,8 +73,7 @@ class TrainingModel(keras.Model):
         """Return the scalar loss of the stage."""
         total = 0.0
         if "contrastive" in y_pred:
-            weight = 1.0 if self._stage == "prior" else self._settings.contrastive
-            total = total + weight * y_pred["contrastive"]
+            total = total + self._weight_of_contrastive() * y_pred["contrastive"]
         if "logits" in y_pred:
             target = ops.cast(x["mask"], "float32")
             logits, valid = y_pred["logits"], ops.ones_like(target)

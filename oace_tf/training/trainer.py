@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from oace_tf.errors import OaceError, UsageError
 from oace_tf.fileio import atomic_write
 from oace_tf.networks.pair import Pair
 from oace_tf.networks.weights import get_arrays, pair_variables, save_weights, set_arrays
+from oace_tf.tensor_file import write_tensors
 from oace_tf.training.batches import batches
 from oace_tf.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from oace_tf.training.settings import TrainSettings
@@ -25,11 +29,17 @@ logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
 LOG = "log.csv"
+BAD_BATCH = "bad_batch.safetensors"
+_COLUMNS = ("step", "size", "loss", "images_per_second", "waiting_share")
 _AVERAGE_EVERY = 4  # steps between updates of the moving average
 
 
 class Trainer:
-    """One run of one stage, in a folder of its own."""
+    """One run of one stage, in a folder of its own.
+
+    Raises:
+      UsageError: a stage that trains a prior, for a pair without one.
+    """
 
     def __init__(self, pair: Pair, stage: str, settings: TrainSettings, folders: list[Path],
                  out: Path, workers: int = 1) -> None:
@@ -46,6 +56,11 @@ class Trainer:
         self._skipped: set[str] = set()
         self._run = {"stage": stage, "network": pair.config.to_json(),
                      "settings": settings.to_json()}
+
+    @property
+    def step(self) -> int:
+        """The number of steps done."""
+        return self._step
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -67,13 +82,15 @@ class Trainer:
                                  "that run, or start without --resume")
         set_arrays(self._pair, state.weights, str(path))
         variables = self._optimizer_variables()
-        if len(variables) != len(state.optimizer):
-            raise UsageError(f"{path}: holds {len(state.optimizer)} optimizer tensors, "
-                             f"expected {len(variables)}; start without --resume")
+        shapes = [tuple(variable.shape) for variable in variables]
+        if shapes != [array.shape for array in state.optimizer]:
+            raise UsageError(f"{path}: its {len(state.optimizer)} optimizer tensors are not the "
+                             f"{len(shapes)} of this version of Keras; start without --resume")
         for variable, array in zip(variables, state.optimizer):
             variable.assign(array)
         self._average = dict(state.average)
         self._step, self._skipped = state.step, set(state.skipped)
+        self._cut_log()
 
     def run(self, checkpoint_every: int = 200, stop_at: int | None = None) -> None:
         """Train to the last step (or to `stop_at`) and leave a checkpoint.
@@ -83,16 +100,24 @@ class Trainer:
           stop_at: step to stop before, for runs in parts.
         Raises:
           OaceError: a loss that is not finite; the batch is saved for inspection.
+          UsageError: data of which no scene can be made, or a folder that cannot be written.
         """
-        self._out.mkdir(parents=True, exist_ok=True)
         total = self._settings.steps
         end = total if stop_at is None else min(stop_at, total)
+        if self._step >= end:
+            return
+        try:
+            self._out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot write into {self._out}: {error.strerror}; "
+                             "name another folder") from error
         source = batches(self._folders, self._settings, self._pair.config.click_channels,
                          self._step, self._workers, self._skipped)
         phase = None
-        with tqdm(total=total, initial=self._step, unit="step", disable=None) as bar:
+        with (closing(source),
+              tqdm(total=total, initial=self._step, unit="step", disable=None) as bar):
             started = time.perf_counter()
-            for step, batch in source if self._step < end else ():
+            for step, batch in source:
                 waited = time.perf_counter() - started
                 if phase is not None and self._settings.phase_of(step) != phase:
                     self._model.make_train_function(force=True)  # one graph for each size
@@ -109,18 +134,18 @@ class Trainer:
                 if self._step >= end:
                     break
                 started = time.perf_counter()
-        if hasattr(source, "close"):
-            source.close()
 
     def save(self, record: Mapping[str, Any], path: Path | None = None) -> Path:
         """Write the weights (their moving average where one is kept) and return the path."""
         path = self._out / WEIGHTS if path is None else path
         live = get_arrays(self._pair)
-        if self._average:
-            set_arrays(self._pair, self._average, "moving average")
-        save_weights(path, self._pair, record)
-        if self._average:
-            set_arrays(self._pair, live, "weights")
+        try:
+            if self._average:
+                set_arrays(self._pair, self._average, "moving average")
+            save_weights(path, self._pair, record)
+        finally:
+            if self._average:
+                set_arrays(self._pair, live, "weights")
         return path
 
     def _one_step(self, step: int, batch: dict[str, np.ndarray]) -> float:
@@ -128,10 +153,11 @@ class Trainer:
         self._model.reset_metrics()
         loss = float(self._model.train_on_batch(batch))
         if not np.isfinite(loss):
-            path = self._out / "bad_batch.npz"
-            atomic_write(path, lambda file: np.savez_compressed(file, **batch))
-            raise OaceError(f"the loss of step {step} is {loss}; its batch is in {path}, the state "
-                            f"before in {self._out / CHECKPOINT}")
+            path, last = self._out / BAD_BATCH, self._out / CHECKPOINT
+            write_tensors(path, batch, {"format": "oace-batch-1", "step": str(step)})
+            raise OaceError(f"the loss of step {step} is {loss}; its batch is in {path}, "
+                            + (f"the last good state in {last}" if last.is_file()
+                               else "no checkpoint was written yet"))
         if self._settings.ema > 0 and (step + 1) % _AVERAGE_EVERY == 0:
             self._update_average(step)
         return loss
@@ -160,12 +186,27 @@ class Trainer:
 
     def _log(self, step: int, size: int, loss: float, rate: float, waiting: float) -> None:
         path = self._out / LOG
-        fresh = not path.is_file() or (step == 0)
-        with path.open("w" if fresh else "a", newline="") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(["step", "size", "loss", "images_per_second", "waiting_share"])
-            writer.writerow([step, size, f"{loss:.5f}", f"{rate:.3f}", f"{waiting:.4f}"])
+        row = [step, size, f"{loss:.5f}", f"{rate:.3f}", f"{waiting:.4f}"]
+        if step == 0 or not path.is_file():
+            atomic_write(path, _csv([_COLUMNS, row]))
+            return
+        with path.open("a", newline="") as file:
+            csv.writer(file).writerow(row)
+
+    def _cut_log(self) -> None:
+        """Take the steps out of the log that come after the checkpoint: they are made again."""
+        path = self._out / LOG
+        if path.is_file():
+            with path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["step"]) < self._step]
+            whole = [list(row.values()) for row in rows if None not in row.values()]
+            atomic_write(path, _csv([_COLUMNS, *whole]))
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
 
 
 def _optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
@@ -180,7 +221,5 @@ def _optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
 
 def _plain(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return a JSON object as it comes back from a file: tuples as lists."""
-    import json
-
     plain: dict[str, Any] = json.loads(json.dumps(run))
     return plain
