@@ -56,10 +56,12 @@ def quantized(float_bytes: bytes, size: int) -> tuple[dict[str, tuple[float, flo
 
 def liven(pair: Any, seed: int) -> None:
     """Give a fresh pair statistics unlike 0 and 1, and masks that are neither empty nor full."""
+    import keras
+
     rng = np.random.default_rng(seed)
     for model in pair.models():
         for layer in model.layers:
-            if type(layer).__name__ == "BatchNormalization":
+            if isinstance(layer, keras.layers.BatchNormalization):
                 layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
                 layer.moving_variance.assign(rng.uniform(0.3, 1.0, layer.moving_variance.shape))
     pair.msfnet.get_layer("msfnet.head.mask").bias.assign([0.0])
