@@ -159,8 +159,10 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
     else:
         assert recorded is not None
         ranges, calibration = recorded
-    for name in int8.dead_tensors(ranges):
-        _log.warning("tensor %s is zero on every calibration image", name)
+    dead = int8.dead_tensors(ranges)
+    if dead:
+        _log.warning("%d tensors stayed zero on every calibration image, such as %s",
+                     len(dead), dead[0])
     _log.info("3/5 quantizing")
     about = _description(job, made)
     recipe = int8.Recipe()
