@@ -28,6 +28,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="FILE",
                         help="write the weights with their scores here (default: only print)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N objects a set")
+    parser.add_argument("--licence", metavar="TEXT",
+                        help="written into the record: what the training data allow")
     parser.add_argument("--seed", type=int, default=0, help="of taps and resamples (default: 0)")
     return parser.parse_args(argv)
 
@@ -51,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
         for name, row in rows.items():
             print(f"{kind} {name}: " + ", ".join(f"{key} {_short(value)}" for key, value in row.items()))
     if args.out is not None:
-        save_weights(args.out, pair, {**record, "scores": scores})
+        licence = {} if args.licence is None else {"licence": args.licence}
+        save_weights(args.out, pair, {**record, "scores": scores, **licence})
         print(f"{args.out}: weights with their scores")
     return 0
 
