@@ -48,7 +48,8 @@ def settle(pair: Pair, size: int) -> None:
                 layer.momentum = 0.0
                 if layer.name.endswith((".bn2", ".bn3")):
                     layer.gamma.assign(0.25 * layer.gamma.value)
-    pair.forward(*map(keras.ops.convert_to_tensor, (image, disks)), training=True)
+    tensors = [keras.ops.convert_to_tensor(array) for array in (image, disks)]
+    pair.forward(tensors[0], tensors[1], training=True)
 
 
 @pytest.fixture(scope="module", params=("efficientnet_lite0", "hrnet"))

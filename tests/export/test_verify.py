@@ -50,7 +50,7 @@ def test_empty_masks_are_told(made: Made, paths: tuple[Path, Path]) -> None:
     made_bias = made.pair.msfnet.get_layer("msfnet.head.mask").bias
     from export.convert import float_tflite
 
-    before = np.array(made_bias.value)
+    before = np.asarray(made_bias).copy()
     try:
         made_bias.assign([-100.0])
         paths[0].write_bytes(float_tflite(made.fused))
