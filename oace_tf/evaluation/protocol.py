@@ -1,5 +1,7 @@
-"""One tap, one mask: several predictors on the same samples from the same clicks (DESIGN, 6).
+"""Clicks in, scores out: several predictors on the same samples (DESIGN, 6).
 
+After one click all predictors see the same click; from the second on each one gets the clicks that
+its own errors ask for.
 Knows no framework: float Keras, the float file, the int8 file and the baselines go through the same
 code. One sample is in memory at a time.
 """
@@ -12,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from oace_tf.clicks import Click
-from oace_tf.evaluation.clicker import first_click
+from oace_tf.evaluation.clicker import first_click, next_click
 from oace_tf.evaluation.metrics import iou, mask_agreement
+from oace_tf.evaluation.shapes import boundary_iou
 from oace_tf.samples.layouts import Sample
 
 # (H, W, 3) uint8 RGB and clicks in its pixels -> (H, W) float32 in [0, 1]
@@ -73,6 +76,61 @@ def evaluate_first_click(predictors: Mapping[str, Predictor], samples: Iterable[
         if progress is not None:
             progress(record)
     return records
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClickRun:
+    """What one predictor made of one sample, click by click: entry 0 is after the first click.
+
+    `iou` and `boundary_iou` are in [0, 1], NaN where a prediction was not finite; `seconds` are
+    those of each call. A run ends before the last click when nothing wrong is left to click (its
+    last score then holds) or when a prediction is not finite. `first_mask` is (H, W) bool, the
+    mask after the first click, or None where that was not finite.
+    """
+
+    clicks: tuple[Click, ...]
+    iou: tuple[float, ...]
+    boundary_iou: tuple[float, ...]
+    seconds: tuple[float, ...]
+    first_mask: np.ndarray | None
+
+
+def run_clicks(predict: Predictor, sample: Sample, most: int, name: str = "the predictor", *,
+               clock: Callable[[], float] = time.perf_counter) -> ClickRun:
+    """Return what a predictor makes of up to `most` clicks of the simulated user.
+
+    Args:
+      predict: sees the photograph and all clicks so far, positive and negative.
+      sample: a photograph and its object.
+      most: the clicks at most, at least 1.
+      name: of the predictor, for messages.
+      clock: gives seconds.
+    Raises:
+      ValueError: the predictor gives another shape than (H, W), or `most` is below 1.
+      UsageError: the sample has no object pixel.
+    """
+    if most < 1:
+        raise ValueError(f"most is {most}; there is at least one click")
+    clicks, scores, bands, seconds = [first_click(sample.mask)], [], [], []
+    first: np.ndarray | None = None
+    while True:
+        start = clock()
+        probability = predict(sample.image, clicks)
+        seconds.append(clock() - start)
+        mask = _object_mask(probability, sample.mask.shape, name)
+        if mask is None:
+            scores.append(float("nan"))
+            bands.append(float("nan"))
+            break
+        if len(clicks) == 1:
+            first = mask
+        scores.append(iou(mask, sample.mask))
+        bands.append(boundary_iou(mask, sample.mask))
+        more = next_click(sample.mask, mask, clicks) if len(clicks) < most else None
+        if more is None:
+            break
+        clicks.append(more)
+    return ClickRun(tuple(clicks), tuple(scores), tuple(bands), tuple(seconds), first)
 
 
 def mean_iou(records: Sequence[Record], name: str) -> float:
