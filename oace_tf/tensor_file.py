@@ -27,7 +27,7 @@ def content_sha256(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str
     entries = sorted((key, text) for key, text in metadata.items() if key != CHECKSUM)
     digest.update(json.dumps(entries).encode())
     for name in sorted(tensors):
-        array = np.ascontiguousarray(tensors[name])
+        array = np.asarray(tensors[name])
         digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
@@ -40,7 +40,8 @@ def write_tensors(path: PathLike, tensors: Mapping[str, np.ndarray],
     Raises:
       UsageError: the file cannot be written.
     """
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    # `np.ascontiguousarray` would make a vector of a scalar.
+    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     checked = {**metadata, CHECKSUM: content_sha256(contiguous, metadata)}
     atomic_write(path, save(contiguous, checked))
 

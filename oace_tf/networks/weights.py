@@ -47,9 +47,15 @@ def pair_variables(pair: Pair) -> dict[str, Any]:
     return named
 
 
+def value_of(variable: Any) -> np.ndarray:
+    """Return a copy of a Keras variable's value."""
+    # Copied as a tensor first: of a TensorFlow variable, `convert_to_numpy` makes a warning.
+    return np.array(keras.ops.convert_to_numpy(keras.ops.copy(variable)))
+
+
 def get_arrays(pair: Pair) -> dict[str, np.ndarray]:
     """Return every tensor of a pair as float32, by name."""
-    return {name: np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
+    return {name: value_of(variable).astype(np.float32, copy=False)
             for name, variable in pair_variables(pair).items()}
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from oace_tf.errors import OaceError, UsageError
 from oace_tf.fileio import atomic_write
 from oace_tf.networks.pair import Pair
-from oace_tf.networks.weights import get_arrays, pair_variables, save_weights, set_arrays
+from oace_tf.networks.weights import get_arrays, save_weights, set_arrays, value_of
 from oace_tf.tensor_file import write_tensors
 from oace_tf.training.batches import batches
 from oace_tf.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -165,12 +165,11 @@ class Trainer:
     def _update_average(self, step: int) -> None:
         # Early on the average is short, so that it forgets the untrained weights.
         keep = min(self._settings.ema, (1 + step) / (10 + step)) ** _AVERAGE_EVERY
-        for name, variable in pair_variables(self._pair).items():
-            value = np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
+        for name, value in get_arrays(self._pair).items():
             if name in self._average:
                 self._average[name] += (1.0 - keep) * (value - self._average[name])
             else:
-                self._average[name] = value.copy()
+                self._average[name] = value
 
     def _optimizer_variables(self) -> list[Any]:
         if not self._optimizer.built:
@@ -178,8 +177,7 @@ class Trainer:
         return list(self._optimizer.variables)
 
     def _checkpoint(self) -> None:
-        optimizer = tuple(np.asarray(keras.ops.convert_to_numpy(variable))
-                          for variable in self._optimizer_variables())
+        optimizer = tuple(map(value_of, self._optimizer_variables()))
         write_checkpoint(self._out / CHECKPOINT, Checkpoint(
             self._step, _plain(self._run), get_arrays(self._pair), self._average, optimizer,
             self.skipped))

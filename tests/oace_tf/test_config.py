@@ -1,0 +1,72 @@
+"""Network configurations: what is refused, JSON both ways, the presets."""
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from oace_tf.config import PRESETS, NetworkConfig
+from oace_tf.errors import UsageError
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_json_both_ways(name):
+    config = NetworkConfig.preset(name)
+    assert NetworkConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_missing_keys_keep_their_default():
+    assert NetworkConfig.from_json({}) == NetworkConfig()
+    assert NetworkConfig.from_json({"msf": False}) == dataclasses.replace(NetworkConfig(), msf=False)
+
+
+def test_an_unknown_key_is_named_with_its_file():
+    with pytest.raises(UsageError, match="^pair.json: .*unknown key 'stem'.*stem_stride"):
+        NetworkConfig.from_json({"stem": 2}, "pair.json")
+
+
+@pytest.mark.parametrize(("field", "value"), (
+    ("trunk", "resnet"), ("trunk", None), ("stem_stride", 3), ("stem_stride", True),
+    ("stem_stride", 2.0), ("stem_stride", None), ("prior_stem_stride", 8),
+    ("prior_stem_stride", True), ("click_channels", True), ("click_channels", 3),
+    ("click_channels", "1"), ("msf", 1), ("msf", None), ("click_input", "mask"),
+    ("click_input", ["oace"]), ("prior_fusion", "middle"), ("prior_width", 63),
+    ("prior_width", 2), ("prior_width", 514), ("prior_width", 64.0), ("msfnet_width", True),
+    ("msf_width", "16"), ("msf_width", float("nan"))))
+def test_a_bad_value_is_named_with_field_value_and_rule(field, value):
+    with pytest.raises(UsageError) as caught:
+        NetworkConfig.from_json({field: value}, "pair.json")
+    message = str(caught.value)
+    assert message.startswith("pair.json: network configuration: ") and "\n" not in message
+    assert field in message and repr(value) in message and "expected" in message
+
+
+def test_presets():
+    assert NetworkConfig.preset("efficientnet_lite0") == NetworkConfig()
+    assert NetworkConfig().click_channels == 2
+    papers = {name: config for name, config in PRESETS.items() if name.startswith("paper_")}
+    assert len(papers) == 3
+    assert {config.click_channels for config in papers.values()} == {1}
+    assert {config.trunk for config in papers.values()} == {"hrnet"}
+    # the rows of the paper's table 2
+    assert {name: (config.click_input, config.msf) for name, config in papers.items()} == {
+        "paper_baseline": ("disk", False), "paper_msfnet": ("disk", True),
+        "paper_msfnet_oace": ("oace", True)}
+    with pytest.raises(UsageError, match="no preset 'b7'; there are efficientnet_lite0, hrnet"):
+        NetworkConfig.preset("b7")
+
+
+def test_what_follows_from_the_fields():
+    assert not NetworkConfig(click_input="disk").has_prior
+    assert NetworkConfig(click_input="oace").has_prior
+    assert NetworkConfig(click_input="oace+disk").has_prior
+    assert NetworkConfig(stem_stride=2, prior_stem_stride=None).stride_of_prior == 2
+    assert NetworkConfig(stem_stride=2, prior_stem_stride=4).stride_of_prior == 4
+
+
+def test_configurations_are_values():
+    config = NetworkConfig()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.trunk = "hrnet"  # type: ignore[misc]
+    assert len({config, NetworkConfig()}) == 1
