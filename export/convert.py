@@ -69,11 +69,17 @@ def require_tensorflow_backend() -> None:
     """Check that Keras runs on TensorFlow, the only backend the converter understands.
 
     Raises:
-      UsageError: another backend is set (variable KERAS_BACKEND or Keras's own configuration).
+      UsageError: another backend is set (variable KERAS_BACKEND or Keras's own configuration), or
+        one of the two is not installed.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
+    try:
+        import keras
+        import tensorflow  # noqa: F401 (Keras on another backend would not need it)
+    except ImportError as error:
+        raise UsageError(f"{error}; install what conversion needs: "
+                         "pip install -c constraints.txt -e '.[export]'") from error
 
     if keras.backend.backend() != "tensorflow":
         raise UsageError(

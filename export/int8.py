@@ -150,10 +150,10 @@ def unit_tensors(model: Any) -> set[int]:
 
 
 def dead_tensors(ranges: Ranges) -> list[str]:
-    """Return the tensors that stayed zero on every calibration image, by name."""
+    """Return the tensors that stayed zero on every calibration image, the drawing's left out."""
     # Both are compared: max(0, NaN) would be 0 in Python.
     return [name for name, (low, high) in ranges.items()
-            if abs(low) < _DEAD and abs(high) < _DEAD]
+            if abs(low) < _DEAD and abs(high) < _DEAD and not name.startswith("disks")]
 
 
 def pin_ranges(float_bytes: bytes, ranges: Ranges) -> dict[str, tuple[float, float]]:
@@ -180,7 +180,8 @@ def quantize(
       keep_names: keep the names of inner tensors (for comparing layer by layer); without them
         the file is smaller and runs the same.
     Raises:
-      UsageError: ranges are missing, not finite, or made for another network.
+      UsageError: ranges are missing, not finite, or made for another network; or the weights are
+        such that no int8 numbers can hold them.
     """
     from ai_edge_quantizer import quantizer
 
@@ -193,7 +194,12 @@ def quantize(
     with _quiet():
         tool = quantizer.Quantizer(float_bytes)
         tool.load_quantization_recipe(recipe.rules())
-        result = tool.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
+        try:
+            result = tool.quantize(statistics, enable_progress_bar=False,
+                                   enable_progress_report=False)
+        except ValueError as error:  # such as a bias beyond 32 bits, where a kernel is all zero
+            raise UsageError(f"the weights cannot be quantized ({error}); "
+                             "they are damaged or untrained") from error
     return finish(bytes(result.quantized_model), keep_names)
 
 

@@ -90,7 +90,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--coco-host", default=calibration_images.HOST, metavar="URL",
         help="where the listed COCO images are fetched from")
     add("--record-statistics", action="store_true",
-        help="keep the value ranges seen on the COCO images in calibration_data/")
+        help="keep the value ranges of this calibration in calibration_data/, for machines "
+        "without photographs")
     return parser.parse_args(argv)
 
 

@@ -181,6 +181,8 @@ def test_bad_input(
     content = weights.read_bytes()
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(content[: len(content) // 2])
+    flipped = tmp_path / "flipped.safetensors"
+    flipped.write_bytes(content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_bytes(b"no weights at all")
     unknown = tmp_path / "budget.json"
@@ -191,6 +193,7 @@ def test_bad_input(
     for arguments, word in [
         (("--weights", tmp_path / "none.safetensors"), "no such weights"),
         (("--weights", cut), "cut.safetensors"),
+        (("--weights", flipped), "flipped.safetensors"),
         (("--weights", wrong), "wrong.safetensors"),
         (("--trunk", "hrnet"), "hrnet"),  # the file's pair is another
         (("--images", tmp_path / "empty"), "empty"),
@@ -226,16 +229,36 @@ def test_unwritable_output(
 def test_damaged_weights_fail_the_gate(
     run: Run, weights: Path, tmp_path: Path, labelled: Path, folder: Callable[..., Path]
 ) -> None:
-    """Bits flipped in the file's numbers: it may load, but what it makes is not let through."""
-    content = bytearray(weights.read_bytes())
-    header = int.from_bytes(content[:8], "little")
-    rng = np.random.default_rng(0)
-    for place in rng.integers(8 + header, len(content), 400):
-        content[place] ^= 0x30
+    """Weights that find nothing: float and int8 file agree perfectly, and fail."""
+    from oace_tf.networks.weights import build_from_weights, save_weights
+
+    pair, record = build_from_weights(weights, SIZE)
+    head = pair.msfnet.get_layer("msfnet.head.mask")
+    head.kernel.assign(0.01 * head.kernel.value)
+    head.bias.assign([-3.0])
     damaged = tmp_path / "damaged.safetensors"
-    damaged.write_bytes(content)
+    save_weights(damaged, pair, record)
     images = folder("photographs", 3)
-    assert run("--weights", damaged, "--images", images, "--data", labelled) in (1, 2)
+    assert run("--weights", damaged, "--images", images, "--data", labelled) == 1
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["passed"] is False
+    assert any("damaged or untrained weights" in failure for failure in report["failures"])
+
+
+def test_weights_beyond_int8_are_refused(
+    run: Run, weights: Path, tmp_path: Path, folder: Callable[..., Path],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from oace_tf.networks.weights import build_from_weights, save_weights
+
+    pair, record = build_from_weights(weights, SIZE)
+    for layer in pair.msfnet.layers:
+        if "kernel" in [variable.name for variable in layer.weights]:
+            layer.kernel.assign(np.zeros(layer.kernel.shape))
+    zero = tmp_path / "zero.safetensors"
+    save_weights(zero, pair, record)
+    arguments = ("--weights", zero, "--images", folder("photographs", 3))
+    assert "cannot be quantized" in refused(run, capfd, tmp_path / "out", *arguments)
 
 
 def test_help_ends_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
