@@ -149,6 +149,17 @@ def read_gray(path: PathLike) -> np.ndarray:
     return _decode(path, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
+def read_brightest(path: PathLike) -> np.ndarray:
+    """Return the greatest of an image's channels, as stored: masks that are coloured or grey.
+
+    Returns:
+      (H, W) uint8.
+    Raises:
+      UsageError: the file is missing, cut short, or no image.
+    """
+    return _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION).max(axis=2)
+
+
 def write_image(path: PathLike, image: np.ndarray) -> None:
     """Write an image in the format of the path's suffix, atomically.
 

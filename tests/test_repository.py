@@ -127,7 +127,7 @@ def test_runtime_extra_is_what_is_always_installed(setup_cfg):
     extras = setup_cfg["options.extras_require"]
     assert (requirements(extras["runtime"])
             == requirements(setup_cfg["options"]["install_requires"]))
-    for name in ("runtime", "train", "export", "port", "test"):
+    for name in ("runtime", "train", "export", "evaluate", "port", "test"):
         assert name in extras
 
 

@@ -8,7 +8,7 @@ Run lengths are decoded here; pycocotools only fills polygons (its `decode` warn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from oace_tf.errors import UsageError
 from oace_tf.fileio import PathLike, read_image, read_json
+from oace_tf.samples.sample import FREQUENCIES
 
 MAX_BYTES = 4 * 2**30  # LVIS' training file has 1.1 GB
 MAX_PIXELS = 2**28
@@ -56,6 +57,7 @@ class CocoDataset:
     path: Path
     images: tuple[CocoImage, ...]
     categories: Mapping[int, str]
+    frequencies: Mapping[str, str] = field(default_factory=dict)  # LVIS: rare, common, frequent
 
 
 def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> CocoDataset:
@@ -63,25 +65,24 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> C
 
     Args:
       instances_json: the file; `iscrowd`, `area` and `categories` may be missing, as in LVIS.
-      images_dir: the folder of the images; default: `images` beside the file.
+      images_dir: the folder of the images; default: `images` beside the file, or as COCO and LVIS
+        are published: `val2017` (named by `coco_url`, else by the end of the file's own name)
+        beside the file or beside its folder.
     Raises:
       UsageError: the file is missing or no strict JSON, lists no image, has an id twice, an
         annotation of an unknown image or category, a wrong size, run lengths that do not sum to
         H*W, a polygon of an odd count or fewer than 6 numbers, or a number that is not finite.
     """
     path = Path(instances_json)
-    folder = path.parent / "images" if images_dir is None else Path(images_dir)
+    folder = None if images_dir is None else Path(images_dir)
     content = read_json(path, MAX_BYTES)
     if not isinstance(content, dict):
         raise UsageError(f"{path} is not a COCO file: expected an object with images, annotations")
-    categories: dict[int, str] = {}
-    for number, record in enumerate(_records(content, "categories", path, required=False)):
-        where = _Where(path, "category", record, number)
-        categories[where.new_id(categories)] = where.text("name")
+    categories, frequencies = _categories(content, path)
     sizes: dict[int, tuple[Path, int, int]] = {}
     for number, record in enumerate(_records(content, "images", path)):
         where = _Where(path, "image", record, number)
-        sizes[where.new_id(sizes)] = (folder / _file_name(where), *_size_hw(where))
+        sizes[where.new_id(sizes)] = (_image_path(where, folder), *_size_hw(where))
     if not sizes:
         raise UsageError(f"{path} lists no images; name a file that does")
     found: dict[int, list[CocoAnnotation]] = {image_id: [] for image_id in sizes}
@@ -95,7 +96,7 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> C
         found[image_id].append(_annotation(where, categories, sizes[image_id][1:]))
     images = (CocoImage(image_id, file, height, width, tuple(found[image_id]))
               for image_id, (file, height, width) in sizes.items())
-    return CocoDataset(path, tuple(images), categories)
+    return CocoDataset(path, tuple(images), categories, frequencies)
 
 
 def decode_mask(annotation: CocoAnnotation, height: int, width: int) -> np.ndarray:
@@ -208,6 +209,36 @@ def _records(content: dict[str, Any], key: str, path: Path, required: bool = Tru
     if not isinstance(records, list):
         raise UsageError(f"{path} is not a COCO file: expected a list named {key}")
     return records
+
+
+def _categories(content: dict[str, Any], path: Path) -> tuple[dict[int, str], dict[str, str]]:
+    """Return the categories' names by id, and LVIS' frequencies by name."""
+    names: dict[int, str] = {}
+    frequencies = {}
+    for number, record in enumerate(_records(content, "categories", path, required=False)):
+        where = _Where(path, "category", record, number)
+        name = names[where.new_id(names)] = where.text("name")
+        if "frequency" in record:
+            letter = record["frequency"]
+            if letter not in tuple(FREQUENCIES):
+                raise where.fault(f"frequency must be r, c or f, got {letter!r:.40}")
+            frequencies[name] = FREQUENCIES[letter]
+    return names, frequencies
+
+
+def _image_path(where: _Where, folder: Path | None) -> Path:
+    """Return where an image is to be found: in `folder`, else in the first folder that is there."""
+    name = _file_name(where)
+    beside = where.path.parent
+    if folder is not None or (beside / "images").is_dir():
+        return (folder or beside / "images") / name
+    url = where.record.get("coco_url")
+    split = PurePosixPath(url).parent.name if isinstance(url, str) else ""
+    split = split if split.isalnum() else where.path.stem.rpartition("_")[2]
+    for parent in (beside, beside.parent):
+        if (parent / split).is_dir():
+            return parent / split / name
+    return beside / "images" / name
 
 
 def _file_name(where: _Where) -> PurePosixPath:

@@ -1,20 +1,23 @@
 """The evaluation sets on disk: which folders, which grey values, and one `Sample` per object.
 
-Known by name are GrabCut, ECSSD and COCO_MVal (an image folder and a mask folder, same stems);
-any other set is read from its `instances.json` (COCO format, one sample per object, no crowds).
-Listing and reading are apart, so that one unreadable image does not end a run.
+Known by name are GrabCut, Berkeley, DAVIS, COCO_MVal and ECSSD (an image folder and a mask folder,
+same stems) and SBD, each as published by RITM; any other set is read from its `instances.json`
+(COCO or LVIS format, one sample per object, no crowds). Listing and reading are apart, so that one
+unreadable image does not end a run.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import PathLike, read_gray, read_image
+from oace_tf.fileio import PathLike, read_brightest, read_image
+from oace_tf.samples import sbd
 from oace_tf.samples.coco import (
     CocoAnnotation,
     CocoImage,
@@ -22,50 +25,36 @@ from oace_tf.samples.coco import (
     load_coco,
     read_coco_image,
 )
+from oace_tf.samples.sample import IGNORED, Sample, SampleFile, checked_sample
 
-OBJECT, BACKGROUND, IGNORED = 1, 0, -1
 INSTANCES = "instances.json"
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a set keeps its images and masks, and which grey values of a mask mean what."""
+    """Where a set keeps its images and masks, and which grey values of a mask mean what.
+
+    The grey value of a coloured mask is the greatest of its channels, as in RITM.
+    """
 
     images: str
     masks: str
     object_above: int  # a pixel is object when its grey value is above this
     ignored: int | None = None  # this grey value is ignored
+    category: str | None = None  # group 1 of this pattern, found in the stem, is the category
 
 
 LAYOUTS = {  # DESIGN, 6
     "grabcut": Layout("data_GT", "boundary_GT", object_above=128, ignored=128),
+    "berkeley": Layout("images", "masks", object_above=128, ignored=128),
+    "davis": Layout("img", "gt", object_above=0),
+    "coco_mval": Layout("img", "gt", object_above=0, category=r"^(.+?)\d\d_\d{12}$"),
     "ecssd": Layout("img", "gt", object_above=127),
-    "coco_mval": Layout("img", "gt", object_above=0),
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """One object of one photograph.
-
-    `image` is (H, W, 3) uint8 RGB; `mask` is (H, W) int8: 1 object, 0 background, -1 ignored, with
-    at least one object pixel.
-    """
-
-    id: str
-    image: np.ndarray
-    mask: np.ndarray
-    dataset: str
-
-
-@dataclass(frozen=True, slots=True)
-class SampleFile:
-    """A sample that was listed and not read yet."""
-
-    id: str
-    dataset: str
-    read: Callable[[], Sample]  # raises UsageError when this one cannot be read
+KNOWN = ("grabcut", "berkeley", "davis", "sbd", "coco_mval", "ecssd")
+PUBLISHED_SIZE = {"grabcut": 50, "berkeley": 100, "davis": 345, "sbd": 6671, "coco_mval": 800,
+                  "ecssd": 1000}  # objects
 
 
 def find_dataset(name: str, root: PathLike | None) -> Path | None:
@@ -93,12 +82,15 @@ def list_samples(name_or_path: PathLike, root: PathLike | None = None) -> tuple[
     """
     path = Path(name_or_path)
     if path.suffix == ".json":
-        return _list_instances(path, path.resolve().parent.name)
+        own_name = path.name != INSTANCES  # such as annotations/instances_val2017.json
+        return _list_instances(path, path.stem if own_name else path.resolve().parent.name)
     name = str(name_or_path)
     folder = find_dataset(name, root)
     if folder is None:
         raise UsageError(f"there is no set {name!r} in {root} or in val/ below it; "
                          "name a set that is there, or an instances.json")
+    if name.lower() == sbd.DATASET:
+        return sbd.list_sbd(folder)
     layout = LAYOUTS.get(name.lower())
     if layout is not None:
         return _list_folders(folder, layout, name.lower())
@@ -133,9 +125,14 @@ def _list_folders(folder: Path, layout: Layout, dataset: str) -> tuple[SampleFil
     for stem in images.keys() - masks.keys():
         raise UsageError(f"{images[stem]} has no mask in {folder / layout.masks}; add or remove it")
     return tuple(
-        SampleFile(stem, dataset,
-                   partial(_read_pair, images[stem], masks[stem], layout, dataset))
+        SampleFile(stem, dataset, partial(_read_pair, images[stem], masks[stem], layout, dataset),
+                   stem, _category(stem, layout), files=(images[stem], masks[stem]))
         for stem in images)
+
+
+def _category(stem: str, layout: Layout) -> str:
+    found = None if layout.category is None else re.search(layout.category, stem)
+    return "" if found is None else found[1]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -154,39 +151,47 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def _read_pair(image_path: Path, mask_path: Path, layout: Layout, dataset: str) -> Sample:
-    image, grey = read_image(image_path), read_gray(mask_path)
-    if image.shape[:2] != grey.shape:
-        raise UsageError(f"{mask_path} has {grey.shape[1]}x{grey.shape[0]} pixels, its image "
-                         f"{image.shape[1]}x{image.shape[0]}; replace one of them")
+    image, grey = read_image(image_path), read_brightest(mask_path)
     mask = (grey > layout.object_above).astype(np.int8)
     if layout.ignored is not None:
         mask[grey == layout.ignored] = IGNORED
-    return _sample(image_path.stem, image, mask, dataset, mask_path)
+    return checked_sample(image_path.stem, image, mask, dataset, mask_path, image_path.stem)
 
 
 def _list_instances(path: Path, dataset: str) -> tuple[SampleFile, ...]:
+    content = load_coco(path)
     files = [SampleFile(_object_id(image, annotation), dataset,
-                        partial(_read_object, image, annotation, dataset, path))
-             for image in load_coco(path).images
+                        partial(_read_object, image.path, image.height, image.width, image.id,
+                                annotation, dataset, path),
+                        str(image.id), annotation.category,
+                        content.frequencies.get(annotation.category, ""), (image.path, path))
+             for image in content.images
              for annotation in image.annotations if not annotation.iscrowd]
     if not files:
         raise UsageError(f"{path} has no object; name a file with annotations")
+    for folder in sorted({image.path.parent for image in content.images}):
+        if not folder.is_dir():
+            raise UsageError(f"the folder {folder} is missing; put the images of {path} there")
     return tuple(files)
 
 
-def _read_object(image: CocoImage, annotation: CocoAnnotation, dataset: str,
-                 path: Path) -> Sample:
-    mask = decode_mask(annotation, image.height, image.width).astype(np.int8)
-    sample_id = _object_id(image, annotation)
-    return _sample(sample_id, read_coco_image(image), mask, dataset, path)
+def _read_object(image_path: Path, height: int, width: int, image_id: int,
+                 annotation: CocoAnnotation, dataset: str, path: Path) -> Sample:
+    image = CocoImage(image_id, image_path, height, width, ())  # a task carries one object only
+    mask = decode_mask(annotation, height, width).astype(np.int8)
+    return checked_sample(_object_id(image, annotation), _last_image(image, _changed(image_path)),
+                          mask, dataset, path, str(image_id))
+
+
+@lru_cache(maxsize=1)  # the objects of one photograph are read one after the other
+def _last_image(image: CocoImage, changed_ns: int) -> np.ndarray:
+    return read_coco_image(image)
+
+
+def _changed(path: Path) -> int:
+    """Return when a file was changed; 0 where it is not there, so that reading says so."""
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 def _object_id(image: CocoImage, annotation: CocoAnnotation) -> str:
     return f"{image.path.stem}:{annotation.id}"
-
-
-def _sample(sample_id: str, image: np.ndarray, mask: np.ndarray, dataset: str,
-            mask_path: Path) -> Sample:
-    if not (mask == OBJECT).any():
-        raise UsageError(f"{mask_path}: the mask of {sample_id} has no object pixel; leave it out")
-    return Sample(sample_id, image, mask, dataset)
