@@ -1,0 +1,116 @@
+"""Captured text -> lines with level and message, whatever was written around the message.
+
+Knows plain output, CR LF of a pty, logcat (threadtime, brief, process, tag), glog, and the Python
+logging of LiteRT's tool. Pure functions over text.
+"""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_LEVELS = {"V": "VERBOSE", "D": "DEBUG", "I": "INFO", "W": "WARN", "E": "ERROR", "F": "FATAL",
+           "WARNING": "WARN"}
+_THREADTIME = re.compile(r"\d\d-\d\d \d\d:\d\d:\d\d\.\d+ +\d+ +\d+ ([VDIWEF]) (\S[^:]*?) *: ?(.*)")
+_BRIEF = re.compile(r"([VDIWEF])/([\w.-]+) *(?:\( *\d+\))?: ?(.*)")
+_PROCESS = re.compile(r"([VDIWEF])\( *\d+\) (.*?)  \(([\w.-]+)\)")
+_BUFFER_START = re.compile(r"--------- beginning of \w+")
+_PYTHON_LOG = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (\w+) benchmark_litert_model: (.*)")
+_GLOG = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: ([IWEF]) |"
+                   r"([IWEF])\d{4} [\d:.]+ +\d+ )([\w./\\]+:\d+\]) ?(.*)")
+_PREFIX = re.compile(r"(INFO|WARN|WARNING|ERROR|FATAL|VERBOSE): ?(.*)")
+_SOURCE = re.compile(r"\[([\w./\\]+\.(?:cc|h|cpp)):\d+\] ?(.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: its level (empty if it has none), message, source file or tag, and the raw text.
+
+    `layout` is plain, logcat, python or glog; `ended` is False for a last line without line end,
+    which may be cut.
+    """
+
+    level: str
+    message: str
+    source: str
+    layout: str
+    raw: str
+    ended: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """All lines of a log in the order they were given, and how they were laid out."""
+
+    lines: tuple[Line, ...]
+    layout: str
+
+
+def read_text(stdout: str, stderr: str = "") -> Text:
+    """Return the lines of a log.
+
+    A message that stands both plainly and in logcat form (the Android log library prints to both)
+    is kept once, as the plain line.
+
+    Args:
+      stdout: standard output, or the whole of a merged log.
+      stderr: standard error, if it was kept apart.
+    """
+    lines = [*_lines(stdout), *_lines(stderr)]
+    plain = {line.message for line in lines if line.layout != "logcat"}
+    logcat = [line for line in lines if line.layout == "logcat"]
+    if logcat and len(logcat) < len(lines):
+        lines = [line for line in lines if line.layout != "logcat" or line.message not in plain]
+    if logcat:
+        layout = "logcat"
+    elif _mostly_cr(stdout):
+        layout = "pty-crlf"
+    else:
+        layout = "separate" if stderr.strip() else "merged"
+    return Text(tuple(lines), layout)
+
+
+def _lines(text: str) -> list[Line]:
+    pieces = text.split("\n")
+    last = pieces.pop()
+    found = [_line(piece.rstrip("\r"), True) for piece in pieces]
+    if last.strip():
+        found.append(_line(last.rstrip("\r"), False))
+    return found
+
+
+def _line(raw: str, ended: bool) -> Line:
+    match = _THREADTIME.match(raw)
+    if match:
+        return _inner(match[3], _LEVELS[match[1]], match[2], "logcat", raw, ended)
+    match = _BRIEF.match(raw)
+    if match:
+        return _inner(match[3], _LEVELS[match[1]], match[2], "logcat", raw, ended)
+    match = _PROCESS.fullmatch(raw)
+    if match:
+        return _inner(match[2], _LEVELS[match[1]], match[3], "logcat", raw, ended)
+    if _BUFFER_START.fullmatch(raw):
+        return Line("", "", "", "logcat", raw, ended)
+    match = _PYTHON_LOG.match(raw)
+    if match:
+        level = _LEVELS.get(match[1], match[1])
+        return Line(level, match[2], "benchmark_litert_model", "python", raw, ended)
+    match = _GLOG.match(raw)
+    if match:
+        return Line(_LEVELS[match[1] or match[2]], match[4], match[3], "glog", raw, ended)
+    return _inner(raw, "", "", "plain", raw, ended)
+
+
+def _inner(text: str, level: str, source: str, layout: str, raw: str, ended: bool) -> Line:
+    """Return the line with the program's own prefixes taken off the message."""
+    match = _PREFIX.match(text)
+    if match:
+        level, text = _LEVELS.get(match[1], match[1]), match[2]
+    match = _SOURCE.match(text)
+    if match:
+        source, text = match[1], match[2]
+    return Line(level, text.strip(), source, layout, raw, ended)
+
+
+def _mostly_cr(text: str) -> bool:
+    count = text.count("\n")
+    return count > 0 and text.count("\r\n") > count / 2

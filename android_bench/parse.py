@@ -1,0 +1,238 @@
+"""Text of a benchmark tool -> a record, or an error that shows the line.
+
+Pure functions; nothing here talks to a device. Knows `benchmark_model` of TensorFlow Lite (today's
+form and those before 2020), LiteRT's C++ and Python tools, and the messages of adb. Times are in
+microseconds, memory in MB, as printed. A record never mixes two runs, and a figure that stands in a
+line which may be cut is not read.
+"""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from android_bench import adb_messages, sections
+from android_bench.delegation import Delegation, read_delegation
+from android_bench.faults import NotUnderstood
+from android_bench.lines import Line, Text, read_text
+from android_bench.operator_profile import OperatorTime, read_profile
+from android_bench.sections import Figures
+
+OK, NOT_DELEGATED, FAILED = "ok", "not_delegated", "failed"
+TRUNCATED, UNUSABLE = "truncated", "unusable"
+
+_PROGRAM = re.compile(r"benchmark[-_]model|litert-benchmark")
+_MARKER = re.compile(r"bench_rc=(\d+)")
+_SHELL = re.compile(r"(?:\S*/)?(?:sh|bash|ash|linker64|linker)\b.*: .*(?:not found|"
+                    r"Permission denied|Exec format error|can't cd|can't execute|inaccessible|"
+                    r"No such file|[Nn]o space left).*|CANNOT LINK EXECUTABLE.*|"
+                    r"nohup: .*(?:failed|not found).*")
+_CRASH = re.compile(r"Aborted|Segmentation fault|Bus error|Illegal instruction|"
+                    r"Floating point exception|Trace/breakpoint trap|Out of memory|"
+                    r"qemu: uncaught target signal \d+.*")
+_CRASH_CODES = {132: "SIGILL", 133: "SIGTRAP", 134: "SIGABRT", 135: "SIGBUS", 136: "SIGFPE",
+                139: "SIGSEGV"}
+_EXCEPTION = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt): ?.*")
+_ARGUMENTS = re.compile(r"litert-benchmark: error: .*")
+_HELP = re.compile(r"usage: .*benchmark.*|The Model contains \d+ signature key\(s\)\.")
+_IN_GOOD_RUNS = ("Benchmarking failed",)  # every other ERROR may stand in a run that ends well
+_OTHER_TOOL = re.compile(r"tensorflow/tools/benchmark/")
+_PARAMETER = re.compile(r"(?P<name>[#A-Z][\w #()]+?) ?: \[(?P<value>.*)\]$")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one captured run says.
+
+    Attributes:
+      format: classic, old (before 2020), litert (C++), litert-py, litert_app, other, none.
+      layout: separate, merged, pty-crlf, logcat.
+      outcome: ok; not_delegated (results, but the delegate asked for took no node); failed;
+        truncated (cut off before the results); unusable (no benchmark, no timed run, two runs).
+      reason: in words, why the outcome is not ok; empty if it is.
+      exit_code: of the program; None if not known. A line `bench_rc=N` counts before adb's code.
+      delegation: which delegates were asked for, and what they took.
+      figures: the numbers; all None unless a run came to its end.
+      errors, warnings: lines of the program, in order.
+      profile: operator times of the timed runs; empty if none were asked for.
+      parameters: what the program says it was called with.
+      trouble: kind of a `DeviceTrouble`, if the text is a message of adb; else empty.
+    """
+
+    format: str
+    layout: str
+    outcome: str
+    reason: str
+    exit_code: int | None
+    delegation: Delegation
+    figures: Figures
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    profile: tuple[OperatorTime, ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+    trouble: str = ""
+
+
+def parse_log(stdout: str, stderr: str = "", exit_code: int | None = None,
+              command: str = "") -> Record:
+    """Return the record of one run.
+
+    Args:
+      stdout: standard output, or the whole of a merged log or of a logcat.
+      stderr: standard error, where it was kept apart.
+      exit_code: what the shell, or adb, gave back; None if not known. It is no proof of a good
+        run: adb gives 0 after a lost link.
+      command: the command line, where known; names the delegate asked for in logs that do not.
+    Raises:
+      NotUnderstood: a line that looks like a result cannot be read, contradicts another, or no
+        line of the text is known; the message shows the line.
+    """
+    text = read_text(stdout, stderr)
+    lines = text.lines
+    for line in lines:
+        match = _MARKER.fullmatch(line.message)
+        if match and line.ended:
+            exit_code = int(match[1])
+    blank = not any(line.message for line in lines)
+    if blank or not _known(lines):
+        return _without_benchmark(text, blank, exit_code, command)
+    name = sections.format_of(lines)
+    if name == "other":
+        return Record("other", text.layout, UNUSABLE, "another tool of the same name (TensorFlow's "
+                      "benchmark_model, not TensorFlow Lite's)", exit_code, Delegation(), Figures())
+    figures, complete = sections.read_figures(lines, name)
+    errors = tuple(_errors(lines))
+    failed = _failed(lines, figures, complete, exit_code)
+    delegation = read_delegation(lines, name, command, complete and not failed, failed)
+    record = Record(name, text.layout, OK, "", exit_code, delegation, figures, errors,
+                    tuple(_warnings(lines)), read_profile(lines), tuple(_parameters(lines)))
+    outcome, reason = _judge(record, lines, complete, failed)
+    if outcome in (FAILED, TRUNCATED):
+        record = replace(record, figures=figures.only_warmup())
+    elif outcome == UNUSABLE and figures.runs > 1:
+        record = replace(record, figures=Figures(), delegation=Delegation())
+    return replace(record, outcome=outcome, reason=reason)
+
+
+def _judge(record: Record, lines: tuple[Line, ...], complete: bool, failed: bool
+           ) -> tuple[str, str]:
+    """Return outcome and reason."""
+    figures = record.figures
+    if figures.runs > 1:
+        return UNUSABLE, "two results in one log: the runs disturbed each other"
+    told_off = any(_ARGUMENTS.match(line.message) for line in lines)
+    if not complete and not told_off and any(_HELP.fullmatch(line.message) for line in lines):
+        return UNUSABLE, "not a benchmark run"
+    if failed:
+        reason = "; ".join(record.errors)
+        if not reason:
+            reason = "no text on the error (standard error was not kept)"
+        if record.exit_code:
+            reason += f"; exit code {record.exit_code}"
+        return FAILED, reason
+    if not complete:
+        return TRUNCATED, _cut_reason(record)
+    if figures.n == 0 or (figures.avg_us == 0 and figures.resolution_us <= 1):
+        return UNUSABLE, "no timed run (count=0): an average of 0 us is no measurement"
+    if record.delegation.requested and record.delegation.state == "none":
+        asked = ", ".join(record.delegation.requested)
+        return NOT_DELEGATED, f"{asked} was asked for and took no node of the graph"
+    return OK, ""
+
+
+def _cut_reason(record: Record) -> str:
+    reason = "cut off: no results line"
+    if record.exit_code in (124, 130, 137, 143):
+        reason += f"; the program was ended from outside (exit code {record.exit_code})"
+    elif record.exit_code in (0, 255):
+        reason += "; the link was lost or the program was ended, whatever the exit code says"
+    if record.errors:
+        reason += "; " + "; ".join(record.errors)
+    return reason
+
+
+def _failed(lines: tuple[Line, ...], figures: Figures, complete: bool,
+            exit_code: int | None) -> bool:
+    """Return whether the run failed by itself, as opposed to being cut off."""
+    for line in lines:
+        message = line.message
+        if message.startswith(_IN_GOOD_RUNS) and line.level == "ERROR":
+            return True
+        if line.level == "FATAL" or _CRASH.fullmatch(message) or _SHELL.fullmatch(message):
+            return True
+        if not complete and (_EXCEPTION.match(message) or _ARGUMENTS.match(message)):
+            if not message.startswith("KeyboardInterrupt"):
+                return True
+        if not complete and line.layout == "python" and line.level == "ERROR":
+            return True
+    if exit_code in _CRASH_CODES:
+        return True
+    if complete:
+        return exit_code not in (0, None)
+    if exit_code in (None, 0, 255) or exit_code >= 124:
+        app = sections.format_of(lines) == "litert_app"
+        return app and any("Failed to" in line.message for line in lines)
+    return True
+
+
+def _errors(lines: tuple[Line, ...]) -> list[str]:
+    """Return the lines that name an error, without repeats, in order."""
+    found: dict[str, None] = {}
+    for line in lines:
+        message = line.message
+        if line.level in ("ERROR", "FATAL"):
+            found[f"{line.level}: {message}"] = None
+        elif message in ("Killed", "Terminated") or _CRASH.fullmatch(message) or (
+                _SHELL.fullmatch(message) or _ARGUMENTS.match(message)):
+            found[message] = None
+        elif _EXCEPTION.fullmatch(message) and line.layout == "plain":
+            found[message] = None
+        elif message.startswith("dlopen failed: "):
+            found[message] = None
+    return list(found)
+
+
+def _warnings(lines: tuple[Line, ...]) -> list[str]:
+    """Return the warnings about the call and the delegates, without the linker's."""
+    found = {line.message: None for line in lines
+             if line.level == "WARN" and line.source != "linker"
+             and not line.message.startswith("linker:") and line.layout != "glog"}
+    return list(found)
+
+
+def _parameters(lines: tuple[Line, ...]) -> list[tuple[str, str]]:
+    found: dict[str, str] = {}
+    for line in lines:
+        match = _PARAMETER.fullmatch(line.message)
+        if match and line.level in ("INFO", ""):
+            found.setdefault(match["name"], match["value"])
+    return list(found.items())
+
+
+def _known(lines: tuple[Line, ...]) -> bool:
+    """Return whether any line is one that a benchmark tool, or the delegates, write."""
+    return any(sections.is_known(line) or _OTHER_TOOL.search(line.source) or (
+        _HELP.fullmatch(line.message)) or _ARGUMENTS.match(line.message) for line in lines)
+
+
+def _without_benchmark(text: Text, blank: bool, exit_code: int | None, command: str) -> Record:
+    """Return the record of a text in which no benchmark speaks: adb's own messages, a shell's."""
+    nothing = Record("none", text.layout, FAILED, "", exit_code, Delegation(), Figures())
+    for line in text.lines:
+        kind = adb_messages.kind_of(line.message)
+        if kind:
+            return replace(nothing, reason=adb_messages.in_words(kind, line.message), trouble=kind,
+                           errors=(line.message,))
+    errors = tuple(_errors(text.lines))
+    if errors:  # the shell's: it could not start the program, or not even reach the folder
+        at_fault = command.startswith("cd ") and "benchmark" in " ".join(errors)
+        return replace(nothing, reason="; ".join(errors), errors=errors,
+                       format="classic" if at_fault else "none")
+    benchmark = not command or _PROGRAM.search(command)
+    if blank and benchmark and (exit_code is None or exit_code == 0 or exit_code >= 124):
+        return replace(nothing, outcome=TRUNCATED, reason="cut off: no results line; the log is "
+                       "empty")
+    if blank and exit_code == 137:
+        return replace(nothing, reason=adb_messages.in_words("frozen", "no answer"),
+                       trouble="frozen", errors=("no answer",))
+    first = next((line.raw for line in text.lines if line.message), "")
+    raise NotUnderstood("no line of this text is of a benchmark tool", first or "(empty)")
