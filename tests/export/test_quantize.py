@@ -36,10 +36,29 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def convert_once() -> Callable[..., Any]:
+    """Return what stands in for `pools.apart`: in this process, each weights file once."""
+    kept: dict[Any, tuple[Any, bytes]] = {}
+
+    def call(function: Callable[..., Any], source: Path, *args: Any) -> Any:
+        out = args[-1]
+        key = (source.read_bytes(), *args[:-1])
+        if key not in kept:
+            kept[key] = function(source, *args), out.read_bytes()
+        out.write_bytes(kept[key][1])
+        return kept[key][0]
+
+    return call
+
+
 @pytest.fixture
-def run(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    convert_once: Callable[..., Any],
+) -> Run:
     """Return the command with what every test needs; everything stays in this process."""
-    monkeypatch.setattr(quantize, "apart", lambda function, *args: function(*args))
+    monkeypatch.setattr(quantize, "apart", convert_once)
     monkeypatch.delenv("OACE_DATA", raising=False)
     monkeypatch.setattr(calibration_images, "CACHE", tmp_path / "cache")
 

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 from export import flatfile, verify
+from export.convert import float_tflite
+from oace_tf.clicks import Click
 from oace_tf.evaluation import drift
-from tests.export.conftest import Made
+from oace_tf.fileio import write_image
+from oace_tf.networks.fused import build_fused
+from tests.export.conftest import SIZE, Made, plain_pair
 
 PICTURES = [verify.Picture(None, seed=(0, index)) for index in range(8)]
 BUDGET = drift.Budget(max_drop_points=0.5, min_agreement=0.93)
@@ -46,26 +50,18 @@ def test_a_file_agrees_with_itself(paths: tuple[Path, Path]) -> None:
     assert found == [(1.0, False)] * 3
 
 
-def test_empty_masks_are_told(made: Made, paths: tuple[Path, Path]) -> None:
-    made_bias = made.pair.msfnet.get_layer("msfnet.head.mask").bias
-    from export.convert import float_tflite
-
-    before = np.asarray(made_bias).copy()
-    try:
-        made_bias.assign([-100.0])
-        paths[0].write_bytes(float_tflite(made.fused))
-    finally:
-        made_bias.assign(before)
-    found = list(verify.agreements(paths[0], paths[0], PICTURES[:2], workers=1))
+def test_empty_masks_are_told(tmp_path: Path) -> None:
+    pair = plain_pair(SIZE, 1)
+    pair.msfnet.get_layer("logits").bias.assign([-100.0])
+    path = tmp_path / "empty.tflite"
+    path.write_bytes(float_tflite(build_fused(pair, 2, SIZE)))
+    found = list(verify.agreements(path, path, PICTURES[:2], workers=1))
     assert found == [(1.0, True)] * 2
 
 
 def test_background_taps_are_left_out_for_one_channel(paths: tuple[Path, Path]) -> None:
     """A file without metadata counts as one of one click channel; this must not raise."""
     picture, clicks = verify.synthetic(np.random.default_rng(0))
-    from oace_tf.clicks import Click
-    from oace_tf.fileio import write_image
-
     path = paths[0].with_name("photo.png")
     write_image(path, picture)
     taps = (*clicks, Click(3, 3, False))

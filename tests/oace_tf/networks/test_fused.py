@@ -71,8 +71,7 @@ def test_disks_can_be_saved() -> None:
         SIZE, (1.0, 0.0), (None, SIZE, SIZE, 2))
 
 
-@pytest.mark.parametrize("click_input", ("oace", "disk", "oace+disk"))
-@pytest.mark.parametrize("channels", (1, 2))
+@pytest.mark.parametrize("click_input, channels", (("oace", 1), ("disk", 1), ("oace+disk", 2)))
 def test_fused_is_the_networks_one_after_the_other(click_input: str, channels: int) -> None:
     config = dataclasses.replace(NetworkConfig.preset("tiny"), click_input=click_input,
                                  click_channels=channels)
