@@ -36,10 +36,10 @@ def test_rows_by_hand() -> None:
     assert [row["n"] for row in rows] == [2, 1, 3]
     assert list(rows[0]) == ["dataset", "n", "float_miou_at_1", "int8_miou_at_1", "drop_points",
                              "ci95"]
-    found = np.array([[row[key] for row in rows]
-                      for key in ("float_miou_at_1", "int8_miou_at_1", "drop_points")], float)
-    np.testing.assert_allclose(found, [[70, 50, 190 / 3], [65, 60, 190 / 3], [5, -10, 0]],
-                               atol=1e-9)
+    keys = ("float_miou_at_1", "int8_miou_at_1", "drop_points")
+    found = np.array([[row[key] for row in rows] for key in keys], np.float64)
+    wanted = np.array([[70, 50, 190 / 3], [65, 60, 190 / 3], [5, -10, 0]])
+    np.testing.assert_allclose(found, wanted, atol=1e-9)
     assert rows[1]["ci95"] == pytest.approx([-10, -10])  # of one object there is one resample
     assert rows[0]["ci95"] == pytest.approx([0, 10])
 
