@@ -120,8 +120,8 @@ class BatchNorm(layers.BatchNormalization):
         count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)
         outputs, mean, variance = tf.raw_ops.FusedBatchNormV3(
             x=inputs, scale=tf.convert_to_tensor(self.gamma.value),
-            offset=tf.convert_to_tensor(self.beta.value), mean=tf.zeros([0]), variance=tf.zeros([0]),
-            epsilon=self.epsilon, is_training=True)[:3]
+            offset=tf.convert_to_tensor(self.beta.value), mean=tf.zeros([0]),
+            variance=tf.zeros([0]), epsilon=self.epsilon, is_training=True)[:3]
         variance = variance * (count - 1.0) / count  # the kernel's is the unbiased estimate
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + value * (1.0 - self.momentum))

@@ -8,9 +8,10 @@ from safetensors.numpy import save_file
 from oace_tf.errors import UsageError
 from oace_tf.tensor_file import CHECKSUM, content_sha256, read_tensors, write_tensors
 
-TENSORS = {"b.weight": np.arange(12, dtype=np.float16).reshape(3, 4) / 8,
-           "a": np.array([1, -2], np.int32), "scalar": np.array(3, np.int64),
-           "empty": np.zeros((0, 4), np.float32)}
+TENSORS: dict[str, np.ndarray] = {
+    "b.weight": np.arange(12, dtype=np.float16).reshape(3, 4) / 8,
+    "a": np.array([1, -2], np.int32), "scalar": np.array(3, np.int64),
+    "empty": np.zeros((0, 4), np.float32)}
 METADATA = {"format": "test-1", "record": '{"steps": 3}'}
 
 

@@ -121,3 +121,93 @@ def efficientnet_lite0(x: np.ndarray, weights: Weights, strided: bool = True) ->
         x = x + y if y.shape == x.shape else y
         assert x.shape[2] == channels
     return [*features, x]
+
+
+def tiny(x: np.ndarray, weights: Weights, name: str, stride: int,
+         side: np.ndarray | None) -> list[np.ndarray]:
+    """The trunk of the tests."""
+    if stride == 4:
+        x = half(x)
+    x = norm(conv(x, weights[f"{name}.conv1.weight"], min(stride, 2)), weights, f"{name}.bn1")
+    features = [np.maximum(x if side is None else x + side, 0)]
+    for level in (2, 3):
+        features.append(block(features[-1], weights, f"{name}.level{level}", 2))
+    return features
+
+
+def merge(features: list[np.ndarray], weights: Weights, name: str, smooth: bool) -> np.ndarray:
+    """From the coarsest up: 1x1, add the enlarged sum, and where `smooth` a 3x3 each time."""
+    total: np.ndarray | None = None
+    for level, feature in reversed(list(enumerate(features))):
+        part = conv(feature, weights[f"{name}.lateral{level}.weight"])
+        part = norm(part, weights, f"{name}.lateral{level}_bn")
+        total = part if total is None else up2(total) + part
+        if smooth:
+            total = block(np.maximum(total, 0), weights, f"{name}.smooth{level}")
+    assert total is not None
+    return np.maximum(total, 0)
+
+
+def skip(x: np.ndarray, finest: np.ndarray, weights: Weights, name: str) -> np.ndarray:
+    """Enlarge, add the finest features brought to the same width."""
+    side = norm(conv(finest, weights[f"{name}.skip.weight"]), weights, f"{name}.skip_bn")
+    return np.maximum(up2(x) + side, 0)
+
+
+def enlarge(x: np.ndarray, factor: int) -> np.ndarray:
+    """Once, twice or four times the size."""
+    return {1: lambda: x, 2: lambda: up2(x), 4: lambda: up4(x)}[factor]()
+
+
+def prior(image: np.ndarray, disks: np.ndarray, weights: Weights, stride: int,
+          late: bool) -> np.ndarray:
+    """The prior around the tiny trunk: (S, S, 3), (S, S, channels) -> (S, S, 3)."""
+    side = None
+    if late:
+        side = conv(half(disks) if stride == 4 else disks, weights["prior.click_stem.conv.weight"],
+                    min(stride, 2))
+        side = norm(side, weights, "prior.click_stem.bn")
+    else:
+        image = np.concatenate([image, disks], axis=2)
+    finest, *features = tiny(image, weights, "prior.trunk", stride, side)
+    x = merge(features, weights, "prior.decoder", smooth=True)
+    x = block(block(x, weights, "prior.decoder.block1"), weights, "prior.decoder.block2")
+    x = block(skip(x, finest, weights, "prior.decoder"), weights, "prior.decoder.block3")
+    x = conv(x, weights["prior.decoder.embed.weight"]) + weights["prior.decoder.embed.bias"]
+    return enlarge(np.tanh(x), stride)
+
+
+def inception(x: np.ndarray, weights: Weights, name: str) -> np.ndarray:
+    """An SE-Inception block."""
+    def chain(start: np.ndarray, *parts: str) -> np.ndarray:
+        for part in parts:
+            start = block(start, weights, f"{name}.{part}")
+        return start
+
+    x = np.concatenate([chain(x, "arm1"), chain(x, "arm3_in", "arm3"),
+                        chain(x, "arm5_in", "arm5_mid", "arm5"), chain(pool3(x), "arm_pool")], 2)
+    gate = x.mean(axis=(0, 1))
+    for part, cut in (("reduce", lambda v: np.maximum(v, 0)), ("expand", sigmoid)):
+        gate = cut(gate @ weights[f"{name}.se.{part}.weight"][0, 0]
+                   + weights[f"{name}.se.{part}.bias"])
+    return x * gate
+
+
+def msfnet(image: np.ndarray, clicks: np.ndarray, weights: Weights, stride: int,
+           msf: bool) -> np.ndarray:
+    """MSFNet around the tiny trunk: (S, S, 3), (S, S, C) -> logits (S, S, 1)."""
+    click = block(half(clicks) if stride == 4 else clicks, weights, "msfnet.click_stem",
+                  min(stride, 2))
+    side = norm(conv(click, weights["msfnet.click_fuse.weight"]), weights, "msfnet.click_fuse_bn")
+    finest, *features = tiny(image, weights, "msfnet.trunk", stride, side)
+    x = merge(features, weights, "msfnet.join", smooth=True)
+    if msf:
+        y = block(click, weights, "msfnet.msf.conv", 2)
+        for index in (1, 2, 3):
+            y = inception(y, weights, f"msfnet.msf.inception{index}")
+        y = conv(y, weights["msfnet.msf_fuse.weight"])
+        x = np.maximum(x + norm(y, weights, "msfnet.msf_fuse_bn"), 0)
+    x = block(x, weights, "msfnet.head.block1")
+    x = block(skip(x, finest, weights, "msfnet.head"), weights, "msfnet.head.block2")
+    x = conv(x, weights["msfnet.head.mask.weight"]) + weights["msfnet.head.mask.bias"]
+    return enlarge(x, stride)

@@ -228,8 +228,8 @@ def test_hrnet_trunks_bear_the_published_names():
     for model, variant in ((pair.prior, "w18_small_v2"), (pair.msfnet, "w18")):
         published = {}
         for line in (GOLDEN / f"hrnet_names_{variant}.txt").read_text().splitlines():
-            name, shape = line.split()
-            published[f"{model.name}.trunk.{name}"] = tuple(map(int, shape.split("x")))
+            name, sides = line.split()
+            published[f"{model.name}.trunk.{name}"] = tuple(map(int, sides.split("x")))
         found = {name: tuple(variable.shape) for name, variable in named_variables(model)
                  if name.startswith(f"{model.name}.trunk.")}
         assert found.keys() == published.keys()
