@@ -1,4 +1,4 @@
-"""ImageNet weights of EfficientNet-Lite0: all 240 tensors, in place, and the network they belong to.
+"""ImageNet weights of EfficientNet-Lite0: all 240 tensors, in place, in the right network.
 
 The oracle is the trunk written once more in plain numpy, fed with the published file directly; that
 it is the right network, the classifier in the same file shows on photographs.
