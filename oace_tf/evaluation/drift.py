@@ -35,9 +35,12 @@ class Budget:
 
     max_drop_points: float  # of the pooled mIoU@1, in points of 100
     min_agreement: float  # mean IoU of the two files' masks, in [0, 1]
+    # of the int8 file's mIoU@1 on any set since the accepted report, up or down; may be left out
+    max_change_points: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, low, high in (("max_drop_points", 0.0, 100.0), ("min_agreement", 0.0, 1.0)):
+        for name, low, high in (("max_drop_points", 0.0, 100.0), ("min_agreement", 0.0, 1.0),
+                                ("max_change_points", 0.0, 100.0)):
             value = getattr(self, name)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not number or not low <= value <= high:
@@ -46,7 +49,7 @@ class Budget:
 
 
 def read_budget(path: PathLike) -> Budget:
-    """Return the budget of a JSON file whose keys are exactly the fields of `Budget`.
+    """Return the budget of a JSON file whose keys are the fields of `Budget`.
 
     Raises:
       UsageError: no such file, no JSON, an unknown or missing key, a value outside its range.
@@ -55,7 +58,9 @@ def read_budget(path: PathLike) -> Budget:
     if not isinstance(content, dict):
         raise UsageError(f"{path}: a drift budget is an object, got {type(content).__name__}")
     known = {field.name for field in dataclasses.fields(Budget)}
-    for keys, word in ((set(content) - known, "unknown"), (known - set(content), "missing")):
+    needed = {field.name for field in dataclasses.fields(Budget)
+              if field.default is dataclasses.MISSING}
+    for keys, word in ((set(content) - known, "unknown"), (needed - set(content), "missing")):
         if keys:
             raise UsageError(f"{path}: key {sorted(keys)[0]!r} is {word}; "
                              f"the keys are {', '.join(sorted(known))}")
@@ -119,6 +124,66 @@ def gate(report: Mapping[str, Any], budget: Budget, labelled: bool = True) -> li
     if not found["mean_iou"] >= budget.min_agreement:
         failures.append(f"the masks agree by {found['mean_iou']:.4f} mean IoU; "
                         f"the budget wants at least {budget.min_agreement}")
+    return failures
+
+
+def most_lost(records: Sequence[Record], count: int) -> list[dict[str, Any]]:
+    """Return the objects on which int8 loses most, the largest loss first.
+
+    Returns:
+      Rows {dataset, id, float, int8, drop_points, agreement}, IoU in points of 100; objects that
+      lose nothing are not among them, nor those with a prediction that is not finite (the drift
+      rows then hold None).
+    """
+    def loss(record: Record) -> float:
+        return record.iou[FLOAT] - record.iou[INT8]
+
+    lost = [record for record in records if loss(record) > 0]  # false for NaN
+    lost.sort(key=lambda record: (-loss(record), record.dataset, record.id))
+    return [{"dataset": record.dataset, "id": record.id, "float": 100 * record.iou[FLOAT],
+             "int8": 100 * record.iou[INT8], "drop_points": 100 * loss(record),
+             "agreement": record.agreement} for record in lost[:count]]
+
+
+def changes(records: Sequence[Record], accepted: Mapping[str, Any],
+            seed: int = 0) -> list[dict[str, Any]]:
+    """Return a row per set and `pooled`: {dataset, n, now, accepted, accepted_n}.
+
+    `now` and `accepted` are the int8 file's mIoU@1 in points of 100; None where a set is missing on
+    one side or its figure is not a number.
+
+    Args:
+      records: of this run.
+      accepted: an earlier report with the key `drift`.
+      seed: as in `drift_rows`.
+    """
+    ours = {row["dataset"]: row for row in drift_rows(records, seed)}
+    theirs = {row.get("dataset"): row for row in accepted["drift"] if isinstance(row, Mapping)}
+    rows = []
+    for name in [*ours, *(name for name in theirs if name not in ours)]:
+        here, there = ours.get(name, {}), theirs.get(name, {})
+        rows.append({"dataset": name, "n": here.get("n"), "now": here.get("int8_miou_at_1"),
+                     "accepted": there.get("int8_miou_at_1"), "accepted_n": there.get("n")})
+    return rows
+
+
+def change_failures(rows: Sequence[Mapping[str, Any]], budget: Budget) -> list[str]:
+    """Return what has changed too much since the accepted report, one line each.
+
+    A sudden rise is as suspicious as a fall: another click, another set, or a look at the answer.
+    """
+    failures = []
+    for row in rows:
+        name, now, before = row["dataset"], row["now"], row["accepted"]
+        if not _finite(now) or not _finite(before):
+            failures.append(f"change on {name}: now {now!r}, accepted {before!r}")
+        elif row["n"] != row["accepted_n"]:
+            failures.append(f"change on {name}: {row['n']} objects, "
+                            f"the accepted report has {row['accepted_n']}")
+        elif abs(now - before) > budget.max_change_points:
+            failures.append(f"{name}: int8 mIoU@1 {'rises' if now > before else 'falls'} from "
+                            f"{before:.2f} to {now:.2f}; the budget allows a change of "
+                            f"{budget.max_change_points}")
     return failures
 
 

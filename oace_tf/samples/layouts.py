@@ -69,6 +69,36 @@ def find_dataset(name: str, root: PathLike | None) -> Path | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A set that may be evaluated: where it is, its objects, or what is wrong with it."""
+
+    name: str
+    folder: Path | None  # None where it is not there
+    objects: int = 0
+    fault: str = ""
+
+
+def available(root: PathLike | None) -> list[Found]:
+    """Return the sets known by name, found or not, then every other folder with an instances.json.
+
+    Args:
+      root: the folder of the sets; it and `val` below it are searched.
+    """
+    names = list(KNOWN)
+    for parent in () if root is None else (Path(root), Path(root) / "val"):
+        names += sorted(path.parent.name.lower() for path in parent.glob(f"*/{INSTANCES}"))
+    found = []
+    for name in dict.fromkeys(names):
+        folder = find_dataset(name, root)
+        try:
+            count = len(list_samples(name, root)) if folder else 0
+            found.append(Found(name, folder, count))
+        except UsageError as error:
+            found.append(Found(name, folder, fault=str(error)))
+    return found
+
+
 def list_samples(name_or_path: PathLike, root: PathLike | None = None) -> tuple[SampleFile, ...]:
     """Return the samples of a set, in a fixed order, not read yet.
 

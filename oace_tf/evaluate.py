@@ -1,0 +1,224 @@
+"""Command: every table of the field, on the very file that ships, by the field's protocol."""
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from oace_tf import fileio
+from oace_tf.errors import UsageError, guarded
+from oace_tf.evaluation import gating, tables
+from oace_tf.evaluation.journal import Journal
+from oace_tf.evaluation.measure import BASELINES, MOST_CLICKS, Plan
+from oace_tf.evaluation.models import ModelFile, check_models, seen_categories, weights_of
+from oace_tf.evaluation.runner import Group, SetResult, name_of_run, photographs, run_sets
+from oace_tf.evaluation.scores import score
+from oace_tf.samples.layouts import PUBLISHED_SIZE, available, list_samples
+from oace_tf.segmenter import DEFAULT_MODEL
+
+PROG = "python -m oace_tf.evaluate"
+EXAMPLE = (f"example: {PROG} --model build/oace_int8.tflite --dataset grabcut --data data "
+           "--html build/report.html")
+_log = logging.getLogger("evaluate")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; {EXAMPLE}")
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the arguments; UsageError for wrong ones."""
+    parser = _Parser(prog=PROG, epilog=EXAMPLE, description="Measure models click by click on "
+                     "labelled sets, or gate the int8 file against its float twin.")
+    add = parser.add_argument
+    add("--model", nargs="+", action="extend", type=Path, metavar="FILE",
+        help=".tflite files or weights (default: the int8 file in the package)")
+    add("--dataset", nargs="+", action="extend", metavar="SET",
+        help="grabcut berkeley davis sbd coco_mval ecssd, any folder with an instances.json, or "
+        "the path of a COCO or LVIS file; --list shows what is there")
+    add("--data", type=Path, metavar="DIR", help="the sets: DIR/SET or DIR/val/SET "
+        "(default: what OACE_DATA names)")
+    add("--json", metavar="FILE", help="figures; - for standard output")
+    add("--html", type=Path, metavar="FILE", help="a page with tables, curves and pictures")
+    add("--list", action="store_true", help="show which sets are found where, and end")
+    add("--clicks", type=int, default=MOST_CLICKS, metavar="N",
+        help="clicks an object at most (default: %(default)s; NoC needs 20)")
+    add("--spread-taps", type=int, default=10, metavar="K",
+        help="random taps an object, each near the centre, near the border and anywhere; "
+        "0 for none (default: %(default)s)")
+    add("--baselines", nargs="*", choices=[*BASELINES, "none"], default=list(BASELINES),
+        help="measured beside the models (default: all; grabcut takes 2 s an object)")
+    add("--limit", type=int, metavar="N", help="only the first N photographs of each set")
+    add("--weights", type=Path, metavar="FILE", help="what the first model was made from, for the "
+        "categories it has seen and for pictures of the OACE (default: found by SHA-256)")
+    add("--workers", type=int, default=_cores(), metavar="N",
+        help="processes of one thread each (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of random taps and of the bootstrap")
+    add("--journal", type=Path, metavar="FILE",
+        help="where an interrupted run goes on from (default: beside --json or --html)")
+    add("--skip-bad", action="store_true", help="leave out what cannot be read, and say so")
+    gate = parser.add_argument_group("gate")
+    gate.add_argument("--compare", nargs=2, type=Path, metavar=("FLOAT", "INT8"),
+                      help="exit 1 where the int8 file loses more than the budget allows")
+    gate.add_argument("--budget", type=Path, metavar="FILE",
+                      help="the largest accepted loss, JSON, such as export/drift_budget.json")
+    gate.add_argument("--accepted", type=Path, metavar="FILE",
+                      help="the report (--json) of an earlier --compare that was accepted")
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, gate or measure; return the exit code."""
+    root = _root(args.data)
+    if args.list:
+        print(tables.listing(available(root), root))
+        return 0
+    _check(args)
+    sets = _sets(args, root)
+    if args.compare:
+        return gating.run_gate(args, sets)
+    models = check_models(args.model or [DEFAULT_MODEL], args.clicks)
+    plan = Plan(args.clicks, args.spread_taps,
+                tuple(name for name in args.baselines if name != "none"), args.seed, args.skip_bad)
+    journal = Journal(_journal_path(args), name_of_run(models, plan))
+    if journal.finished:
+        _log.info("going on with %s: %d photographs are done", journal.path, len(journal.finished))
+    done = False
+    try:
+        with tables.progress(sets) as step:
+            results = run_sets(models, sets, plan, args.workers, journal, step)
+        entries = report_entries(models, results, plan, args)
+        if args.html:
+            from oace_tf.evaluation.report import write_report
+
+            write_report(args.html, entries, results, sets, models, args.weights)
+        if args.json and args.json != "-":
+            fileio.write_json(args.json, entries)
+        done = True
+    finally:
+        journal.close(done)
+    if args.json == "-":
+        print(tables.json_text(entries))
+    else:
+        print(tables.table(entries))
+    return 0
+
+
+def report_entries(models: Sequence[ModelFile], results: dict[str, SetResult], plan: Plan,
+                   args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return one object per set and model, baselines first; see `scores.score`.
+
+    Raises:
+      UsageError: a set of which nothing could be read.
+    """
+    seen = {model.name: seen_categories(weights_of(model, args.weights if not k else None))
+            for k, model in enumerate(models)}
+    files = {model.name: model for model in models}
+    entries = []
+    for dataset, result in results.items():
+        if not result.records:
+            raise UsageError(f"nothing of {dataset} could be read; the first fault: "
+                             f"{(result.left_out or ['it is empty'])[0]}")
+        for name in [*plan.baselines, *files]:
+            model = files.get(name)
+            earlier = [m.name for m in models[:models.index(model)]] if model else []
+            entries.append({
+                "model": name,
+                "path": str(model.path) if model else None,
+                "sha256": model.sha256 if model else None,
+                "kind": model.kind if model else "baseline",
+                "click_channels": model.click_channels if model else None,
+                "dataset": dataset,
+                "n_published": PUBLISHED_SIZE.get(dataset),
+                "clicks": plan.clicks if model else 1,
+                "spread_taps": plan.spread_taps if model else 0,
+                "seed": plan.seed,
+                **score(name, result.records, plan.clicks, plan.seed,
+                        seen.get(name), earlier),
+                "left_out": result.left_out,
+                "harness": result.harness(args.workers),
+            })
+    return entries
+
+
+def _root(named: Path | None) -> Path | None:
+    root = named or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
+    if root is not None and not root.is_dir():
+        raise UsageError(f"{root}: no such folder; correct OACE_DATA or --data")
+    return root
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.compare and not args.budget:
+        raise UsageError("--compare needs --budget, such as export/drift_budget.json")
+    if not args.compare and (args.budget or args.accepted):
+        raise UsageError("--budget and --accepted belong to --compare FLOAT INT8")
+    for name, low in (("clicks", 1), ("spread_taps", 0), ("workers", 1), ("seed", 0), ("limit", 1)):
+        value = getattr(args, name)
+        if value is not None and value < low:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least {low}")
+    if args.clicks > MOST_CLICKS:
+        raise UsageError(f"--clicks is {args.clicks}; the protocol ends at {MOST_CLICKS}")
+    if args.spread_taps == 1:
+        raise UsageError("--spread-taps is 1; a spread needs 2 taps or more, or 0 for none")
+    for out in (args.html, None if args.json in (None, "-") else Path(args.json)):
+        if out is not None:
+            _check_place(out)
+
+
+def _check_place(out: Path) -> None:
+    """Refuse a place that cannot be written before anything long begins."""
+    if out.is_dir():
+        raise UsageError(f"cannot write {out}: it is a folder; name a file")
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {folder}: {error.strerror}; "
+                         "name another place") from error
+
+
+def _sets(args: argparse.Namespace, root: Path | None) -> dict[str, list[Group]]:
+    """Return the photographs of each set that was named, or of those the gate looks at."""
+    names = args.dataset or (gating.found(root) if args.compare else None)
+    if not names:
+        raise UsageError(f"no set to measure on: give --dataset SET and --data DIR; {EXAMPLE}")
+    sets: dict[str, list[Group]] = {}
+    for name in names:
+        groups = photographs(list_samples(name, root), args.limit)
+        dataset = groups[0][0].dataset
+        if dataset in sets:
+            raise UsageError(f"the set {dataset} was given twice; name each one once")
+        sets[dataset] = groups
+    return sets
+
+
+def _journal_path(args: argparse.Namespace) -> Path | None:
+    if args.journal:
+        return args.journal
+    beside = args.html if args.json in (None, "-") else Path(args.json)
+    return beside.with_name(f"{beside.name}.journal") if beside else None
+
+
+def _cores() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(4, cores or 1)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command: 0 done, 1 over budget, 2 bad input."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    _log.setLevel(logging.INFO)
+    return guarded(lambda: run(parse_args(argv)), PROG)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,91 @@
+"""A journal of finished photographs, so that an interrupted run goes on where it stopped.
+
+One JSON line each, the first one naming the run: models by SHA-256, settings, version. A journal
+of another run is begun anew. A photograph whose files have changed since is measured again. A last
+line that was cut off is dropped.
+"""
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from oace_tf.errors import UsageError
+from oace_tf.evaluation.measure import GroupResult, ObjectRecord
+from oace_tf.fileio import sha256_bytes
+from oace_tf.samples.sample import SampleFile
+
+
+class Journal:
+    """The journal of one run. `finished` is filled from the file where there is one.
+
+    Args:
+      path: the file; None to keep none.
+      run: what names the run; plain values.
+    Raises:
+      UsageError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path | None, run: Any) -> None:
+        self.path = path
+        self.finished: dict[str, GroupResult] = {}
+        self._file: TextIO | None = None
+        self._rows = 0
+        if path is None:
+            return
+        head = json.dumps(run, sort_keys=True)
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        except (OSError, UnicodeDecodeError):
+            lines = []
+        kept = [head]
+        for line in lines[1:] if lines and lines[0] == head else []:
+            try:
+                row = json.loads(line)
+                records = [ObjectRecord.from_json(record) for record in row["records"]]
+                self.finished[row["key"]] = GroupResult(records, row["left_out"], *row["seconds"])
+            except (ValueError, KeyError, TypeError, AttributeError):
+                break  # cut off while it was written
+            kept.append(line)
+        self._rows = len(kept) - 1
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside = path.with_name(f".{path.name}.tmp")
+            beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            os.replace(beside, path)
+            self._file = open(path, "a", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror or error}; "
+                             "name another place") from error
+
+    def add(self, key: str, result: GroupResult) -> None:
+        """Keep the result of one photograph; it is on disk when this returns."""
+        if self._file is not None:
+            row = {"key": key, "left_out": result.left_out,
+                   "seconds": [result.total_s, result.models_s, result.baselines_s],
+                   "records": [record.to_json() for record in result.records]}
+            self._file.write(json.dumps(row) + "\n")
+            self._file.flush()
+            self._rows += 1
+
+    def close(self, done: bool) -> None:
+        """Close the file; remove it where the run is done, or where it holds nothing."""
+        if self._file is None or self.path is None:
+            return
+        self._file.close()
+        self._file = None
+        if done or not self._rows:
+            self.path.unlink(missing_ok=True)
+
+
+def key_of(files: Sequence[SampleFile]) -> str:
+    """Return what names one photograph and its objects as they are on disk now."""
+    stamps = []
+    for path in sorted({path for file in files for path in file.files}):
+        if path.is_file():
+            state = path.stat()
+            stamps.append([str(path.resolve()), state.st_size, state.st_mtime_ns])
+    name = json.dumps([files[0].dataset, files[0].group, [file.id for file in files], stamps])
+    return sha256_bytes(name.encode())

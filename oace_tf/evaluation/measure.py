@@ -1,0 +1,195 @@
+"""Everything that is measured on one photograph: all its objects, all models, all baselines."""
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from oace_tf.clicks import Click
+from oace_tf.errors import UsageError
+from oace_tf.evaluation.baselines import disk_predictor, grabcut_predictor
+from oace_tf.evaluation.models import ModelFile, open_predictor
+from oace_tf.evaluation.multi import cross_iou
+from oace_tf.evaluation.protocol import Predictor, run_clicks
+from oace_tf.evaluation.shapes import thinness
+from oace_tf.evaluation.spread import PLACES, generator_of, random_taps, tap_spread
+from oace_tf.samples.sample import Sample, SampleFile
+
+MOST_CLICKS = 20
+LEAST_SHARE = 0.01  # of the frame: smaller objects are not asked for in "was it the tapped one"
+_opened: dict[str, Any] = {}  # of this process
+
+
+def whole_predictor(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
+    """Return the whole image as object, (H, W) float32: the bar below all bars."""
+    return np.ones(image.shape[:2], np.float32)
+
+
+BASELINES: dict[str, Predictor] = {"whole_image": whole_predictor, "disk": disk_predictor,
+                                   "opencv_grabcut": grabcut_predictor}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured. `baselines` are names of `BASELINES`; they get one click and no spread."""
+
+    clicks: int = MOST_CLICKS
+    spread_taps: int = 10  # random taps an object and place; 0 for none
+    baselines: tuple[str, ...] = tuple(BASELINES)
+    seed: int = 0
+    skip_bad: bool = False  # leave out what cannot be read, and say so
+
+
+@dataclass(slots=True)
+class Answer:
+    """What one model made of one object; entry 0 of the lists is after the first click."""
+
+    iou: list[float]
+    boundary_iou: list[float]
+    ms: list[float]
+    clicks: list[list[float]]  # x, y, 1 or 0
+    own: float | None = None  # IoU, where the photograph has other objects
+    other: float | None = None
+    confused: bool | None = None
+    spread: dict[str, list[float]] = dataclasses.field(default_factory=dict)  # IoU by place
+    mutual: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ObjectRecord:
+    """One object, and every model's answer by name."""
+
+    id: str
+    dataset: str
+    group: str
+    category: str
+    frequency: str
+    area_px: int
+    share: float  # of the frame
+    thinness: float
+    answers: dict[str, Answer]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; `from_json` undoes it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> ObjectRecord:
+        """Return the record of plain values."""
+        answers = {name: Answer(**answer) for name, answer in row["answers"].items()}
+        return cls(**{**row, "answers": answers})
+
+
+@dataclass(frozen=True, slots=True)
+class GroupResult:
+    """The records of one photograph, what could not be read of it, and where the time went."""
+
+    records: list[ObjectRecord]
+    left_out: list[str]
+    total_s: float = 0.0
+    models_s: float = 0.0  # inside the models, of which there may be several
+    baselines_s: float = 0.0
+
+
+class _Timed:
+    """A predictor that adds up its time."""
+
+    def __init__(self, predict: Predictor) -> None:
+        self._predict = predict
+        self.seconds = 0.0
+
+    def __call__(self, image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
+        begin = time.perf_counter()
+        try:
+            return self._predict(image, clicks)
+        finally:
+            self.seconds += time.perf_counter() - begin
+
+
+def start(models: Sequence[ModelFile], plan: Plan) -> None:
+    """Open the models in this process, one interpreter with one thread each."""
+    cv2.setNumThreads(1)
+    _opened.update(predictors={model.name: open_predictor(model) for model in models}, plan=plan)
+
+
+def measure(files: Sequence[SampleFile]) -> GroupResult:
+    """Return what the models opened by `start` make of the objects of one photograph.
+
+    Raises:
+      UsageError: an object cannot be read, and the plan does not say to leave such out.
+    """
+    return measure_group(files, _opened["predictors"], _opened["plan"])
+
+
+def measure_group(files: Sequence[SampleFile], predictors: Mapping[str, Predictor],
+                  plan: Plan) -> GroupResult:
+    """Return the records of the objects of one photograph.
+
+    Args:
+      files: the objects, all of one photograph.
+      predictors: the models by name.
+      plan: what is measured.
+    Raises:
+      UsageError: as `measure`.
+    """
+    begin = time.perf_counter()
+    records, left_out, tapped = [], [], []
+    baselines = {name: _Timed(BASELINES[name]) for name in plan.baselines}
+    models = {name: _Timed(predict) for name, predict in predictors.items()}
+    for file in files:
+        try:
+            sample = file.read()
+        except UsageError as error:
+            if not plan.skip_bad:
+                raise
+            left_out.append(str(error))
+            continue
+        region = sample.mask == 1
+        record = ObjectRecord(sample.id, sample.dataset, file.group or file.id, file.category,
+                              file.frequency, int(region.sum()), float(region.mean()),
+                              thinness(sample.mask), {})
+        masks = {}
+        for name, predict in {**baselines, **models}.items():
+            answer, masks[name] = _answer(predict, sample, name, name in models, plan)
+            record.answers[name] = answer
+        records.append(record)
+        if len(files) > 1 and record.share >= LEAST_SHARE:
+            tapped.append((record, region, masks))
+    for name in [*baselines, *models] if len(tapped) > 1 else []:
+        _was_it_the_tapped_one(name, tapped)
+    return GroupResult(records, left_out, time.perf_counter() - begin,
+                       sum(timed.seconds for timed in models.values()),
+                       sum(timed.seconds for timed in baselines.values()))
+
+
+def _answer(predict: Predictor, sample: Sample, name: str, is_model: bool,
+            plan: Plan) -> tuple[Answer, np.ndarray | None]:
+    run = run_clicks(predict, sample, plan.clicks if is_model else 1, name)
+    answer = Answer(list(run.iou), list(run.boundary_iou), [1000 * s for s in run.seconds],
+                    [[click.x, click.y, float(click.positive)] for click in run.clicks])
+    for place in PLACES if is_model and plan.spread_taps else ():
+        taps = random_taps(sample.mask, place, plan.spread_taps,
+                           generator_of(plan.seed, sample, place))
+        scores, answer.mutual[place] = tap_spread(predict, sample, taps)
+        answer.spread[place] = list(scores)
+    return answer, run.first_mask
+
+
+def _was_it_the_tapped_one(
+    name: str, tapped: Sequence[tuple[ObjectRecord, np.ndarray, Mapping[str, np.ndarray | None]]],
+) -> None:
+    """Fill own, other and confused of one model; NaN where one of its masks was not finite."""
+    found = [masks[name] for _, _, masks in tapped]
+    whole = [mask for mask in found if mask is not None]
+    table = (cross_iou([region for _, region, _ in tapped], whole)
+             if len(whole) == len(found) else np.full((len(found), len(found)), np.nan))
+    for index, (record, _, _) in enumerate(tapped):
+        answer = record.answers[name]
+        answer.own = float(table[index, index])
+        answer.other = float(np.delete(table[index], index).mean())
+        answer.confused = bool(table[:, index].max() > table[index, index])

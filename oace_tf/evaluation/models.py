@@ -1,0 +1,183 @@
+"""What is evaluated: a .tflite file of the contract, or weights; opened as a `Predictor`.
+
+Weights need Keras, which is imported only where weights are opened.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oace_tf.clicks import Click, pack_points
+from oace_tf.errors import UsageError
+from oace_tf.evaluation.protocol import Predictor
+from oace_tf.fileio import sha256_file
+from oace_tf.geometry import NETWORK_SIZE, Frame, normalise
+from oace_tf.segmenter import TapSegmenter
+
+WEIGHTS_SUFFIX = ".safetensors"
+SHIPPED = Path(__file__).resolve().parents[1] / "weights"
+_POINTS = 20  # taps that opened weights take, as the shipped file
+
+Embed = Callable[[np.ndarray, Sequence[Click]], np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file that was opened once and found good."""
+
+    name: str  # unlike that of any other model in the run
+    path: Path
+    sha256: str
+    kind: str  # int8, float32 or weights
+    click_channels: int
+    max_points: int
+    weights_sha256: str  # of the weights it was made from; empty where it does not say
+
+
+def check_models(paths: Sequence[Path], clicks: int) -> tuple[ModelFile, ...]:
+    """Return what the files are.
+
+    Args:
+      paths: .tflite or .safetensors files.
+      clicks: the clicks that each of them will be given at most.
+    Raises:
+      UsageError: no such file, damaged, of another interface, or one that takes fewer clicks.
+    """
+    names = _names(paths)
+    found = tuple(_check(path, name) for path, name in zip(paths, names))
+    for model in found:
+        if model.max_points < clicks:
+            raise UsageError(f"{model.path} takes at most {model.max_points} taps; give --clicks "
+                             f"{model.max_points}, or a file that takes more")
+    return found
+
+
+def open_predictor(model: ModelFile) -> Predictor:
+    """Return the predictor of a model, warmed up; a model of one channel gets object taps only.
+
+    Raises:
+      UsageError: the file cannot be opened, or is another one by now.
+    """
+    predict = (_open_weights(model) if model.kind == "weights"
+               else TapSegmenter(model.path, sha256=model.sha256).probability)
+    predict(np.zeros((64, 64, 3), np.uint8), [Click(32, 32)])  # packs the weights
+    if model.click_channels == 2:
+        return predict
+    return lambda image, clicks: predict(image, [click for click in clicks if click.positive])
+
+
+def weights_of(model: ModelFile, named: Path | None = None) -> Path | None:
+    """Return the weights file that a model was made from, if it is at hand.
+
+    Args:
+      named: looked at first; else the folder of the package and that of the model.
+    Raises:
+      UsageError: `named` is not what the model was made from.
+    """
+    if model.kind == "weights":
+        return model.path
+    if named is not None:
+        if sha256_file(named) != model.weights_sha256:
+            raise UsageError(f"{model.path} was not made from {named}; name its own weights")
+        return named
+    for folder in (SHIPPED, model.path.resolve().parent):
+        for path in sorted(folder.glob(f"*{WEIGHTS_SUFFIX}")):
+            if sha256_file(path) == model.weights_sha256:
+                return path
+    return None
+
+
+def seen_categories(weights: Path | None) -> frozenset[str] | None:
+    """Return the categories in the data record of a weights file, in lower case.
+
+    None where there is no file, no record, or no safetensors to read it with.
+    """
+    if weights is None:
+        return None
+    try:
+        from oace_tf.tensor_file import read_tensors
+    except ImportError:
+        return None
+    _, metadata = read_tensors(weights, "oace-pair-1")
+    try:
+        rows = json.loads(metadata["record"])["data"]
+        return frozenset(name.lower() for row in rows for name in row["categories"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def open_embedding(weights: Path) -> Embed | None:
+    """Return a function that gives the OACE of a photograph and clicks, (S, S, 3) in [-1, 1].
+
+    None where the network has no prior or Keras is not installed.
+    """
+    try:
+        from oace_tf.networks.weights import build_from_weights
+    except ImportError:
+        return None
+    pair, _ = build_from_weights(weights, NETWORK_SIZE, 1)
+    if pair.prior is None:
+        return None
+    prior, channels = pair.prior, pair.config.click_channels
+
+    def embed(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
+        from oace_tf.clicks import NEGATIVE, POSITIVE, draw_disks
+
+        frame = Frame(image.shape[0], image.shape[1], NETWORK_SIZE)
+        points = pack_points([frame.click(click) for click in clicks], len(clicks))
+        disks = np.stack([draw_disks(points, (NETWORK_SIZE, NETWORK_SIZE), label)
+                          for label in (POSITIVE, NEGATIVE)[:channels]], axis=-1)
+        return np.asarray(prior.predict_on_batch(
+            [normalise(frame.image(image))[None], disks[None]])[0])
+
+    return embed
+
+
+def _check(path: Path, name: str) -> ModelFile:
+    if path.suffix == WEIGHTS_SUFFIX:
+        if not path.is_file():
+            raise UsageError(f"cannot read {path}: No such file or directory")
+        try:
+            from oace_tf.networks.weights import read_record
+        except ImportError:
+            raise UsageError(f"{path}: evaluating weights needs Keras; pip install -c "
+                             "constraints.txt '.[train]', or give the .tflite file") from None
+        config, _ = read_record(path)
+        sha256 = sha256_file(path)
+        return ModelFile(name, path, sha256, "weights", config.click_channels, _POINTS, sha256)
+    model = TapSegmenter(path).model
+    return ModelFile(name, path, sha256_file(path), "int8" if model.quantized else "float32",
+                     model.click_channels, model.max_points,
+                     str(model.metadata.get("weights_sha256", "")))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return a short name of each path: its stem, or more of the path where stems are alike."""
+    stems = [path.stem for path in paths]
+    if len(set(stems)) == len(stems):
+        return stems
+    names = [str(path) for path in paths]
+    if len(set(names)) != len(names):
+        raise UsageError("a model was given twice; name each one once")
+    return names
+
+
+def _open_weights(model: ModelFile) -> Predictor:
+    from oace_tf.networks.fused import build_fused
+    from oace_tf.networks.weights import build_from_weights
+
+    pair, _ = build_from_weights(model.path, NETWORK_SIZE, 1)
+    fused: Any = build_fused(pair, _POINTS, NETWORK_SIZE)
+
+    def predict(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
+        frame = Frame(image.shape[0], image.shape[1], NETWORK_SIZE)
+        points = pack_points([frame.click(click) for click in clicks], _POINTS)
+        mask = fused.predict_on_batch([normalise(frame.image(image))[None], points[None]])
+        return frame.mask_back(np.asarray(mask)[0, ..., 0])
+
+    return predict

@@ -1,0 +1,54 @@
+"""Run a function over tasks in worker processes, each with its own opened files."""
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_WAITING = 3  # tasks a worker that are handed out ahead: more would only fill the memory
+
+
+def in_processes(
+    function: Callable[[Task], Result], tasks: Iterable[Task], workers: int,
+    setup: Callable[..., None], setup_args: Sequence[Any],
+) -> Iterator[Result]:
+    """Yield `function(task)` of every task, in order; few tasks are under way at a time.
+
+    Args:
+      function: a module's function; finds what `setup` has opened in that module.
+      tasks: picklable; taken as they are needed.
+      workers: processes; with 1, everything runs in this one.
+      setup: called once in every process, with `setup_args`.
+    """
+    if workers <= 1:
+        setup(*setup_args)
+        yield from map(function, tasks)
+        return
+    # Not forked: a forked child of a process that has run LiteRT or TensorFlow may hang.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(
+        workers, mp_context=context, initializer=setup, initargs=tuple(setup_args)
+    ) as pool:
+        under_way: deque[concurrent.futures.Future[Result]] = deque()
+        try:
+            for task in tasks:
+                under_way.append(pool.submit(function, task))
+                if len(under_way) >= _WAITING * workers:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:  # after an error or an interrupt nothing more is begun
+                future.cancel()
+
+
+def apart(function: Callable[..., Result], *args: Any) -> Result:
+    """Return `function(*args)`, computed in a process of its own, whose memory is then free."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *args).result()
