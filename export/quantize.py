@@ -21,11 +21,12 @@ if __package__ in (None, ""):
 from tqdm import tqdm
 
 from export import calibration_images, convert, facts, int8, metadata, report, verify
-from export.pools import apart
 from oace_tf import __version__, fileio
 from oace_tf.errors import UsageError, guarded
-from oace_tf.evaluation import drift
-from oace_tf.evaluation.protocol import Record, mean_iou
+from oace_tf.evaluation import drift, pairs
+from oace_tf.evaluation.gating import MOST_LOST, baseline_rows
+from oace_tf.evaluation.protocol import Record
+from oace_tf.workers import apart
 
 ROOT = Path(__file__).resolve().parents[1]
 INT8_NAME, FLOAT_NAME, REPORT_NAME = "oace_int8.tflite", "oace_float32.tflite", "report.json"
@@ -202,21 +203,21 @@ def _verify(
     photographs: calibration_images.CalibrationSet | None,
 ) -> dict[str, Any]:
     """Return the report's drift, agreement, baselines and notes."""
-    places = verify.places(job.data)
-    if places:
-        assert job.data is not None
+    files = pairs.labelled_files(job.data)
+    if files:
         found = list(_progress(
-            verify.first_clicks(float_path, int8_path, job.data, places, job.threads),
-            len(places), "4/5 verifying"))
+            pairs.first_clicks(float_path, int8_path, files, job.threads),
+            len(files), "4/5 verifying"))
         notes = [f"left out: {text}" for text in found if isinstance(text, str)]
-        notes += [f"{name} was not found in {job.data}" for name in verify.SETS
-                  if name not in {place.dataset for place in places}]
+        notes += [f"{name} was not found in {job.data}" for name in pairs.SETS
+                  if name not in {file.dataset for file in files}]
         records = [record for record in found if isinstance(record, Record)]
         return {
             "drift": drift.drift_rows(records, job.seed),
             "agreement": {**drift.agreement([r.agreement or 0.0 for r in records]),
                           "on": "labelled sets"},
-            "baselines": _baselines(records),
+            "baselines": baseline_rows(records),
+            "most_lost": drift.most_lost(records, MOST_LOST),
             "notes": notes,
         }
     notes = [NO_LABELS]
@@ -231,16 +232,6 @@ def _verify(
     agreed = {**drift.agreement([iou for iou, _ in seen]), "on": where,
               "both_empty": sum(empty for _, empty in seen)}
     return {"drift": [], "agreement": agreed, "baselines": {}, "notes": notes}
-
-
-def _baselines(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
-    on = [record for record in records if record.dataset == verify.BASELINES_ON]
-    if not on:
-        return {}
-    return {
-        name: {"dataset": verify.BASELINES_ON, "n": len(on), "miou_at_1": 100 * mean_iou(on, name)}
-        for name in verify.BASELINES
-    }
 
 
 def _recorded(job: Job, notes: Sequence[str]) -> tuple[int8.Ranges, dict[str, Any]]:

@@ -16,33 +16,18 @@ import numpy as np
 
 from export.calibration_images import Photograph, feeds
 from export.int8 import RangeObserver
-from export.pools import in_processes
 from oace_tf.clicks import Click
-from oace_tf.errors import UsageError
-from oace_tf.evaluation.baselines import disk_predictor, grabcut_predictor
 from oace_tf.evaluation.drift import FLOAT, INT8
 from oace_tf.evaluation.metrics import mask_agreement
-from oace_tf.evaluation.protocol import Predictor, Record, evaluate_first_click
 from oace_tf.fileio import read_image
-from oace_tf.samples.layouts import find_dataset, list_samples
 from oace_tf.segmenter import TapSegmenter
+from oace_tf.workers import in_processes
 
-SETS = ("grabcut", "ecssd", "coco_mval")
-BASELINES_ON = "grabcut"
-BASELINES: dict[str, Predictor] = {"disk": disk_predictor, "opencv_grabcut": grabcut_predictor}
 SYNTHETIC = 32  # pictures, where there is nothing else
 _SYNTHETIC_SIZE = (360, 480)
 _opened: dict[str, Any] = {}  # of this process
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One sample of a set: the number `index` of its listing."""
-
-    dataset: str
-    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,58 +58,18 @@ def _observe(photograph: Photograph) -> dict[str, tuple[float, float]]:
     return _opened["observer"].see(feed)
 
 
-def places(root: Path | None) -> list[Place]:
-    """Return every sample of the sets that `root` holds; empty where there is none.
-
-    Raises:
-      UsageError: a set is there and broken.
-    """
-    return [
-        Place(name, index)
-        for name in SETS if find_dataset(name, root) is not None
-        for index in range(len(list_samples(name, root)))
-    ]
-
-
-def first_clicks(
-    float_path: Path, int8_path: Path, root: Path, samples: Sequence[Place], workers: int
-) -> Iterator[Record | str]:
-    """Yield the record of each sample, float and int8 and on `BASELINES_ON` the baselines.
-
-    A sample that cannot be read gives the message that says so.
-    """
-    return in_processes(_first_click, samples, workers, start_files,
-                        (float_path, int8_path, root))
-
-
 def agreements(
     float_path: Path, int8_path: Path, pictures: Sequence[Picture], workers: int
 ) -> Iterator[tuple[float, bool]]:
     """Yield the IoU of the two files' masks on each picture, and whether both are empty."""
-    return in_processes(_agreement, pictures, workers, start_files, (float_path, int8_path, None))
+    return in_processes(_agreement, pictures, min(workers, len(pictures)), start_files,
+                        (float_path, int8_path))
 
 
-def start_files(float_path: Path, int8_path: Path, root: Path | None) -> None:
-    """Open both files for `first_clicks` and `agreements`, one thread each."""
+def start_files(float_path: Path, int8_path: Path) -> None:
+    """Open both files for `agreements`, one thread each."""
     cv2.setNumThreads(1)
-    files = {FLOAT: TapSegmenter(float_path), INT8: TapSegmenter(int8_path)}
-    listed = {}
-    if root is not None:
-        listed = {n: list_samples(n, root) for n in SETS if find_dataset(n, root) is not None}
-    _opened.update(files=files, listed=listed)
-
-
-def _first_click(place: Place) -> Record | str:
-    predictors: dict[str, Predictor] = {
-        name: segmenter.probability for name, segmenter in _opened["files"].items()
-    }
-    if place.dataset == BASELINES_ON:
-        predictors |= BASELINES
-    try:
-        sample = _opened["listed"][place.dataset][place.index].read()
-    except UsageError as error:
-        return str(error)
-    return evaluate_first_click(predictors, [sample], agree=(FLOAT, INT8))[0]
+    _opened.update(files={FLOAT: TapSegmenter(float_path), INT8: TapSegmenter(int8_path)})
 
 
 def _agreement(picture: Picture) -> tuple[float, bool]:

@@ -76,14 +76,3 @@ def test_drawn_pictures() -> None:
     np.testing.assert_array_equal(one[0], verify.synthetic(np.random.default_rng((0, 0)))[0])
     click = one[1][0]
     assert click.positive and 0 <= click.x < 480 and 0 <= click.y < 360
-
-
-def test_no_sets_no_places(tmp_path: Path) -> None:
-    assert verify.places(tmp_path) == [] and verify.places(None) == []
-
-
-@pytest.mark.data
-def test_places_of_the_sets(oace_data: Path) -> None:
-    found = verify.places(oace_data)
-    assert {name: sum(place.dataset == name for place in found) for name in verify.SETS} == {
-        "grabcut": 50, "ecssd": 200, "coco_mval": 160}

@@ -20,13 +20,13 @@ def samples():
 
 def constant(image, points):
     """A collapsed prior: the same vector everywhere."""
-    return np.broadcast_to(np.float32([0.3, -0.5, 0.8]), (*image.shape[:2], 3))
+    return np.broadcast_to(np.array([0.3, -0.5, 0.8], np.float32), (*image.shape[:2], 3))
 
 
 def aware(image, points):
     """An embedding that knows the object by its brightness."""
     inside = (image[..., :1] > 128).astype(np.float32)
-    return inside * np.float32([1, 0, 0]) + (1 - inside) * np.float32([0, 1, 0])
+    return inside * np.array([1, 0, 0], np.float32) + (1 - inside) * np.array([0, 1, 0], np.float32)
 
 
 def blob(image, points):
