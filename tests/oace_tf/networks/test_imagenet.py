@@ -156,7 +156,7 @@ def test_the_published_classifier_knows_photographs(trunk, published, oace_data,
     # the order of the colours are those it was trained with. Numbers: ImageNet's classes.
     path = next((oace_data / "GrabCut" / "data_GT").glob(f"{photograph}.*"))
     image = read_image(path)
-    x = features(trunk, Frame(*image.shape[:2], 224).image(image))[-1]
+    x = features(trunk, Frame(image.shape[0], image.shape[1], 224).image(image))[-1]
     x = x @ published["_conv_head.weight"][:, :, 0, 0].T
     x = np.clip(plain.norm(x, published, "_bn1", 1e-3), 0, 6).mean(axis=(0, 1))
     scores = published["_fc.weight"] @ x + published["_fc.bias"]
