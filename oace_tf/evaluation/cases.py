@@ -1,0 +1,75 @@
+"""Pictures of single objects: the photograph with tap and outlines, and its OACE."""
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from oace_tf.clicks import Click
+from oace_tf.evaluation.measure import ObjectRecord
+
+SIDE = 300  # px, the longer side of a picture
+COUNT = 24  # cases of each kind
+TRUE_COLOUR, FOUND_COLOUR, TAP_COLOUR = (255, 255, 255), (255, 60, 0), (0, 220, 80)
+_QUALITY = 80
+
+
+def worst_and_median(records: Sequence[ObjectRecord], name: str,
+                     count: int = COUNT) -> tuple[list[ObjectRecord], list[ObjectRecord]]:
+    """Return the cases of least IoU after one click, and those around the median.
+
+    A case whose prediction is not finite counts as worse than any other.
+    """
+    def iou(record: ObjectRecord) -> float:
+        value = record.answers[name].iou[0]
+        return value if np.isfinite(value) else -1.0
+
+    ordered = sorted(records, key=iou)
+    start = max(0, len(ordered) // 2 - count // 2)
+    return ordered[:count], ordered[start:start + count]
+
+
+def outlined(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray,
+             clicks: Sequence[Click]) -> np.ndarray:
+    """Return the photograph small, with the object's outline, the predicted one, and the taps.
+
+    Args:
+      image: (H, W, 3) uint8 RGB.
+      mask: (H, W) integer: 1 object.
+      prediction: (H, W) bool.
+      clicks: in pixels of the photograph.
+    Returns:
+      (h, w, 3) uint8 RGB, longer side 300: the object in white, the prediction in orange, taps
+      green, background taps red.
+    """
+    height, width = image.shape[:2]
+    scale = SIDE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1
+                         else cv2.INTER_LINEAR)
+    for region, colour in ((mask == 1, TRUE_COLOUR), (prediction, FOUND_COLOUR)):
+        small = cv2.resize(region.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+        lines, _ = cv2.findContours((small >= 0.5).astype(np.uint8), cv2.RETR_LIST,
+                                    cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(picture, lines, -1, (0, 0, 0), 3, cv2.LINE_AA)  # seen on any ground
+        cv2.drawContours(picture, lines, -1, colour, 1, cv2.LINE_AA)
+    for click in clicks:
+        place = (round((click.x + 0.5) * scale - 0.5), round((click.y + 0.5) * scale - 0.5))
+        cv2.circle(picture, place, 5, (0, 0, 0), -1, cv2.LINE_AA)
+        cv2.circle(picture, place, 4, TAP_COLOUR if click.positive else (230, 30, 30), -1,
+                   cv2.LINE_AA)
+    return picture
+
+
+def oace_picture(oace: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """Return the OACE, (S, S, 3) in [-1, 1], as colours, (h, w, 3) uint8."""
+    colours = np.clip((oace + 1) * 127.5, 0, 255).astype(np.uint8)
+    return cv2.resize(colours, size_wh, interpolation=cv2.INTER_AREA)
+
+
+def data_uri(picture: np.ndarray) -> str:
+    """Return a picture, (h, w, 3) uint8 RGB, as the address of a JPEG that holds itself."""
+    _, encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")

@@ -1,0 +1,122 @@
+"""The page: whole, self-contained, well-formed; its cases, outlines and charts."""
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oace_tf import evaluate
+from oace_tf.clicks import Click
+from oace_tf.evaluation import cases, charts
+from oace_tf.evaluation.measure import Answer, ObjectRecord
+
+VOID = {"meta", "img", "br"}
+
+
+class _Nesting(HTMLParser):
+    """Checks that every tag is closed in order, and collects what is addressed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value or "" for key, value in attrs if key in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+
+def test_page(data: Path, tmp_path: Path, tiny_int8: Path, tiny_float32: Path) -> None:
+    odd = tmp_path / "<tiny> & co.tflite"
+    odd.write_bytes(tiny_int8.read_bytes())
+    page = tmp_path / "page.html"
+    assert evaluate.main([str(word) for word in [
+        "--data", data, "--dataset", "many", "grabcut", "--workers", 1, "--clicks", 3,
+        "--spread-taps", 2, "--baselines", "disk", "--model", odd, tiny_float32,
+        "--html", page]]) == 0
+    text = page.read_text()
+    reader = _Nesting()
+    reader.feed(text)
+    assert reader.open == [] and reader.tags.count("svg") == 4
+    # two sets, two models, worst and median, four and three objects
+    assert reader.tags.count("img") == 2 * 2 * (4 + 3) == len(reader.addresses)
+    assert all(address.startswith("data:image/jpeg;base64,") for address in reader.addresses)
+    text = re.sub("base64,[^\"]*", "", text)
+    assert "<script" not in text and "http" not in text and "nan" not in text.lower()
+    assert "<tiny>" not in text and "&lt;tiny&gt; &amp; co" in text
+    assert "many: 4 objects in 2 photographs" in text and "grabcut: 3 of 50 objects" in text
+    assert "No pictures of the OACE" in text and "Paired differences" in text
+    for svg in re.findall(r"<svg.*?</svg>", text):
+        ElementTree.fromstring(svg)
+    assert not list(tmp_path.glob("*.journal"))
+
+
+def _record(name: str, iou: float) -> ObjectRecord:
+    return ObjectRecord(name, "d", name, "", "", 5, 0.1, 0.2,
+                        {"m": Answer([iou], [iou], [1.0], [[0, 0, 1]])})
+
+
+def test_worst_and_median() -> None:
+    records = [_record(str(k), k / 100) for k in (5, 3, 9, 1, 7)] + [_record("bad", float("nan"))]
+    worst, median = cases.worst_and_median(records, "m", 2)
+    assert [record.id for record in worst] == ["bad", "1"]
+    assert [record.id for record in median] == ["3", "5"]
+    worst, median = cases.worst_and_median(records[:1], "m")
+    assert worst == median == records[:1]
+
+
+def test_outlines_and_tap() -> None:
+    image = np.full((60, 120, 3), 100, np.uint8)
+    mask = np.zeros((60, 120), np.int8)
+    mask[10:50, 10:50] = 1
+    prediction = np.zeros(mask.shape, bool)
+    prediction[10:50, 70:110] = True
+    before = image.copy()
+    picture = cases.outlined(image, mask, prediction, [Click(30, 30)])
+    np.testing.assert_array_equal(image, before)
+    assert picture.shape == (150, 300, 3)
+
+    def near(x: float, y: float, colour: tuple[int, ...]) -> bool:
+        part = picture[int(2.5 * y) - 3:int(2.5 * y) + 4, int(2.5 * x) - 3:int(2.5 * x) + 4]
+        return bool((np.abs(part.astype(int) - colour).max(axis=-1) < 60).any())
+
+    assert near(10, 30, cases.TRUE_COLOUR) and near(70, 30, cases.FOUND_COLOUR)
+    assert near(30, 30, cases.TAP_COLOUR) and not near(90, 30, cases.FOUND_COLOUR)
+    assert cases.outlined(image[:2, :1], mask[10:12, 10:11], prediction[:2, :1], []).shape == (
+        300, 150, 3)
+
+
+def test_oace_picture() -> None:
+    oace = np.zeros((64, 64, 3), np.float32)
+    oace[..., 0], oace[..., 1] = 1, -1
+    picture = cases.oace_picture(oace, (30, 20))
+    assert picture.shape == (20, 30, 3) and picture[5, 5].tolist() == [255, 0, 127]
+    assert cases.data_uri(picture).startswith("data:image/jpeg;base64,/9j/")
+
+
+def test_charts() -> None:
+    colours = {"a": "#111", "b": "#222"}
+    svg = ElementTree.fromstring(charts.curves(
+        "t", {"a": [(1, 0.0), (2, 100.0)]}, {"a": [(0.0, 10.0), (90.0, 100.0)]}, {"b": 50.0},
+        colours, 2))
+    (line,) = svg.iter("polyline")
+    (x1, y1), (x2, y2) = [map(float, spot.split(",")) for spot in line.attrib["points"].split()]
+    assert x1 < x2 and y1 > y2 == 14
+    bars = [float(bar.attrib["height"]) for bar in ElementTree.fromstring(charts.histogram(
+        "t", {"a": np.array([0.0, 1.0, 1.0, np.nan])}, colours)).iter("rect")]
+    assert len(bars) == charts.BINS and bars[0] * 2 == pytest.approx(bars[-1], abs=0.2)
+    assert sum(bar > 0 for bar in bars) == 2
+    assert charts.curves("t", {}, {}, {}, {}, 1)
