@@ -115,12 +115,13 @@ class SceneMaker:
     def _draw(self, rng: np.random.Generator) -> tuple[Layered, int] | None:
         source = self._sources[int(rng.choice(len(self._sources), p=self._shares))]
         image: CocoImage = source.dataset.images[int(rng.integers(len(source.dataset.images)))]
+        if str(image.path) in self.skipped:
+            return None
         try:
             layered = read_layered(image)
         except UsageError as error:
-            if str(image.path) not in self.skipped:
-                logger.warning("skipped: %s", error)
-                self.skipped.add(str(image.path))
+            logger.warning("skipped: %s", error)
+            self.skipped.add(str(image.path))
             return None
         if not layered.masks:
             return None

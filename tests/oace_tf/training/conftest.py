@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.oace_tf.networks.conftest import seeded_arrays
 from tests.oace_tf.training.drawn import write_dataset
 
 
@@ -26,18 +27,26 @@ def eager() -> Iterator[None]:
     tf.config.run_functions_eagerly(False)
 
 
-@pytest.fixture()
+@pytest.fixture(scope="session")
 def fresh_pair() -> Callable[..., Any]:
-    """Return a function of a seed and `NetworkConfig` fields: a fresh pair of any size."""
-    import dataclasses
+    """Return a function of a seed and `NetworkConfig` fields: a tiny pair of any size, seeded.
 
-    import keras
+    Networks are built once for the same arguments, and filled anew at each call.
+    """
+    import dataclasses
+    from functools import cache
 
     from oace_tf.config import NetworkConfig
     from oace_tf.networks.pair import build_pair
+    from oace_tf.networks.weights import set_arrays
 
-    def build(seed: int = 0, **fields: Any) -> Any:
-        keras.utils.set_random_seed(seed)
+    @cache
+    def build(seed: int, **fields: Any) -> Any:
         return build_pair(dataclasses.replace(NetworkConfig.preset("tiny"), **fields), None)
 
-    return build
+    def fresh(seed: int = 0, **fields: Any) -> Any:
+        pair = build(seed, **fields)
+        set_arrays(pair, seeded_arrays(pair, seed), "seeded")
+        return pair
+
+    return fresh

@@ -10,13 +10,11 @@ import tensorflow as tf
 
 from oace_tf.clicks import DISK_ON
 from oace_tf.config import NetworkConfig
-from oace_tf.networks.pair import Pair, build_pair
-from oace_tf.networks.weights import set_arrays
+from oace_tf.networks.pair import Pair
 from oace_tf.training import losses
 from oace_tf.training.batches import SceneMaker, find_sources
 from oace_tf.training.settings import LossSettings, Phase, TrainSettings
 from oace_tf.training.step import TrainingModel
-from tests.oace_tf.networks.conftest import seeded_arrays
 
 SIZE = 64
 
@@ -75,7 +73,7 @@ def test_the_second_pass_sees_the_disks_inside_out(batch, channels):
 
     pair: Any = constant_pair(channels)
     batch = {**batch, "disks": batch["disks"][..., :channels]}
-    TrainingModel(Pair(pair.config, Prior(), pair.msfnet), "prior",  # type: ignore[arg-type]
+    TrainingModel(Pair(pair.config, Prior(), pair.msfnet), "prior",
                   LossSettings())(batch, training=True)
     (image, first), (again, second) = seen
     np.testing.assert_array_equal(image, (np.asarray(batch["image"], np.float32) - 128) / 128)
@@ -86,12 +84,10 @@ def test_the_second_pass_sees_the_disks_inside_out(batch, channels):
     assert set(np.unique(second[..., 0])) == {0, np.float32(DISK_ON)}
 
 
-@pytest.fixture(scope="module")
-def pair() -> Pair:
-    """The tiny pair with seeded weights; what a training pass does to its statistics stays."""
-    pair = build_pair(NetworkConfig.preset("tiny"), SIZE)
-    set_arrays(pair, seeded_arrays(pair), "seeded")
-    return pair
+@pytest.fixture()
+def pair(fresh_pair) -> Pair:
+    """The tiny pair with seeded weights."""
+    return fresh_pair()
 
 
 @pytest.mark.parametrize(("stage", "mask"), (

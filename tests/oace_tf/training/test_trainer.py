@@ -1,0 +1,303 @@
+"""The trainer: stopping and resuming, frozen parts, moving average, log, failures.
+
+Most runs are eager: tracing the step takes longer than a few steps do.
+"""
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oace_tf.errors import OaceError, UsageError
+from oace_tf.networks.weights import get_arrays, load_weights, pair_variables
+from oace_tf.tensor_file import read_tensors
+from oace_tf.training import trainer as module
+from oace_tf.training.batches import SceneMaker, find_sources
+from oace_tf.training.checkpoint import read_checkpoint
+from oace_tf.training.settings import LossSettings, Phase, SceneSettings, TrainSettings
+from oace_tf.training.trainer import BAD_BATCH, CHECKPOINT, LOG, WEIGHTS, Trainer
+
+SETTINGS = TrainSettings(
+    phases=(Phase(64, 2, 4),), learning_rate=0.01, schedule="cosine", warmup_steps=2,
+    weight_decay=0.01, clip_norm=1.0, ema=0.9, seed=3,
+    scenes=SceneSettings(crop=0.5, paste=0.5, background_tap=0.5),
+    losses=LossSettings(dice=0.5, background_from="pass1"))
+SMALL = {"msf": False}  # half the layers
+DISK = {"msf": False, "click_input": "disk"}  # no prior
+
+
+@pytest.fixture()
+def trainer(dataset, fresh_pair, tmp_path):
+    """Return a function that makes a trainer in a folder of its own.
+
+    Trainers of one seed share a network: it is filled anew when the next one is made.
+    """
+
+    def make(out="run", stage="joint", seed=0, settings=SETTINGS, fields=None, **changes):
+        pair = fresh_pair(seed, **(SMALL if fields is None else fields))
+        return Trainer(pair, stage, dataclasses.replace(settings, **changes), [dataset],
+                       tmp_path / out, workers=0)
+
+    return make
+
+
+def weights_of(trainer):
+    return get_arrays(trainer._pair)
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def changed(before, after, prefix):
+    """The share of tensors under a prefix that are not what they were."""
+    names = [name for name in before if name.startswith(prefix)]
+    return np.mean([not np.array_equal(before[name], after[name]) for name in names])
+
+
+def logged(out):
+    with (out / LOG).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same_state(one: Path, other: Path):
+    found, expected = (read_checkpoint(out / CHECKPOINT) for out in (one, other))
+    assert (found.step, found.run, found.skipped) == (expected.step, expected.run,
+                                                      expected.skipped)
+    assert_same(found.weights, expected.weights)
+    assert_same(found.average, expected.average)
+    assert len(found.optimizer) == len(expected.optimizer) > 50
+    for a, b in zip(found.optimizer, expected.optimizer):
+        np.testing.assert_array_equal(a, b, strict=True)
+
+
+def test_stop_and_resume_equals_not_stopping(eager, trainer, tmp_path):
+    # Exactly: one thread, one order of sums. The second half starts from another network.
+    straight = trainer("straight")
+    straight.run(checkpoint_every=100)
+    final = weights_of(straight)
+    first = trainer("parts")
+    first.run(checkpoint_every=100, stop_at=2)
+    assert (straight.step, first.step) == (4, 2)
+    second = trainer("parts", seed=1)
+    second.resume()
+    assert second.step == 2
+    assert_same(weights_of(second), weights_of(first))
+    second.run(checkpoint_every=2)
+    assert second.step == 4
+    assert_same_state(tmp_path / "parts", tmp_path / "straight")
+    assert second.skipped == straight.skipped
+    for name in ("step", "size", "loss"):
+        assert [row[name] for row in logged(tmp_path / "parts")] == [
+            row[name] for row in logged(tmp_path / "straight")]
+    # a finished run has nothing left to do
+    third = trainer("parts")
+    third.resume()
+    third.run()
+    assert_same(weights_of(third), final)
+
+
+@pytest.mark.slow
+def test_stop_and_resume_across_sizes_with_traced_steps(trainer, tmp_path):
+    arguments = {"stage": "msfnet", "fields": DISK, "phases": (Phase(64, 2, 3), Phase(128, 1, 3))}
+    trainer("straight", **arguments).run()
+    trainer("parts", **arguments).run(stop_at=4)
+    second = trainer("parts", seed=1, **arguments)
+    second.resume()
+    second.run()
+    assert_same_state(tmp_path / "parts", tmp_path / "straight")
+    assert [row["size"] for row in logged(tmp_path / "parts")] == 3 * ["64"] + 3 * ["128"]
+
+
+@pytest.mark.slow
+def test_training_learns(trainer, tmp_path):
+    trainer(stage="msfnet", fields=DISK, phases=(Phase(64, 8, 80),), scenes=SceneSettings(),
+            losses=LossSettings(mask="bce")).run()
+    losses = [float(row["loss"]) for row in logged(tmp_path / "run")]
+    # measured: 0.57 -> 0.30
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
+
+
+def test_resume_after_a_crash_repeats_the_lost_steps(eager, trainer, tmp_path, monkeypatch):
+    # The moving average is begun before the checkpoint, at the fourth step, and goes on after it.
+    arguments = {"stage": "msfnet", "fields": DISK, "phases": (Phase(64, 1, 8),)}
+    trainer("straight", **arguments).run()
+    broken = trainer("run", **arguments)
+    step = broken._one_step
+
+    def crash(number, batch):
+        if number == 7:
+            raise RuntimeError("power cut")
+        return step(number, batch)
+
+    monkeypatch.setattr(broken, "_one_step", crash)
+    with pytest.raises(RuntimeError, match="power cut"):
+        broken.run(checkpoint_every=5)
+    with (tmp_path / "run" / LOG).open("a") as file:
+        file.write("7,64")  # cut in the middle of a line
+    assert len(logged(tmp_path / "run")) == 8
+    second = trainer("run", seed=1, **arguments)
+    second.resume()
+    assert second.step == 5
+    second.run(checkpoint_every=100)
+    assert_same_state(tmp_path / "run", tmp_path / "straight")
+    assert [row["step"] for row in logged(tmp_path / "run")] == [str(n) for n in range(8)]
+    assert None not in logged(tmp_path / "run")[-1].values()
+
+
+def test_resume_with_anything_else_is_an_error(eager, trainer, tmp_path):
+    first = trainer()
+    with pytest.raises(UsageError, match="no checkpoint to resume from"):
+        first.resume()
+    first.run(stop_at=1)
+    for changes, named in ((dict(learning_rate=0.02), "settings"), (dict(stage="prior"), "stage"),
+                           (dict(seed=1, settings=dataclasses.replace(SETTINGS, seed=4)),
+                            "settings"),
+                           (dict(fields={**SMALL, "click_channels": 1}), "network")):
+        other = trainer(**changes)
+        before = weights_of(other)
+        with pytest.raises(UsageError, match=f"made with another {named}.*--resume"):
+            other.resume()
+        assert_same(weights_of(other), before)
+        assert other.step == 0
+
+
+def test_a_checkpoint_of_another_optimizer_is_an_error(eager, trainer, tmp_path):
+    trainer().run(stop_at=1)
+    path = tmp_path / "run" / CHECKPOINT
+    state = read_checkpoint(path)
+    module.write_checkpoint(path, dataclasses.replace(state, optimizer=state.optimizer[:-1]))
+    with pytest.raises(UsageError, match="optimizer tensors are not"):
+        trainer().resume()
+
+
+@pytest.mark.parametrize("stage", ("prior", "msfnet"))
+def test_the_other_network_is_not_touched(eager, trainer, stage):
+    run = trainer(stage=stage, ema=0.5)
+    before = weights_of(run)
+    run.run(stop_at=4)
+    after = weights_of(run)
+    other = {"prior": "msfnet", "msfnet": "prior"}[stage]
+    assert changed(before, after, f"{other}.") == 0  # its statistics included
+    assert changed(before, after, f"{stage}.") == 1
+    assert changed(before, run._average, f"{other}.") == 0
+
+
+def test_joint_training_changes_both(eager, trainer):
+    run = trainer(fields={})
+    before = weights_of(run)
+    run.run(stop_at=1)
+    assert changed(before, weights_of(run), "") == 1
+
+
+def test_a_stage_that_needs_a_prior(trainer):
+    for stage in ("prior", "joint"):
+        with pytest.raises(UsageError, match=f"stage '{stage}' trains a prior"):
+            trainer(stage=stage, fields={"click_input": "disk"})
+
+
+def test_the_moving_average(eager, trainer, tmp_path):
+    run = trainer(phases=(Phase(64, 2, 8),), ema=0.5, stage="msfnet", fields=DISK)
+    run.run(stop_at=3)
+    assert not run._average
+    run.run(stop_at=4)
+    fourth = weights_of(run)
+    assert_same(run._average, fourth)
+    run.run()
+    eighth = weights_of(run)
+    # step 7 is the eighth: kept are min(0.5, (1 + 7) / (10 + 7)) to the fourth of the old
+    keep = (8 / 17) ** 4
+    for name, average in run._average.items():
+        np.testing.assert_allclose(average, keep * fourth[name] + (1 - keep) * eighth[name],
+                                   rtol=1e-4, atol=1e-6, err_msg=name)
+    assert_same(read_checkpoint(tmp_path / "run" / CHECKPOINT).average, run._average)
+
+    path = run.save({"steps": 8})
+    assert path == tmp_path / "run" / WEIGHTS
+    assert_same(weights_of(run), eighth)  # the run could go on
+    assert load_weights(path, run._pair) == {"steps": 8}
+    for name, array in weights_of(run).items():
+        np.testing.assert_array_equal(array, run._average[name].astype(np.float16))
+
+
+def test_a_failed_save_leaves_weights_and_file(eager, trainer, tmp_path):
+    run = trainer(phases=(Phase(64, 2, 4),), stage="msfnet", fields=DISK)
+    run.run()
+    path = run.save({})
+    live, before = weights_of(run), path.read_bytes()
+    run._average["msfnet.head.mask.bias"][:] = 1e6
+    with pytest.raises(UsageError, match="msfnet.head.mask.bias does not fit float16"):
+        run.save({})
+    assert_same(weights_of(run), live)
+    assert path.read_bytes() == before
+
+
+def test_without_an_average_the_weights_are_saved(eager, trainer, tmp_path):
+    run = trainer(ema=0.0, weight_decay=0.0, clip_norm=0.0, stage="msfnet", fields=DISK)
+    run.run(stop_at=1)
+    live = weights_of(run)
+    load_weights(run.save({}, tmp_path / "elsewhere.safetensors"), run._pair)
+    for name, array in weights_of(run).items():
+        np.testing.assert_array_equal(array, live[name].astype(np.float16))
+
+
+@pytest.mark.parametrize("bad", (float("nan"), float("inf")))
+def test_a_loss_that_is_not_finite_stops_the_run(eager, trainer, dataset, tmp_path, monkeypatch,
+                                                 bad):
+    run = trainer(stage="msfnet", fields=DISK)
+    run.run(stop_at=2)
+    good = (tmp_path / "run" / CHECKPOINT).read_bytes()
+    monkeypatch.setattr(run._model, "train_on_batch", lambda batch: bad)
+    with pytest.raises(OaceError, match=f"the loss of step 2 is {bad}") as caught:
+        run.run(checkpoint_every=1)
+    assert not isinstance(caught.value, UsageError)
+    assert BAD_BATCH in str(caught.value) and CHECKPOINT in str(caught.value)
+    assert (tmp_path / "run" / CHECKPOINT).read_bytes() == good
+    assert [row["step"] for row in logged(tmp_path / "run")] == ["0", "1"]
+    batch, metadata = read_tensors(tmp_path / "run" / BAD_BATCH, "oace-batch-1")
+    assert metadata["step"] == "2"
+    assert_same(batch, SceneMaker(find_sources([dataset], {}), SETTINGS, 2).batch(2))
+
+
+def test_weights_that_are_not_finite_are_noticed(eager, trainer, tmp_path):
+    run = trainer(stage="msfnet", fields=DISK)
+    pair_variables(run._pair)["msfnet.head.mask.bias"].assign([np.nan])
+    with pytest.raises(OaceError, match="the loss of step 0 is nan.*no checkpoint was written"):
+        run.run()
+    assert (tmp_path / "run" / BAD_BATCH).is_file()
+
+
+def test_the_log(eager, trainer, tmp_path):
+    run = trainer(stage="msfnet", fields=DISK)
+    run.run(stop_at=3)
+    rows = logged(tmp_path / "run")
+    assert list(rows[0]) == ["step", "size", "loss", "images_per_second", "waiting_share"]
+    assert [(row["step"], row["size"]) for row in rows] == [(str(n), "64") for n in range(3)]
+    for row in rows:
+        assert float(row["loss"]) != 0 and float(row["images_per_second"]) > 0
+        assert 0 <= float(row["waiting_share"]) <= 1
+    # unreadable images are counted across the run
+    assert all(name.endswith("4.png") for name in run.skipped)
+    # the rate is that of the step just made
+    rate = float(run._optimizer.learning_rate.numpy())
+    assert rate == pytest.approx(SETTINGS.learning_rate_at(2))
+
+
+def test_checkpoints_come_as_often_as_asked_and_at_the_end(eager, trainer, monkeypatch):
+    run, steps = trainer(stage="msfnet", fields=DISK), []
+    monkeypatch.setattr(module, "write_checkpoint", lambda path, state: steps.append(state.step))
+    run.run(checkpoint_every=2, stop_at=3)
+    assert steps == [2, 3]
+
+
+def test_an_unwritable_folder_is_named_before_the_first_step(trainer, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    run = trainer("file/below", stage="msfnet", fields=DISK)
+    monkeypatch.setattr(run, "_one_step", None)
+    with pytest.raises(UsageError, match="cannot write into .*file/below"):
+        run.run()
