@@ -37,6 +37,8 @@ _WORDS = {
                      "unlock the phone and accept the dialog 'Allow USB debugging'"),
     "offline": ("the device is offline",
                 "unplug it and plug it in again, or run `adb reconnect`"),
+    "usb": ("this computer may not open the USB device",
+            "add adb's udev rules for your user and plug the phone in again"),
     "refused": ("the device refuses the connection",
                 "check address and port; on the phone switch wireless debugging on"),
     "server": ("the adb server does not answer",
@@ -47,7 +49,7 @@ _WORDS = {
                    "name another with --device-dir"),
     "missing": ("a file is missing", "check its name"),
     "lost": ("the link to the device was lost",
-             "check the cable; finished repetitions are kept, run again for the rest"),
+             "check the cable and run again; finished repetitions are kept in the report"),
     "frozen": ("the device does not answer", "wake the phone, check the cable, and run again"),
 }
 

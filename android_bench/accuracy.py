@@ -1,0 +1,228 @@
+"""Is the mask on the phone the mask measured at the desk?
+
+Photographs and taps go to the device as raw tensors, masks come back, and are compared byte by byte
+with the LiteRT interpreter here (default kernels, XNNPACK) and, as IoU, with the truth.
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from android_bench.faults import UsageError
+from android_bench.parse import OK, parse_log
+from android_bench.phone import Phone
+from android_bench.settings import Setting, command
+from android_bench.verdict import check_options, from_record
+from oace_tf.clicks import pack_points
+from oace_tf.evaluation.clicker import first_click
+from oace_tf.evaluation.metrics import iou, paired_bootstrap_ci
+from oace_tf.geometry import Frame
+from oace_tf.runtime import TfliteModel, open_model
+from oace_tf.samples.layouts import Sample, iter_samples
+from oace_tf.tflite_file import SIGNATURE
+
+_HALF = 128  # of the byte mask: object where at least this
+_LIMIT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Largest accepted loss of the int8 file on the device against the float file on this machine.
+
+    Attributes:
+      max_drop_points: of mIoU@1, in points.
+      min_share: of the float file's mIoU@1 (MLPerf Mobile asks 0.96 for segmentation).
+    """
+
+    max_drop_points: float = 1.0
+    min_share: float = 0.98
+
+    def failures(self, device: float, reference: float, name: str) -> list[str]:
+        """Return what is over the limits, in words; NaN is always over."""
+        found = []
+        drop = 100 * (reference - device)
+        if not drop <= self.max_drop_points:
+            found.append(f"{name}: mIoU@1 falls by {drop:.2f} points, at most "
+                         f"{self.max_drop_points:g} are accepted")
+        if not device >= self.min_share * reference:
+            found.append(f"{name}: mIoU@1 is {100 * device:.2f}, less than "
+                         f"{100 * self.min_share:g} % of the float file's {100 * reference:.2f}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An input tensor: the name the tool knows it by, the signature's name, the shape."""
+
+    name: str
+    key: str
+    shape: tuple[int, ...]
+
+
+def samples(dataset: str, root: Path | None, count: int) -> list[Sample]:
+    """Return the first labelled photographs of a set.
+
+    Args:
+      dataset, root: as in `oace_tf.samples.layouts`; `root` None for the folder OACE_DATA names.
+      count: how many.
+    Raises:
+      UsageError: the set is not there, or empty.
+    """
+    folder = root if root is not None else os.environ.get("OACE_DATA")
+    found = list(islice(iter_samples(dataset, folder), count))
+    if not found:
+        raise UsageError(f"{dataset} holds no sample; name another with --dataset")
+    return found
+
+
+def layers(data: bytes) -> list[Layer]:
+    """Return the input tensors in the order in which the tool counts them.
+
+    Raises:
+      UsageError: the file is not of the interface `points`.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=data)
+    try:
+        named = interpreter.get_signature_runner(SIGNATURE).get_input_details()
+    except ValueError as error:
+        raise UsageError(f"the file has no signature {SIGNATURE}: {error}") from error
+    keys = {detail["index"]: key for key, detail in named.items()}
+    found = [Layer(detail["name"], keys.get(detail["index"], ""),
+                   tuple(int(side) for side in detail["shape"]))
+             for detail in interpreter.get_input_details()]
+    if sorted(layer.key for layer in found) != ["image", "points"]:
+        raise UsageError("the file is not of the interface image, points -> mask")
+    return found
+
+
+def input_flags(inputs: Sequence[Layer], files: Mapping[str, str], output: str) -> dict[str, str]:
+    """Return the flags that feed the tensors from files and keep the output.
+
+    In the map of files a colon inside a name is written twice; elsewhere it stays as it is.
+
+    Args:
+      inputs: in the tool's order.
+      files: by the signature's names.
+      output: the file for the output.
+    """
+    pairs = (f"{layer.name.replace(':', '::')}:{files[layer.key]}" for layer in inputs)
+    shapes = (",".join(map(str, layer.shape)) for layer in inputs)
+    return {"input_layer": ",".join(layer.name for layer in inputs),
+            "input_layer_shape": ":".join(shapes),
+            "input_layer_value_files": ",".join(pairs), "output_filepath": output}
+
+
+def on_device(phone: Phone, tool: str, names: Mapping[str, str], paths: Mapping[str, Path],
+              settings: Sequence[Setting], gate: Gate, cases: Sequence[Sample]
+              ) -> tuple[dict[str, Any], list[str]]:
+    """Return the comparison per unit of the device, and the failures of the gate.
+
+    Args:
+      phone: with tool and models pushed under `names`.
+      paths: places here of the int8 and the float file.
+      settings: measured ones; the first of each unit that runs the int8 file is compared.
+      gate: the limits.
+      cases: labelled photographs; the tap is the protocol's first click.
+    Raises:
+      DeviceTrouble: the link is lost.
+      UsageError: a file is not of the contract.
+    """
+    hosts = {kind: open_model(paths[kind]) for kind in ("int8", "float")}
+    inputs = layers(paths["int8"].read_bytes())
+    chosen: dict[str, Setting] = {}
+    for setting in settings:
+        if setting.model == "int8":
+            chosen.setdefault(setting.unit, setting)
+    if not chosen:
+        return {}, ["no setting of the int8 file is a result: its masks were not compared"]
+    desk = [_desk(hosts, sample) for sample in cases]
+    report, failures = {}, []
+    for unit, setting in chosen.items():
+        rows = []
+        for sample, at_desk in zip(cases, desk):
+            mask, words = _mask(phone, tool, names["int8"], setting, inputs, at_desk)
+            if mask is None:
+                failures.append(f"{setting.name}: no mask of {sample.id}: {words}")
+                break
+            rows.append((mask, at_desk, sample))
+        if len(rows) == len(cases):
+            report[unit] = _compare(setting.name, rows)
+            failures += gate.failures(report[unit]["miou_device"],
+                                      report[unit]["miou_host_float"], setting.name)
+    return report, failures
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What the desk made of one sample: the tensors, the int8 mask, and IoU of both files."""
+
+    image: np.ndarray
+    points: np.ndarray
+    mask: np.ndarray
+    iou_int8: float
+    iou_float: float
+
+
+def _desk(hosts: Mapping[str, TfliteModel], sample: Sample) -> _Desk:
+    model = hosts["int8"]
+    frame = Frame(sample.image.shape[0], sample.image.shape[1], model.size)
+    image = frame.image(sample.image)  # (S, S, 3) uint8
+    points = pack_points([frame.click(first_click(sample.mask))], model.max_points)  # (N, 3)
+    masks = {kind: host.run(image, points) for kind, host in hosts.items()}  # (S, S)
+    scores = {kind: iou(frame.mask_back(mask) >= 0.5, sample.mask) for kind, mask in masks.items()}
+    return _Desk(image, points, masks["int8"], scores["int8"], scores["float"])
+
+
+def _mask(phone: Phone, tool: str, model: str, setting: Setting, inputs: Sequence[Layer],
+          desk: _Desk) -> tuple[np.ndarray | None, str]:
+    """Return the device's mask, or None and why there is none."""
+    files = {"image": "image.bin", "points": "points.bin"}
+    phone.push(np.ascontiguousarray(desk.image).tobytes(), files["image"])
+    phone.push(np.ascontiguousarray(desk.points).tobytes(), files["points"])
+    phone.remove(["mask.bin"])  # an old one must not be taken for this one
+    line = command(setting, tool, model, 1, 0, input_flags(inputs, files, "mask.bin"))
+    finished = phone.run("accuracy", line, _LIMIT_S)
+    done = check_options(from_record(parse_log(finished.stdout, finished.stderr, finished.code,
+                                               " ".join(line))))
+    if done.outcome != OK:
+        return None, done.reason
+    data = phone.pull("mask.bin")
+    if data is None:
+        return None, "the output file was not written, and the tool does not say so"
+    if len(data) != desk.mask.nbytes:
+        return None, f"the output file has {len(data)} bytes, expected {desk.mask.nbytes}"
+    return np.frombuffer(data, desk.mask.dtype).reshape(desk.mask.shape), ""
+
+
+def _compare(name: str, rows: Sequence[tuple[np.ndarray, _Desk, Sample]]) -> dict[str, Any]:
+    """Return how many bytes differ, and what that does to mIoU@1."""
+    differ = largest = flipped = total = 0
+    scores = []
+    for mask, desk, sample in rows:
+        difference = np.abs(mask.astype(np.int64) - desk.mask.astype(np.int64))
+        differ += int(np.count_nonzero(difference))
+        largest = max(largest, int(difference.max()))
+        flipped += int(np.count_nonzero((mask >= _HALF) != (desk.mask >= _HALF)))
+        total += mask.size
+        frame = Frame(sample.image.shape[0], sample.image.shape[1], mask.shape[0])
+        scores.append(iou(frame.mask_back(mask) >= 0.5, sample.mask))
+    int8, reference = ([getattr(desk, key) for _, desk, _ in rows] for key in
+                       ("iou_int8", "iou_float"))
+    device, at_desk, floating = (float(np.mean(values)) for values in (scores, int8, reference))
+    interval: list[float] | None = None
+    if np.isfinite([*scores, *reference]).all():
+        low, high = paired_bootstrap_ci(reference, scores, np.random.default_rng(0))
+        interval = [100 * low, 100 * high]
+    return {"setting": name, "n": len(rows), "bytes": total, "bytes_differ": differ,
+            "largest_difference": largest, "pixels_on_the_other_side": flipped,
+            "miou_device": device, "miou_host_int8": at_desk, "miou_host_float": floating,
+            "drop_points": 100 * (floating - device),
+            "drop_ci95": interval}
