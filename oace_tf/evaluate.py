@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with tables.progress(sets) as step:
             results = run_sets(models, sets, plan, args.workers, journal, step)
-        entries = report_entries(models, results, plan, args)
+        entries = report_entries(models, results, plan, args.workers, args.weights)
         if args.html:
             from oace_tf.evaluation.report import write_report
 
@@ -112,14 +112,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def report_entries(models: Sequence[ModelFile], results: dict[str, SetResult], plan: Plan,
-                   args: argparse.Namespace) -> list[dict[str, Any]]:
+def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult], plan: Plan,
+                   workers: int, weights: Path | None = None) -> list[dict[str, Any]]:
     """Return one object per set and model, baselines first; see `scores.score`.
 
+    Args:
+      models, results, plan, workers: what was measured, and how.
+      weights: what the first model was made from; see `models.weights_of`.
     Raises:
       UsageError: a set of which nothing could be read.
     """
-    seen = {model.name: seen_categories(weights_of(model, args.weights if not k else None))
+    seen = {model.name: seen_categories(weights_of(model, weights if not k else None))
             for k, model in enumerate(models)}
     files = {model.name: model for model in models}
     entries = []
@@ -144,7 +147,7 @@ def report_entries(models: Sequence[ModelFile], results: dict[str, SetResult], p
                 **score(name, result.records, plan.clicks, plan.seed,
                         seen.get(name), earlier),
                 "left_out": result.left_out,
-                "harness": result.harness(args.workers),
+                "harness": result.harness(workers),
             })
     return entries
 

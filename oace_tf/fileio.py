@@ -157,7 +157,8 @@ def read_brightest(path: PathLike) -> np.ndarray:
     Raises:
       UsageError: the file is missing, cut short, or no image.
     """
-    return _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION).max(axis=2)
+    blue, green, red = cv2.split(_decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION))
+    return cv2.max(cv2.max(blue, green), red)  # much faster than .max(axis=2)
 
 
 def write_image(path: PathLike, image: np.ndarray) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 from oace_tf.clicks import Click
 from oace_tf.evaluation.measure import ObjectRecord
 
-SIDE = 300  # px, the longer side of a picture
+SIDE = 260  # px, the longer side of a picture
 COUNT = 24  # cases of each kind
 TRUE_COLOUR, FOUND_COLOUR, TAP_COLOUR = (255, 255, 255), (255, 60, 0), (0, 220, 80)
-_QUALITY = 80
+_QUALITY = 72
 
 
 def worst_and_median(records: Sequence[ObjectRecord], name: str,
@@ -41,7 +41,7 @@ def outlined(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray,
       prediction: (H, W) bool.
       clicks: in pixels of the photograph.
     Returns:
-      (h, w, 3) uint8 RGB, longer side 300: the object in white, the prediction in orange, taps
+      (h, w, 3) uint8 RGB, longer side 260: the object in white, the prediction in orange, taps
       green, background taps red.
     """
     height, width = image.shape[:2]

@@ -8,8 +8,8 @@ import numpy as np
 
 # Okabe and Ito's colours, told apart by most eyes; one a model, in this order
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-_WIDTH, _HEIGHT = 560, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 14, 40  # margins
+_WIDTH, _HEIGHT = 480, 300  # shown at 340 px and more: letters of 16 are legible on a phone
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 32, 48  # margins
 BINS = 20
 
 Curve = Sequence[tuple[float, float]]
@@ -32,7 +32,7 @@ def curves(title: str, lines: Mapping[str, Curve], bands: Mapping[str, Curve],
 
     parts = _axes(title, "mIoU", [(y, f"{y}") for y in range(0, 101, 20)], 100)
     ticks = sorted({1, most, *range(5, most, 5)})
-    parts += [_text(x(k), _HEIGHT - 22, str(k), "middle") for k in ticks]
+    parts += [_text(x(k), _HEIGHT - 28, str(k), "middle") for k in ticks]
     parts.append(_text((_WIDTH + _LEFT) / 2, _HEIGHT - 6, "clicks", "middle"))
     for name, level in marks.items():
         parts.append(f'<line x1="{x(1):.1f}" x2="{_WIDTH - _RIGHT}" y1="{_y(level, 100):.1f}" '
@@ -70,7 +70,7 @@ def histogram(title: str, values: Mapping[str, np.ndarray], colours: Mapping[str
             parts.append(f'<rect x="{left:.1f}" y="{_y(n, top):.1f}" width="{bar:.1f}" '
                          f'height="{_y(0, top) - _y(n, top):.1f}" fill="{colours[name]}"/>')
     for share in (0, 0.25, 0.5, 0.75, 1):
-        parts.append(_text(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - 22,
+        parts.append(_text(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - 28,
                            f"{100 * share:.0f}", "middle"))
     parts.append(_text((_WIDTH + _LEFT) / 2, _HEIGHT - 6, "IoU", "middle"))
     return _svg(title, parts)
@@ -81,16 +81,16 @@ def _y(value: float, top: float) -> float:
 
 
 def _axes(title: str, unit: str, ticks: Sequence[tuple[float, str]], top: float) -> list[str]:
-    parts = [_text(0, 10, unit, "start")]
+    parts = [_text(0, 16, unit, "start")]
     for value, text in ticks:
         y = _y(value, top)
         parts += [f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
-                  'stroke="#ddd"/>', _text(_LEFT - 6, y + 4, text, "end")]
+                  'stroke="#ddd"/>', _text(_LEFT - 6, y + 5, text, "end")]
     return parts
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="13" fill="#444">'
+    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="16" fill="#444">'
             f"{escape(text)}</text>")
 
 

@@ -27,7 +27,7 @@ def first_click(mask: np.ndarray) -> Click:
     Raises:
       UsageError: the mask has no object pixel.
     """
-    depth = edge_distance(mask == OBJECT)
+    depth = _squared_distance(mask == OBJECT)
     if not depth.any():
         raise UsageError("a mask without an object pixel cannot be clicked; leave it out")
     return _deepest(depth, positive=True)
@@ -46,8 +46,8 @@ def next_click(mask: np.ndarray, prediction: np.ndarray,
       a negative one; of equal pixels the first in row order. None when every wrong pixel has been
       clicked (RITM then clicks the corner).
     """
-    missed = edge_distance((mask == OBJECT) & ~prediction)
-    added = edge_distance((mask == BACKGROUND) & prediction)
+    missed = _squared_distance((mask == OBJECT) & ~prediction)
+    added = _squared_distance((mask == BACKGROUND) & prediction)
     for click in clicked:
         row, column = round(click.y), round(click.x)
         missed[row, column] = added[row, column] = 0
@@ -59,18 +59,35 @@ def next_click(mask: np.ndarray, prediction: np.ndarray,
 def edge_distance(region: np.ndarray) -> np.ndarray:
     """Return how far each pixel of a region is from the nearest pixel centre outside it.
 
-    OpenCV's float32 figures for one and the same distance differ in the last bit from place to
-    place, which would break ties at random. Squared distances are whole numbers: rounding them
-    makes ties ties again (up to about 1700 px).
-
     Args:
       region: (H, W) bool; beyond the image's border everything is outside.
     Returns:
       (H, W) float64, pixels, exact; 0 outside the region, at least 1 inside.
     """
-    padded = np.pad(region.astype(np.uint8), 1)
-    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    return np.sqrt(np.rint(np.square(distance, dtype=np.float64)))
+    return np.sqrt(_squared_distance(region))
+
+
+def _squared_distance(region: np.ndarray) -> np.ndarray:
+    """Return the square of `edge_distance`: whole numbers.
+
+    OpenCV's float32 figures for one and the same distance differ in the last bit from place to
+    place, which would break ties at random. Squared distances are whole numbers: rounding them
+    makes ties ties again (up to about 1700 px).
+    """
+    squared = np.zeros(region.shape, np.float64)
+    box = bounding_box(region)
+    if box is not None:
+        padded = np.pad(region[box].view(np.uint8), 1)  # beyond the box everything is outside
+        distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+        np.square(distance, dtype=np.float64, out=squared[box])
+        np.rint(squared[box], out=squared[box])
+    return squared
+
+
+def bounding_box(region: np.ndarray) -> tuple[slice, slice] | None:
+    """Return the rows and columns that hold a region, (H, W) bool; None where it is empty."""
+    left, top, width, height = cv2.boundingRect(region.view(np.uint8))
+    return (slice(top, top + height), slice(left, left + width)) if width else None
 
 
 def _deepest(depth: np.ndarray, positive: bool) -> Click:

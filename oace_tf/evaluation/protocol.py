@@ -15,8 +15,8 @@ import numpy as np
 
 from oace_tf.clicks import Click
 from oace_tf.evaluation.clicker import first_click, next_click
-from oace_tf.evaluation.metrics import iou, mask_agreement
-from oace_tf.evaluation.shapes import boundary_iou
+from oace_tf.evaluation.metrics import IGNORED, iou, mask_agreement
+from oace_tf.evaluation.shapes import band_iou, boundary_band
 from oace_tf.samples.layouts import Sample
 
 # (H, W, 3) uint8 RGB and clicks in its pixels -> (H, W) float32 in [0, 1]
@@ -113,6 +113,7 @@ def run_clicks(predict: Predictor, sample: Sample, most: int, name: str = "the p
         raise ValueError(f"most is {most}; there is at least one click")
     clicks, scores, bands, seconds = [first_click(sample.mask)], [], [], []
     first: np.ndarray | None = None
+    band, valid = boundary_band(sample.mask == 1), sample.mask != IGNORED
     while True:
         start = clock()
         probability = predict(sample.image, clicks)
@@ -125,7 +126,7 @@ def run_clicks(predict: Predictor, sample: Sample, most: int, name: str = "the p
         if len(clicks) == 1:
             first = mask
         scores.append(iou(mask, sample.mask))
-        bands.append(boundary_iou(mask, sample.mask))
+        bands.append(band_iou(mask, band, valid))
         more = next_click(sample.mask, mask, clicks) if len(clicks) < most else None
         if more is None:
             break

@@ -37,10 +37,12 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.3rem; border-top: 2px solid #222; pad
 margin-top: 36px } h3 { font-size: 1.05rem; margin: 22px 0 6px }
 p.note, figcaption, td small { color: #555 }
 .wide { overflow-x: auto }
-table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums }
+table { border-collapse: separate; border-spacing: 0; font-size: 0.88rem;
+        font-variant-numeric: tabular-nums }
 th, td { padding: 4px 10px 4px 0; text-align: right; border-bottom: 1px solid #ddd;
          white-space: nowrap; vertical-align: top }
-th:first-child, td:first-child { text-align: left }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff }
+th.word, td.word { text-align: left }
 td small { display: block; font-size: 0.78rem }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr));
           gap: 20px }
@@ -100,7 +102,7 @@ def _head(models: Sequence[ModelFile]) -> str:
         "object pixel farthest from its edge, each next one in the middle of the largest error, at "
         "most 20; object where the probability is at least one half. IoU in points of 100; small: "
         "95 % intervals, photographs resampled.</p>"
-        + _table(["model", "kind", "click channels", "SHA-256"], rows))
+        + _table(["model", "kind", "click channels", "SHA-256"], rows, words=4))
 
 
 def _set_part(dataset: str, rows: Entries, result: SetResult) -> list[str]:
@@ -112,9 +114,11 @@ def _set_part(dataset: str, rows: Entries, result: SetResult) -> list[str]:
     if rows[0]["left_out"]:
         left = "; ".join(map(escape, rows[0]["left_out"]))
         parts.append(f'<p class="note">Left out: {left}</p>')
-    parts.append(_table(["model", *(name for name, _, _, _ in _FIGURES)], [
+    measured = [column for column in _FIGURES
+                if any(column[1](row) is not None for row in rows)]
+    parts.append(_table(["model", *(name for name, _, _, _ in measured)], [
         [_key(row["model"], colours),
-         *(_cell(row, figure(row), key, digits) for _, figure, key, digits in _FIGURES)]
+         *(_cell(row, figure(row), key, digits) for _, figure, key, digits in measured)]
         for row in rows]))
     parts.append(_charts(dataset, rows, result, colours))
     parts += _spread_part(rows) + _groups_part(rows) + _against_part(rows)
@@ -176,7 +180,8 @@ def _spread_part(rows: Entries) -> list[str]:
              for row in found for place in PLACES]
     head = ["model", "taps", "spread", "mean IoU", "mean of the worst", "IoU of the masks"]
     taps = found[0]["spread_taps"]
-    return [f"<h3>Where the finger lands: {taps} random taps an object</h3>", _table(head, cells)]
+    return [f"<h3>Where the finger lands: {taps} random taps an object</h3>",
+            _table(head, cells, words=2)]
 
 
 def _groups_part(rows: Entries) -> list[str]:
@@ -190,7 +195,8 @@ def _groups_part(rows: Entries) -> list[str]:
                     for k in dict.fromkeys(("1", last)))]
                  for way, groups in row["groups"].items() for label, group in groups.items()]
         head = ["by", "", "objects", *(f"mIoU@{k}" for k in dict.fromkeys(("1", last)))]
-        parts += [f"<h3>Kinds of objects: {escape(row['model'])}</h3>", _table(head, cells)]
+        parts += [f"<h3>Kinds of objects: {escape(row['model'])}</h3>",
+                  _table(head, cells, words=2)]
     return parts
 
 
@@ -206,7 +212,7 @@ def _against_part(rows: Entries) -> list[str]:
     if not cells:
         return []
     return ["<h3>Paired differences</h3>",
-            _table(["models", "figure", "difference", "95 %", "p (signs flipped)"], cells)]
+            _table(["models", "figure", "difference", "95 %", "p (signs flipped)"], cells, words=2)]
 
 
 def _case_part(name: str, records: Sequence[ObjectRecord], files: Mapping[str, SampleFile],
@@ -252,9 +258,10 @@ def _key(name: str, colours: Mapping[str, str]) -> str:
     return f'<i class="key" style="background:{colours[name]}"></i>{escape(name)}'
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table; cells are HTML already."""
-    lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
-    lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """Return a table; cells are HTML already; the first `words` columns are no numbers."""
+    kinds = [' class="word"' if k < words else "" for k in range(len(head))]
+    lines = ["".join(f"<th{kind}>{escape(cell)}</th>" for cell, kind in zip(head, kinds))]
+    lines += ["".join(f"<td{kind}>{cell}</td>" for cell, kind in zip(row, kinds)) for row in rows]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     return f'<div class="wide"><table>{body}</table></div>'

@@ -6,7 +6,7 @@ import math
 import cv2
 import numpy as np
 
-from oace_tf.evaluation.clicker import edge_distance
+from oace_tf.evaluation.clicker import bounding_box, edge_distance
 from oace_tf.evaluation.metrics import IGNORED, mask_agreement
 
 SMALL, LARGE = 32**2, 96**2  # px, as in COCO's evaluation
@@ -24,8 +24,12 @@ def boundary_iou(prediction: np.ndarray, mask: np.ndarray) -> float:
       In [0, 1]; 1 where both are empty.
     Source: Cheng et al., "Boundary IoU", CVPR 2021; bands of 2 % of the diagonal.
     """
-    valid = mask != IGNORED
-    return mask_agreement(boundary_band(prediction) & valid, boundary_band(mask == 1) & valid)
+    return band_iou(prediction, boundary_band(mask == 1), mask != IGNORED)
+
+
+def band_iou(prediction: np.ndarray, object_band: np.ndarray, valid: np.ndarray) -> float:
+    """Return the boundary IoU where the object's band is known; all (H, W) bool."""
+    return mask_agreement(boundary_band(prediction) & valid, object_band & valid)
 
 
 def boundary_band(region: np.ndarray) -> np.ndarray:
@@ -39,10 +43,14 @@ def boundary_band(region: np.ndarray) -> np.ndarray:
       (H, W) bool.
     """
     steps = max(1, round(BAND * math.hypot(*region.shape)))
-    padded = np.pad(region.astype(np.uint8), 1)  # beyond the border nothing is inside
-    kernel = np.ones((2 * steps + 1, 2 * steps + 1), np.uint8)
-    inner = cv2.erode(padded, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return region & (inner[1:-1, 1:-1] == 0)
+    band = np.zeros(region.shape, bool)
+    box = bounding_box(region)
+    if box is not None:
+        padded = np.pad(region[box].view(np.uint8), 1)  # beyond the box nothing is inside
+        kernel = np.ones((2 * steps + 1, 2 * steps + 1), np.uint8)
+        inner = cv2.erode(padded, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        band[box] = region[box] & (inner[1:-1, 1:-1] == 0)
+    return band
 
 
 def thinness(mask: np.ndarray) -> float:
@@ -58,10 +66,11 @@ def thinness(mask: np.ndarray) -> float:
     Returns:
       Above 0.
     """
-    region = np.pad(mask == 1, 1)
+    box = bounding_box(mask == 1)
+    region = np.pad(mask[box] == 1, 1)
     sides = (np.count_nonzero(region[1:] != region[:-1])
              + np.count_nonzero(region[:, 1:] != region[:, :-1]))
-    width = 2 * float(edge_distance(mask == 1).max()) - 1  # one row of pixels is one wide
+    width = 2 * float(edge_distance(region).max()) - 1  # one row of pixels is one wide
     return float(np.count_nonzero(region) / (sides * math.pi / 4 * width))
 
 

@@ -87,16 +87,17 @@ def test_outlines_and_tap() -> None:
     before = image.copy()
     picture = cases.outlined(image, mask, prediction, [Click(30, 30)])
     np.testing.assert_array_equal(image, before)
-    assert picture.shape == (150, 300, 3)
+    assert picture.shape == (130, 260, 3)
+    scale = cases.SIDE / 120
 
     def near(x: float, y: float, colour: tuple[int, ...]) -> bool:
-        part = picture[int(2.5 * y) - 3:int(2.5 * y) + 4, int(2.5 * x) - 3:int(2.5 * x) + 4]
+        part = picture[int(scale * y) - 3:int(scale * y) + 4, int(scale * x) - 3:int(scale * x) + 4]
         return bool((np.abs(part.astype(int) - colour).max(axis=-1) < 60).any())
 
     assert near(10, 30, cases.TRUE_COLOUR) and near(70, 30, cases.FOUND_COLOUR)
     assert near(30, 30, cases.TAP_COLOUR) and not near(90, 30, cases.FOUND_COLOUR)
     assert cases.outlined(image[:2, :1], mask[10:12, 10:11], prediction[:2, :1], []).shape == (
-        300, 150, 3)
+        260, 130, 3)
 
 
 def test_oace_picture() -> None:
@@ -114,7 +115,7 @@ def test_charts() -> None:
         colours, 2))
     (line,) = svg.iter("polyline")
     (x1, y1), (x2, y2) = [map(float, spot.split(",")) for spot in line.attrib["points"].split()]
-    assert x1 < x2 and y1 > y2 == 14
+    assert x1 < x2 and y1 > y2 > 14
     bars = [float(bar.attrib["height"]) for bar in ElementTree.fromstring(charts.histogram(
         "t", {"a": np.array([0.0, 1.0, 1.0, np.nan])}, colours)).iter("rect")]
     assert len(bars) == charts.BINS and bars[0] * 2 == pytest.approx(bars[-1], abs=0.2)
