@@ -31,7 +31,7 @@ def efficientnet_lite0(scope: Scope, x: Any, stem_stride: int = 2, side: Any = N
       scope: where the layers are named; its epsilon is replaced by the published one.
       x: (B, H, W, C).
       stem_stride: s; 2 is the published stem, 4 halves the input first, 1 convolves without stride.
-      side: None, or (B, H/s, W/s, 32), added to the stem before its activation (late fusion).
+      side: None, or (B, H/s, W/s, 32), joined to the stem (late fusion).
     Returns:
       (B, H/s, W/s, 16), (…/2s, 24), (…/4s, 40), (…/8s, 112), (…/16s, 320).
     """
@@ -39,10 +39,9 @@ def efficientnet_lite0(scope: Scope, x: Any, stem_stride: int = 2, side: Any = N
     if stem_stride == 4:
         x = HalfSize(name=scope.at("half"))(x)
     x = scope.conv(x, "_conv_stem", STEM_CHANNELS, 3, min(stem_stride, 2))
-    x = scope.bn(x, "_bn0")
+    x = scope.relu(scope.bn(x, "_bn0"), "relu", six=True)
     if side is not None:
-        x = scope.add([x, side], "fuse")
-    x = scope.relu(x, "relu", six=True)
+        x = scope.fuse(x, side)
     features: list[Any] = []
     index = 0
     for repeats, kernel, stride, expansion, channels in STAGES:

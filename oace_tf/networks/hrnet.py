@@ -56,7 +56,7 @@ def hrnet_trunk(scope: Scope, x: Any, variant: str, stem_stride: int,
       x: (B, H, W, C) float; H and W multiples of eight stem strides.
       variant: a key of `VARIANTS`.
       stem_stride: s = 4 (published), 2 or 1: a cell of the finest branch covers s x s pixels.
-      side: added to the first normalised convolution, before its activation: (B, H/2, W/2, 64),
+      side: joined to the first convolution's output (late fusion): (B, H/2, W/2, 64),
         or (B, H, W, 64) for stem stride 1. Joins a second stem without touching published shapes,
         where the paper concatenates two stems.
     Returns:
@@ -94,10 +94,9 @@ def _check_size(x: Any, multiple: int) -> None:
 def _stem(scope: Scope, x: Any, stem_stride: int, side: Any | None) -> Any:
     first, second = STEM_STRIDES[stem_stride]
     x = scope.conv(x, "conv1", STEM_CHANNELS, 3, first, padding="torch")
-    x = scope.bn(x, "bn1")
+    x = scope.relu(scope.bn(x, "bn1"), "relu1")
     if side is not None:
-        x = scope.add([x, side], "add1")
-    x = scope.relu(x, "relu1")
+        x = scope.fuse(x, side)
     x = scope.conv(x, "conv2", STEM_CHANNELS, 3, second, padding="torch")
     return scope.relu(scope.bn(x, "bn2"), "relu2")
 

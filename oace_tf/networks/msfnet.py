@@ -1,7 +1,7 @@
 """MSFNet: photograph and OACE (or disks) -> mask logits (paper 3.2, supplement 2).
 
-Deviations from the paper, each for cost: the click stem is added to the photograph's stem before
-its activation (instead of concatenated), so that the trunk keeps its published shapes; the MSF
+Deviations from the paper, each for cost: the click stem is added to the photograph's stem (instead
+of concatenated), so that the trunk keeps its published shapes; the MSF
 module starts from the click stem's output at reduced resolution; branches are merged by 1x1
 convolutions and additions instead of resized and concatenated.
 """
@@ -57,7 +57,7 @@ def build_msfnet(config: NetworkConfig, size: int | None = 512,
         stride = 1 if config.trunk == "hrnet" and config.stem_stride < 4 else 2
         msf = _msf_module(scope("msf"), click, config.msf_width, stride)
         msf = scope.bn(scope.conv(msf, "msf_fuse", config.msfnet_width, 1), "msf_fuse_bn")
-        x = scope.relu(scope.add([x, msf], "msf_add"), "msf_relu")
+        x = scope.relu(scope.add([x, msf], "msf_add"), "msf_relu", six=True)
     logits = _head(scope("head"), x, finest, config)
     return keras.Model([image, *clicks],
                        layers.Activation("linear", dtype="float32", name="logits")(logits),
@@ -85,7 +85,8 @@ def _head(scope: Scope, x: Any, finest: Any, config: NetworkConfig) -> Any:
     else:
         x = scope.conv_bn_relu(x, "block1", width // 2, 3)
         side = scope.bn(scope.conv(finest, "skip", width // 2, 1), "skip_bn")
-        x = scope.relu(scope.add([scope.up(x, "up1"), side], "skip_add"), "skip_relu")
+        x = scope.relu(scope.add([scope.up(x, "up1"), side], "skip_add"), "skip_relu",
+                       six=True)
         x = scope.conv_bn_relu(x, "block2", width // 4, 3)
         rest = config.stem_stride
     x = scope.conv(x, "mask", 1, 1, use_bias=True, kernel_initializer="glorot_uniform",

@@ -58,7 +58,8 @@ def _decoder(scope: Scope, features: list[Any], config: NetworkConfig) -> Any:
         x = scope.conv_bn_relu(x, "block1", width, 3)
         x = scope.conv_bn_relu(x, "block2", width // 2, 3)
         side = scope.bn(scope.conv(features[0], "skip", width // 2, 1), "skip_bn")
-        x = scope.relu(scope.add([scope.up(x, "skip_up"), side], "skip_add"), "skip_relu")
+        x = scope.relu(scope.add([scope.up(x, "skip_up"), side], "skip_add"), "skip_relu",
+                       six=True)
         x = scope.conv_bn_relu(x, "block3", width // 2, 3)
     x = scope.conv(x, "embed", OACE_CHANNELS, 1, use_bias=True, kernel_initializer="glorot_uniform")
     return layers.Activation("tanh", name=scope.at("tanh"))(x)

@@ -37,7 +37,7 @@ def trunk_features(scope: Scope, x: Any, trunk: str, stem_stride: int, *, small:
       trunk: name, see `config.TRUNKS`.
       stem_stride: s, pixels of the frame per cell of the finest map.
       small: the smaller variant where there is one (HRNetV2-W18-Small-v2 for the prior).
-      side: None, or a tensor of the first convolution's shape, added before its activation.
+      side: None, or a tensor of the first convolution's shape, joined to its output.
     """
     if trunk == "hrnet":
         from oace_tf.networks.hrnet import hrnet_trunk
@@ -53,9 +53,8 @@ def _tiny(scope: Scope, x: Any, stem_stride: int, side: Any) -> list[Any]:
     if stem_stride == 4:
         x = HalfSize(name=scope.at("half"))(x)
     x = scope.bn(scope.conv(x, "conv1", TINY_CHANNELS[0], 3, min(stem_stride, 2)), "bn1")
-    if side is not None:
-        x = scope.add([x, side], "fuse")
-    features = [scope.relu(x)]
+    x = scope.relu(x)
+    features = [x if side is None else scope.fuse(x, side)]
     for level, channels in enumerate(TINY_CHANNELS[1:], start=2):
         features.append(scope.conv_bn_relu(features[-1], f"level{level}", channels, 3, 2))
     return features
