@@ -120,8 +120,8 @@ def check(model: ModelFile, root: Path | None, where: Places, plans: Mapping[str
     """
     scores = fileio.read_json(where.scores)
     if scores["sha256"] != model.sha256:
-        raise GateFailed(f"{where.scores} is of a file with the SHA-256 "
-                         f"{scores['sha256'][:12]}..., {model.path} has {model.sha256[:12]}...; run python docs/scores.py")
+        raise GateFailed(f"{where.scores} is of a file with the SHA-256 {_short(scores['sha256'])}, "
+                         f"{model.path} has {_short(model.sha256)}; run python docs/scores.py")
     if with_table(where.readme, table(scores)) != where.readme.read_text(encoding="utf-8"):
         raise GateFailed(f"the scores in {where.readme} are not those of {where.scores}; "
                          "run python docs/scores.py")
@@ -138,6 +138,10 @@ def check(model: ModelFile, root: Path | None, where: Places, plans: Mapping[str
         _compare(name, found, scores["again"][name])
     print(f"the scores in {where.readme.name} are those of {where.model.name}")
     return 0
+
+
+def _short(sha256: str) -> str:
+    return f"{sha256[:12]}..."
 
 
 def _compare(name: str, found: Mapping[str, float], kept: Mapping[str, float]) -> None:
