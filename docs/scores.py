@@ -120,8 +120,9 @@ def check(model: ModelFile, root: Path | None, where: Places, plans: Mapping[str
     """
     scores = fileio.read_json(where.scores)
     if scores["sha256"] != model.sha256:
-        raise GateFailed(f"{where.scores} is of a file with the SHA-256 {_short(scores['sha256'])}, "
-                         f"{model.path} has {_short(model.sha256)}; run python docs/scores.py")
+        raise GateFailed(f"{where.scores} is of a file with the SHA-256 "
+                         f"{_short(scores['sha256'])}, {model.path} has {_short(model.sha256)}; "
+                         "run python docs/scores.py")
     if with_table(where.readme, table(scores)) != where.readme.read_text(encoding="utf-8"):
         raise GateFailed(f"the scores in {where.readme} are not those of {where.scores}; "
                          "run python docs/scores.py")

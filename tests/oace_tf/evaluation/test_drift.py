@@ -192,3 +192,59 @@ def test_the_committed_budget() -> None:
     path = Path(__file__).parents[3] / "export" / "drift_budget.json"
     budget = drift.read_budget(path)
     assert budget.max_drop_points <= 0.5 and budget.min_agreement >= 0.93  # only ever tightened
+
+
+# --- what lost most, and the last accepted report
+
+
+def test_most_lost() -> None:
+    made = records([(0.9, 0.5), (0.5, 0.9), (0.7, 0.6), (0.8, 0.8), (NAN, 0.1), (0.9, NAN)])
+    found = drift.most_lost(made, 5)
+    assert [(row["id"], row["drop_points"]) for row in found] == [
+        ("0", pytest.approx(40)), ("2", pytest.approx(10))]
+    assert found[0] == {"dataset": "grabcut", "id": "0", "float": 90, "int8": 50,
+                        "drop_points": pytest.approx(40), "agreement": 0.97}
+    assert drift.most_lost(made, 1) == found[:1] and drift.most_lost([], 3) == []
+
+
+@pytest.mark.parametrize("before, after, word", [
+    (0.70, 0.709, ""), (0.70, 0.691, ""), (0.70, 0.72, "rises"), (0.70, 0.68, "falls")])
+def test_change_in_both_directions(before: float, after: float, word: str) -> None:
+    accepted = {"drift": drift.drift_rows(records([(0.7, before)]))}
+    rows = drift.changes(records([(0.7, after)]), accepted)
+    assert [row["dataset"] for row in rows] == ["grabcut", "pooled"]
+    failures = drift.change_failures(rows, Budget(0.5, 0.9, max_change_points=1.0))
+    assert len(failures) == (2 if word else 0) and all(word in text for text in failures)
+
+
+@pytest.mark.parametrize("accepted, words", [
+    ({"drift": []}, "accepted None"),
+    ({"drift": ["text", {"dataset": "grabcut", "int8_miou_at_1": "70", "n": 1}]},
+     "accepted '70'"),
+    ({"drift": [{"dataset": "grabcut", "int8_miou_at_1": 70.0, "n": 2},
+                {"dataset": "pooled", "int8_miou_at_1": 70.0, "n": 2}]},
+     "the accepted report has 2"),
+    ({"drift": drift.drift_rows(records([(0.7, 0.7)])) + [{"dataset": "gone"}]}, "change on gone"),
+])
+def test_accepted_reports_that_do_not_fit(accepted: dict[str, Any], words: str) -> None:
+    rows = drift.changes(records([(0.7, 0.7)]), accepted)
+    failures = drift.change_failures(rows, BUDGET)
+    assert failures and any(words in text for text in failures)
+
+
+def test_a_figure_that_is_not_a_number_is_a_change() -> None:
+    accepted = {"drift": drift.drift_rows(records([(0.7, 0.7)]))}
+    rows = drift.changes(records([(0.7, NAN)]), accepted)
+    assert drift.change_failures(rows, BUDGET) == [
+        "change on grabcut: now None, accepted 70.0", "change on pooled: now None, accepted 70.0"]
+
+
+def test_the_change_may_be_left_out_of_a_budget(tmp_path: Path) -> None:
+    path = tmp_path / "budget.json"
+    path.write_text('{"max_drop_points": 0.5, "min_agreement": 0.9}')
+    assert drift.read_budget(path) == Budget(0.5, 0.9, 1.0)
+    path.write_text('{"max_drop_points": 0.5, "min_agreement": 0.9, "max_change_points": 3}')
+    assert drift.read_budget(path).max_change_points == 3
+    path.write_text('{"max_drop_points": 0.5, "min_agreement": 0.9, "max_change_points": -1}')
+    with pytest.raises(UsageError, match="max_change_points"):
+        drift.read_budget(path)

@@ -1,0 +1,58 @@
+"""Worker processes: order, few tasks at a time, errors, nothing begun after one."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from oace_tf.errors import UsageError
+from oace_tf.workers import apart, in_processes
+
+_opened: dict[str, int] = {}
+
+
+def _start(value: int) -> None:
+    _opened["value"] = value
+
+
+def _work(task: int) -> tuple[int, int]:
+    if task < 0:
+        raise UsageError(f"task {task} is bad")
+    return task * _opened["value"], os.getpid()
+
+
+def _tasks(taken: list[int], count: int) -> Iterator[int]:
+    for number in range(count):
+        taken.append(number)
+        yield number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_in_order_and_lazily(workers: int) -> None:
+    taken: list[int] = []
+    results = in_processes(_work, _tasks(taken, 40), workers, _start, (3,))
+    assert taken == []
+    first = next(results)
+    assert first[0] == 0 and len(taken) <= 3 * workers
+    rest = list(results)
+    assert [value for value, _ in rest] == [3 * n for n in range(1, 40)]
+    pids = {pid for _, pid in [first, *rest]}
+    assert (pids == {os.getpid()}) is (workers == 1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_passes_and_ends_it(workers: int) -> None:
+    taken: list[int] = []
+    tasks = (number if number != 13 else -13 for number in _tasks(taken, 1000))
+    with pytest.raises(UsageError, match="task -13 is bad"):
+        list(in_processes(_work, tasks, workers, _start, (1,)))
+    assert len(taken) <= 13 + 3 * workers + 1
+
+
+def test_no_tasks() -> None:
+    assert list(in_processes(_work, [], 0, _start, (1,))) == []
+
+
+def test_apart() -> None:
+    assert apart(os.getpid) != os.getpid()
