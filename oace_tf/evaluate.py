@@ -162,6 +162,9 @@ def _root(named: Path | None) -> Path | None:
 def _check(args: argparse.Namespace) -> None:
     if args.compare and not args.budget:
         raise UsageError("--compare needs --budget, such as export/drift_budget.json")
+    if args.compare and (args.model or args.html):
+        raise UsageError("--compare takes its two files and writes --json; leave --model and "
+                         "--html out")
     if not args.compare and (args.budget or args.accepted):
         raise UsageError("--budget and --accepted belong to --compare FLOAT INT8")
     for name, low in (("clicks", 1), ("spread_taps", 0), ("workers", 1), ("seed", 0), ("limit", 1)):

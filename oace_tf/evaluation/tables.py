@@ -34,7 +34,9 @@ def size_text(dataset: str, n: int) -> str:
 
 def number(value: float | None, digits: int = 1, unit: str = "") -> str:
     """Return a figure as text; a dash where it was not measured."""
-    return NO_FIGURE if value is None else f"{value:.{digits}f}{unit}"
+    if value is None:
+        return NO_FIGURE
+    return f"{round(value, digits) + 0.0:.{digits}f}{unit}"  # no minus before a zero
 
 
 def interval(ends: Sequence[float] | None, digits: int = 1) -> str:

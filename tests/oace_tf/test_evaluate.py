@@ -148,6 +148,7 @@ BAD: dict[str, tuple[tuple[Any, ...], str]] = {
     "no workers": (("--dataset", "grabcut", "--workers", 0), "at least 1"),
     "unknown option": (("--dataset", "grabcut", "--zoom"), "unrecognized arguments: --zoom"),
     "no budget": (("--compare", "a", "b"), "--compare needs --budget"),
+    "page of a gate": (("--compare", "a", "b", "--budget", "c", "--html", "d"), "leave --model"),
     "budget alone": (("--dataset", "grabcut", "--budget", "b"), "belong to --compare"),
 }
 

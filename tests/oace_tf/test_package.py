@@ -24,6 +24,11 @@ def test_first_block_imports_no_framework():
     assert not modules & set(HEAVY)
 
 
+def test_the_evaluate_command_imports_what_it_needs_when_it_needs_it():
+    modules = _modules_after("import oace_tf.evaluate, oace_tf.evaluation.report")
+    assert not modules & {*HEAVY, "scipy", "pycocotools", "safetensors"}
+
+
 def test_names():
     assert oace_tf.__version__ == "0.1.0"
     assert "TapSegmenter" in dir(oace_tf)
