@@ -220,10 +220,15 @@ def _cores() -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command: 0 done, 1 over budget, 2 bad input."""
+    """Run the command: 0 done, 1 over budget, 2 bad input, 130 interrupted."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     _log.setLevel(logging.INFO)
-    return guarded(lambda: run(parse_args(argv)), PROG)
+    try:
+        return guarded(lambda: run(parse_args(argv)), PROG)
+    except KeyboardInterrupt:
+        print(f"{PROG}: interrupted; with --json or --html the same command goes on where it "
+              "stopped", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

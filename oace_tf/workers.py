@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -32,7 +33,7 @@ def in_processes(
     # Not forked: a forked child of a process that has run LiteRT or TensorFlow may hang.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=context, initializer=setup, initargs=tuple(setup_args)
+        workers, mp_context=context, initializer=_begin, initargs=(setup, tuple(setup_args))
     ) as pool:
         under_way: deque[concurrent.futures.Future[Result]] = deque()
         try:
@@ -45,6 +46,12 @@ def in_processes(
         finally:
             for future in under_way:  # after an error or an interrupt nothing more is begun
                 future.cancel()
+
+
+def _begin(setup: Callable[..., None], setup_args: Sequence[Any]) -> None:
+    """Set a worker up; an interrupt from the keyboard is left to the process that began it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    setup(*setup_args)
 
 
 def apart(function: Callable[..., Result], *args: Any) -> Result:
