@@ -21,7 +21,7 @@ from oace_tf.evaluate import report_entries
 from oace_tf.evaluation import tables
 from oace_tf.evaluation.journal import Journal
 from oace_tf.evaluation.measure import Plan
-from oace_tf.evaluation.models import ModelFile, check_models
+from oace_tf.evaluation.models import ModelFile, check_models, weights_of
 from oace_tf.evaluation.runner import SetResult, name_of_run, photographs, run_sets
 from oace_tf.samples.layouts import find_dataset, list_samples
 from oace_tf.segmenter import DEFAULT_MODEL
@@ -92,7 +92,9 @@ def measure(model: ModelFile, root: Path | None, plans: Mapping[str, Plan],
     Raises:
       UsageError: a set is missing or broken.
     """
-    entries, again = [], {}
+    entries: list[dict[str, Any]] = []
+    again = {}
+    origins = {model.name: weights_of(model)}
     for name, plan in plans.items():
         journal = Journal(ROOT / "build" / f"scores-{name}.journal", name_of_run([model], plan))
         done = False
@@ -100,7 +102,7 @@ def measure(model: ModelFile, root: Path | None, plans: Mapping[str, Plan],
             sets = {name: photographs(list_samples(name, root))}
             with tables.progress(sets) as step:
                 results = run_sets([model], sets, plan, workers, journal, step)
-            entries += [_kept(entry) for entry in report_entries([model], results, plan, workers)]
+            entries += map(_kept, report_entries([model], results, plan, workers, origins))
             groups = [group[0].group for group in sets[name][:AGAIN]]
             again[name] = _first_ious(results[name], model, groups)
             done = True

@@ -86,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
     if args.compare:
         return gating.run_gate(args, sets)
     models = check_models(args.model or [DEFAULT_MODEL], args.clicks)
+    origins = {model.name: weights_of(model, args.weights if not k else None)
+               for k, model in enumerate(models)}
     plan = Plan(args.clicks, args.spread_taps,
                 tuple(name for name in args.baselines if name != "none"), args.seed, args.skip_bad)
     journal = Journal(_journal_path(args), name_of_run(models, plan))
@@ -95,11 +97,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         with tables.progress(sets) as step:
             results = run_sets(models, sets, plan, args.workers, journal, step)
-        entries = report_entries(models, results, plan, args.workers, args.weights)
+        entries = report_entries(models, results, plan, args.workers, origins)
         if args.html:
             from oace_tf.evaluation.report import write_report
 
-            write_report(args.html, entries, results, sets, models, args.weights)
+            write_report(args.html, entries, results, sets, models, origins)
         if args.json and args.json != "-":
             fileio.write_json(args.json, entries)
         done = True
@@ -113,17 +115,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult], plan: Plan,
-                   workers: int, weights: Path | None = None) -> list[dict[str, Any]]:
+                   workers: int, origins: Mapping[str, Path | None]) -> list[dict[str, Any]]:
     """Return one object per set and model, baselines first; see `scores.score`.
 
     Args:
       models, results, plan, workers: what was measured, and how.
-      weights: what the first model was made from; see `models.weights_of`.
+      origins: the weights of each model by its name, or None; see `models.weights_of`.
     Raises:
       UsageError: a set of which nothing could be read.
     """
-    seen = {model.name: seen_categories(weights_of(model, weights if not k else None))
-            for k, model in enumerate(models)}
+    seen = {name: seen_categories(path) for name, path in origins.items()}
     files = {model.name: model for model in models}
     entries = []
     for dataset, result in results.items():
@@ -221,6 +222,7 @@ def _cores() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 1 over budget, 2 bad input, 130 interrupted."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # should Keras be needed
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     _log.setLevel(logging.INFO)
     try:

@@ -12,13 +12,7 @@ from oace_tf import __version__
 from oace_tf.clicks import Click
 from oace_tf.evaluation import cases, charts, tables
 from oace_tf.evaluation.measure import ObjectRecord
-from oace_tf.evaluation.models import (
-    Embed,
-    ModelFile,
-    open_embedding,
-    open_predictor,
-    weights_of,
-)
+from oace_tf.evaluation.models import Embed, ModelFile, open_embedding, open_predictor
 from oace_tf.evaluation.protocol import THRESHOLD, Predictor
 from oace_tf.evaluation.runner import Group, SetResult
 from oace_tf.evaluation.spread import PLACES
@@ -58,7 +52,7 @@ code { overflow-wrap: anywhere }
 
 def write_report(path: Path, entries: Entries, results: Mapping[str, SetResult],
                  sets: Mapping[str, Sequence[Group]], models: Sequence[ModelFile],
-                 weights: Path | None) -> None:
+                 origins: Mapping[str, Path | None]) -> None:
     """Write the page; the cases that it shows are predicted once more.
 
     Args:
@@ -66,14 +60,13 @@ def write_report(path: Path, entries: Entries, results: Mapping[str, SetResult],
       entries: of `evaluate.report_entries`.
       results: the records that the entries sum up.
       sets: the files that the records came from.
-      models: those of the entries, the first one made from `weights` where that is given.
-      weights: see `models.weights_of`.
+      models: those of the entries.
+      origins: the weights of each model by its name, or None; they give the OACE.
     Raises:
       UsageError: a file cannot be read any more, or the page not be written.
     """
-    opened = {model.name: (open_predictor(model),
-                           _embedding(model, weights if not k else None))
-              for k, model in enumerate(models)}
+    opened = {model.name: (open_predictor(model), _embedding(origins[model.name]))
+              for model in models}
     parts = [_head(models)]
     for dataset, result in results.items():
         rows = [entry for entry in entries if entry["dataset"] == dataset]
@@ -85,8 +78,7 @@ def write_report(path: Path, entries: Entries, results: Mapping[str, SetResult],
     atomic_write(path, "\n".join(parts).encode("utf-8"))
 
 
-def _embedding(model: ModelFile, named: Path | None) -> Embed | None:
-    weights = weights_of(model, named)
+def _embedding(weights: Path | None) -> Embed | None:
     return None if weights is None else open_embedding(weights)
 
 

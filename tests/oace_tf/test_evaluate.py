@@ -141,6 +141,7 @@ BAD: dict[str, tuple[tuple[Any, ...], str]] = {
     "twice": (("--dataset", "grabcut", "GrabCut"), "given twice"),
     "no file": (("--dataset", "grabcut", "--model", "no.tflite"), "no.tflite"),
     "no weights": (("--dataset", "grabcut", "--model", "no.safetensors"), "cannot read"),
+    "other weights": (("--dataset", "grabcut", "--weights", __file__), "was not made from"),
     "clicks": (("--dataset", "grabcut", "--clicks", 21), "the protocol ends at 20"),
     "more than it takes": (("--dataset", "grabcut", "--clicks", 5), "takes at most 4 taps"),
     "one tap": (("--dataset", "grabcut", "--spread-taps", 1), "needs 2 taps"),
