@@ -168,7 +168,8 @@ def merge(scope: Scope, features: Sequence[Any], width: int, *, smooth: bool) ->
       features: finest first, each (B, H / 2^i, W / 2^i, C_i).
       width: channels of the result.
       smooth: a 3x3 convolution after each join, as in a feature pyramid; without it the result
-        is what resizing, concatenating and a 1x1 convolution would give, at a fraction of the cost.
+        is what resizing, concatenating and a 1x1 convolution would give (up to the cut), at a
+        fraction of the cost.
     Returns:
       (B, H, W, width) in [0, 6].
     """

@@ -45,9 +45,9 @@ def norm(x: np.ndarray, weights: Weights, name: str, epsilon: float = 1e-5) -> n
 
 
 def block(x: np.ndarray, weights: Weights, name: str, stride: int = 1) -> np.ndarray:
-    """`NAME.conv`, `NAME.bn`, nothing below zero."""
+    """`NAME.conv`, `NAME.bn`, cut to [0, 6]."""
     x = conv(x, weights[f"{name}.conv.weight"], stride)
-    return np.maximum(norm(x, weights, f"{name}.bn"), 0)
+    return np.clip(norm(x, weights, f"{name}.bn"), 0, 6)
 
 
 def up2(x: np.ndarray) -> np.ndarray:
@@ -129,7 +129,8 @@ def tiny(x: np.ndarray, weights: Weights, name: str, stride: int,
     if stride == 4:
         x = half(x)
     x = norm(conv(x, weights[f"{name}.conv1.weight"], min(stride, 2)), weights, f"{name}.bn1")
-    features = [np.maximum(x if side is None else x + side, 0)]
+    x = np.maximum(x, 0)
+    features = [x if side is None else np.clip(x + side, 0, 6)]
     for level in (2, 3):
         features.append(block(features[-1], weights, f"{name}.level{level}", 2))
     return features
@@ -143,15 +144,15 @@ def merge(features: list[np.ndarray], weights: Weights, name: str, smooth: bool)
         part = norm(part, weights, f"{name}.lateral{level}_bn")
         total = part if total is None else up2(total) + part
         if smooth:
-            total = block(np.maximum(total, 0), weights, f"{name}.smooth{level}")
+            total = block(np.clip(total, 0, 6), weights, f"{name}.smooth{level}")
     assert total is not None
-    return np.maximum(total, 0)
+    return np.clip(total, 0, 6)
 
 
 def skip(x: np.ndarray, finest: np.ndarray, weights: Weights, name: str) -> np.ndarray:
     """Enlarge, add the finest features brought to the same width."""
     side = norm(conv(finest, weights[f"{name}.skip.weight"]), weights, f"{name}.skip_bn")
-    return np.maximum(up2(x) + side, 0)
+    return np.clip(up2(x) + side, 0, 6)
 
 
 def enlarge(x: np.ndarray, factor: int) -> np.ndarray:
@@ -206,7 +207,7 @@ def msfnet(image: np.ndarray, clicks: np.ndarray, weights: Weights, stride: int,
         for index in (1, 2, 3):
             y = inception(y, weights, f"msfnet.msf.inception{index}")
         y = conv(y, weights["msfnet.msf_fuse.weight"])
-        x = np.maximum(x + norm(y, weights, "msfnet.msf_fuse_bn"), 0)
+        x = np.clip(x + norm(y, weights, "msfnet.msf_fuse_bn"), 0, 6)
     x = block(x, weights, "msfnet.head.block1")
     x = block(skip(x, finest, weights, "msfnet.head"), weights, "msfnet.head.block2")
     x = conv(x, weights["msfnet.head.mask.weight"]) + weights["msfnet.head.mask.bias"]
