@@ -34,6 +34,7 @@ def command(tmp_path, monkeypatch, capsys):
         try:
             code = train.main([str(word) for word in arguments])
         except SystemExit as end:  # argparse
+            assert isinstance(end.code, int)
             code = end.code
         finally:
             tf.config.run_functions_eagerly(False)
