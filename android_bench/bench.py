@@ -62,10 +62,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     runs.add_argument("--threads", type=_counts, default=(1, 2, 4), metavar="N,N,...")
     runs.add_argument("--settings", action="append", default=[], metavar="PATTERN",
                       help="only these, such as 'int8-cpu-*'")
-    runs.add_argument("--runs", type=_positive, default=20, help="timed runs (default 20)")
-    runs.add_argument("--warmup", type=_positive, default=3, help="untimed runs (default 3)")
+    runs.add_argument("--runs", type=_positive, default=10, help="timed runs (default 10)")
+    runs.add_argument("--warmup", type=_positive, default=2, help="untimed runs (default 2)")
     runs.add_argument("--repetitions", type=_positive, default=2, help="of each (default 2)")
-    runs.add_argument("--pause-s", type=_seconds, default=2.0, help="before each run (default 2)")
+    runs.add_argument("--pause-s", type=_seconds, default=1.5,
+                      help="before each run, to cool (default 1.5)")
     runs.add_argument("--no-profile", action="store_true", help="leave the operator profile out")
     accuracy = parser.add_argument_group("accuracy")
     accuracy.add_argument("--accuracy", type=_positive, metavar="N",
@@ -159,6 +160,7 @@ def _on_device(args: argparse.Namespace, models: dict[str, bytes], budgets: Budg
 def _measured(args: argparse.Namespace, phone: Phone, facts: Facts, program: binaries.Binary,
               models: dict[str, bytes], budgets: Budgets, cases: list[Any]) -> int:
     tool = f"benchmark_model-{program.sha256[:8]}"
+    _LOG.info("%s", facts)
     phone.push(program.data, tool, executable=True)
     names = {}
     for kind, data in models.items():

@@ -81,6 +81,18 @@ class Facts:
     clusters: tuple[Cluster, ...] = ()
     health: Health = Health()
 
+    def __str__(self) -> str:
+        """Return model, SoC, Android, clusters, and how the device feels, in one line."""
+        clusters = ", ".join(f"{len(cluster.cores)} x {cluster.max_khz / 1e6:.2f} GHz"
+                             if cluster.max_khz else f"{len(cluster.cores)} cores"
+                             for cluster in self.clusters)
+        health = self.health
+        feels = (("battery", health.battery_percent, " %"), ("at", health.battery_c, " C"),
+                 ("thermal status", health.thermal_status, ""))
+        parts = [self.model, self.soc, self.abi, f"Android {self.android}", clusters]
+        parts += [f"{name} {value}{unit}" for name, value, unit in feels if value is not None]
+        return ", ".join(part for part in parts if part)
+
     def big_cores(self) -> tuple[int, ...]:
         """Return the cores of all clusters but the slowest; empty if there is only one cluster."""
         speeds = {cluster.max_khz for cluster in self.clusters}
@@ -111,7 +123,7 @@ def read_health(text: str) -> Health:
     return Health(None if level is None else round(100 * level / (scale or 100)),
                   None if tenths is None else tenths / 10,
                   _whole(r"^\s*Thermal Status: (\d+)", parts.get("thermal", "")),
-                  {"0": False, "1": True}.get(saver))
+                  {"0": False, "null": False, "1": True}.get(saver))  # null: never switched on
 
 
 def allow(health: Health, allowed: Collection[str]) -> tuple[str, ...]:

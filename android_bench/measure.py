@@ -40,10 +40,10 @@ class Plan:
       profile: whether a short extra run with the operator profile is made.
     """
 
-    runs: int = 20
-    warmup: int = 3
+    runs: int = 10
+    warmup: int = 2
     repetitions: int = 2
-    pause_s: float = 2.0
+    pause_s: float = 1.5
     cool_s: float = 120.0
     limit_s: float = 180.0
     allowed: tuple[str, ...] = ()

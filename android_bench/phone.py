@@ -137,8 +137,8 @@ class Phone:
         """
         _, out = self.shell(
             f"for f in {shlex.quote(self.folder)}/*.pid; do [ -f \"$f\" ] || continue; "
-            "p=$(cat \"$f\"); case \"$(tr '\\0' ' ' < /proc/$p/cmdline 2>/dev/null)\" in "
-            f"*{_PROGRAM}*) kill -9 $p && echo ended;; esac; rm -f \"$f\"; done", "the clean-up")
+            f"p=$(cat \"$f\"); if grep -q {_PROGRAM} /proc/$p/cmdline 2>/dev/null; then "
+            "kill -9 $p && echo ended; fi; rm -f \"$f\"; done", "the clean-up")
         return out.count("ended")
 
     def sha256(self, name: str) -> str:

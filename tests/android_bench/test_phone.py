@@ -57,7 +57,7 @@ def test_server_that_does_not_answer(world):
 # --- facts
 
 
-def test_facts(phone):
+def test_facts(world, phone):
     facts = read_facts(phone.shell(QUERY)[1])
     assert (facts.model, facts.soc, facts.abi) == ("samsung SM-S911B", "SM8550", "arm64-v8a")
     assert (facts.android, facts.sdk, facts.abis) == ("14", "34", ("arm64-v8a", "armeabi-v7a"))
@@ -65,6 +65,10 @@ def test_facts(phone):
     assert (health.battery_percent, health.battery_c) == (87, 29.1)
     assert (health.thermal_status, health.power_save) == (0, False)
     assert health.complaints() == {}
+    assert str(facts).startswith("samsung SM-S911B, SM8550, arm64-v8a, Android 14, ")
+    assert "battery 87 %, at 29.1 C, thermal status 0" in str(facts)
+    world.set(power_save="null")  # a phone on which it was never switched on
+    assert read_health(phone.shell(QUERY)[1]).power_save is False
 
 
 def test_clusters_and_big_cores_of_an_s23():
@@ -80,7 +84,7 @@ def test_clusters_and_big_cores_of_an_s23():
 @pytest.mark.parametrize("values, name", [({"battery": "24"}, "battery"), ({"thermal": "1"},
                                           "thermal"), ({"power_save": "1"}, "power-save"),
                                           ({"battery": ""}, "battery"), ({"thermal": "?"},
-                                          "thermal"), ({"power_save": "null"}, "power-save")])
+                                          "thermal"), ({"power_save": "?"}, "power-save")])
 def test_bad_conditions_are_refused_unless_allowed_by_name(world, phone, values, name):
     world.set(**values)
     health = read_health(phone.shell(QUERY)[1])
