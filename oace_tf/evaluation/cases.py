@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from oace_tf.clicks import Click
+from oace_tf.evaluation.clicker import bounding_box
 from oace_tf.evaluation.measure import ObjectRecord
 
 SIDE = 260  # px, the longer side of a picture
@@ -63,10 +65,43 @@ def outlined(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray,
     return picture
 
 
-def oace_picture(oace: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    """Return the OACE, (S, S, 3) in [-1, 1], as colours, (h, w, 3) uint8."""
+def window(region: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and columns of a photograph to show, so that a small region is seen.
+
+    Args:
+      region: (H, W) bool: object and prediction; at least one pixel.
+    Returns:
+      Its bounding box, half its size added on each side, at least a third of the photograph.
+    """
+    box = bounding_box(region)
+    assert box is not None
+    return _widened(box[0], region.shape[0]), _widened(box[1], region.shape[1])
+
+
+def _widened(part: slice, whole: int) -> slice:
+    length = min(whole, max(2 * (part.stop - part.start), -(-whole // 3)))
+    start = (part.start + part.stop - length) // 2
+    start = min(max(start, 0), whole - length)
+    return slice(start, start + length)
+
+
+def oace_picture(oace: np.ndarray, size_hw: tuple[int, int], shown: tuple[slice, slice],
+                 picture_wh: tuple[int, int]) -> np.ndarray:
+    """Return the part of an OACE that belongs to a part of its photograph, as colours.
+
+    Args:
+      oace: (S, S, 3) in [-1, 1].
+      size_hw: of the photograph, pixels.
+      shown: rows and columns of the photograph.
+      picture_wh: width and height of the picture.
+    Returns:
+      (h, w, 3) uint8: the three channels as red, green and blue.
+    """
     colours = np.clip((oace + 1) * 127.5, 0, 255).astype(np.uint8)
-    return cv2.resize(colours, size_wh, interpolation=cv2.INTER_AREA)
+    part = tuple(
+        slice(int(one.start * len(oace) / whole), math.ceil(one.stop * len(oace) / whole))
+        for one, whole in zip(shown, size_hw))
+    return cv2.resize(colours[part], picture_wh, interpolation=cv2.INTER_AREA)
 
 
 def data_uri(picture: np.ndarray) -> str:

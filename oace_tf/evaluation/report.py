@@ -226,11 +226,14 @@ def _case(record: ObjectRecord, name: str, file: SampleFile, predict: Predictor,
     x, y, _ = answer.clicks[0]
     clicks = [Click(x, y)]
     found = predict(sample.image, clicks) >= THRESHOLD
-    picture = cases.outlined(sample.image, sample.mask, found, clicks)
+    part = cases.window((sample.mask == 1) | found)
+    moved = [Click(x - part[1].start, y - part[0].start)]
+    picture = cases.outlined(sample.image[part], sample.mask[part], found[part], moved)
     height, width = picture.shape[:2]
     images = [picture]
     if embed is not None:
-        images.append(cases.oace_picture(embed(sample.image, clicks), (width, height)))
+        images.append(cases.oace_picture(embed(sample.image, clicks), sample.mask.shape[:2], part,
+                                         (width, height)))
     shown = "".join(f'<img src="{cases.data_uri(one)}" width="{width}" height="{height}" '
                     f'alt="{escape(record.id)}">' for one in images)
     first, last = (tables.number(100 * value if np.isfinite(value) else None)

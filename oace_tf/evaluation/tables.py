@@ -41,7 +41,7 @@ def number(value: float | None, digits: int = 1, unit: str = "") -> str:
 
 def interval(ends: Sequence[float] | None, digits: int = 1) -> str:
     """Return an interval as text; nothing where there is none."""
-    return "" if ends is None else f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}"
+    return "" if ends is None else f"{number(ends[0], digits)} to {number(ends[1], digits)}"
 
 
 def table(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -100,11 +100,25 @@ def test_outlines_and_tap() -> None:
         260, 130, 3)
 
 
+def test_window() -> None:
+    region = np.zeros((90, 120), bool)
+    region[40:44, 2:6] = True
+    assert cases.window(region) == (slice(27, 57), slice(0, 40))  # a third, moved inside
+    region[20:50, 60:100] = True
+    assert cases.window(region) == (slice(5, 65), slice(0, 120))
+    assert cases.window(~np.zeros((2, 3), bool)) == (slice(0, 2), slice(0, 3))
+
+
 def test_oace_picture() -> None:
     oace = np.zeros((64, 64, 3), np.float32)
     oace[..., 0], oace[..., 1] = 1, -1
-    picture = cases.oace_picture(oace, (30, 20))
-    assert picture.shape == (20, 30, 3) and picture[5, 5].tolist() == [255, 0, 127]
+    oace[:, 48:] = 1
+    whole = (slice(0, 90), slice(0, 120))
+    picture = cases.oace_picture(oace, (90, 120), whole, (32, 20))
+    assert picture.shape == (20, 32, 3) and picture[5, 5].tolist() == [255, 0, 127]
+    assert picture[5, 28].tolist() == [255, 255, 255]
+    right = cases.oace_picture(oace, (90, 120), (slice(3, 40), slice(90, 120)), (8, 8))
+    assert (right == 255).all()
     assert cases.data_uri(picture).startswith("data:image/jpeg;base64,/9j/")
 
 
