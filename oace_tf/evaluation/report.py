@@ -212,7 +212,8 @@ def _case_part(name: str, records: Sequence[ObjectRecord], files: Mapping[str, S
     worst, median = cases.worst_and_median(records, name)
     for title, chosen in ((f"{len(worst)} worst", worst), (f"{len(median)} median", median)):
         yield f"<h3>{escape(name)}: the {title} cases after one click</h3>"
-        yield ('<p class="note">Object outlined in white, prediction in orange, tap green'
+        yield ('<p class="note">Object outlined in white, prediction in orange, tap green; what is '
+               'small is enlarged'
                f"{', below it the OACE' if embed else ''}. {'' if embed else NO_OACE}</p>")
         yield '<div class="cases">'
         for record in chosen:
