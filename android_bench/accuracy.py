@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,8 @@ def on_device(phone: Phone, tool: str, names: Mapping[str, str], paths: Mapping[
     for unit, setting in chosen.items():
         rows = []
         for sample, at_desk in zip(cases, desk):
-            mask, words = _mask(phone, tool, names["int8"], setting, inputs, at_desk)
+            mask, words = phone.insist(partial(_mask, phone, tool, names["int8"], setting, inputs,
+                                               at_desk))
             if mask is None:
                 failures.append(f"{setting.name}: no mask of {sample.id}: {words}")
                 break

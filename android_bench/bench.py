@@ -152,6 +152,9 @@ def _on_device(args: argparse.Namespace, models: dict[str, bytes], budgets: Budg
     phone.prepare()
     try:
         return _measured(args, phone, facts, program, models, budgets, cases)
+    except KeyboardInterrupt:
+        phone.end_leftovers()  # the program on the device would go on
+        raise
     finally:
         if args.clean:
             phone.clean()
@@ -187,10 +190,13 @@ def _measured(args: argparse.Namespace, phone: Phone, facts: Facts, program: bin
     failures: list[str] = []
     if args.accuracy and not campaign.trouble:
         from android_bench import accuracy
-        about["accuracy"], failures = accuracy.on_device(
-            phone, tool, names, {"int8": args.model, "float": args.float},
-            [setting for setting, row in zip(settings, rows) if row.measured],
-            accuracy.Gate(args.max_drop_points, args.min_share), cases)
+        try:
+            about["accuracy"], failures = accuracy.on_device(
+                phone, tool, names, {"int8": args.model, "float": args.float},
+                [setting for setting, row in zip(settings, rows) if row.measured],
+                accuracy.Gate(args.max_drop_points, args.min_share), cases)
+        except DeviceTrouble as error:  # the times that are measured are kept
+            return _report(args, rows, about, str(error), ["the masks were not compared"])
     return _report(args, rows, about, campaign.trouble, failures)
 
 

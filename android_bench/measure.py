@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from android_bench.device_facts import QUERY_HEALTH, Health, allow, read_health
 from android_bench.faults import DeviceTrouble, LinkLost, NotUnderstood
-from android_bench.parse import FAILED, OK, parse_log
+from android_bench.parse import FAILED, OK, TRUNCATED, parse_log
 from android_bench.phone import Phone
 from android_bench.settings import CACHE_NAME, SERIALIZED, Setting, command, why_absent
 from android_bench.verdict import (
@@ -153,6 +153,8 @@ class Campaign:
             record = parse_log(finished.stdout, finished.stderr, finished.code, " ".join(line))
         except NotUnderstood as error:
             return Repetition(FAILED, f"the log is not understood: {error}")
+        if record.outcome == TRUNCATED:  # a full disk cuts logs without a word
+            self._phone.check_space(2**20)
         if finished.code is None and record.outcome == OK:
             return Repetition(FAILED, "the run was ended without an exit code")
         done = check_options(from_record(record))

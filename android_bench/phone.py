@@ -169,12 +169,19 @@ class Phone:
         """
         wanted = hashlib.sha256(data).hexdigest()
         if self.sha256(name) != wanted:
-            self._check_space(len(data))
-            with _in_words(f"pushing {name}"):
-                self._device.sync.push(data, f"{self.folder}/{name}",
-                                       mode=0o755 if executable else 0o644)
+            self.check_space(len(data))
+            try:
+                with _in_words(f"pushing {name}"):
+                    self._device.sync.push(data, f"{self.folder}/{name}",
+                                           mode=0o755 if executable else 0o644)
+            except LinkLost as error:  # adbutils drops the device's words after FAIL
+                self.check_space(len(data))
+                if "FAIL" in str(error):
+                    raise DeviceTrouble("permission", in_words(
+                        "permission", f"{self.folder}/{name} was refused")) from error
+                raise
             if self.sha256(name) != wanted:
-                self._check_space(len(data))
+                self.check_space(len(data))
                 raise DeviceTrouble("damaged", f"{name} did not arrive whole on the device; check "
                                     "the cable and run again")
         if executable:
@@ -228,6 +235,19 @@ class Phone:
         texts = [(self.pull(f"{job}.{end}") or b"").decode("utf-8", "replace")
                  for end in ("out", "err")]
         return Finished(texts[0], texts[1], code)
+
+    def insist(self, call: Callable[[], Any], tries: int = 3) -> Any:
+        """Return what `call` gives; it is made again when the link was lost and came back.
+
+        Raises:
+          LinkLost: it was lost `tries` times, or did not come back.
+        """
+        for _ in range(tries - 1):
+            try:
+                return call()
+            except LinkLost:
+                self.recover()
+        return call()
 
     def recover(self) -> None:
         """Wait for a lost device to come back and end what went on there meanwhile.
@@ -291,7 +311,12 @@ class Phone:
                                     "ended; ask for fewer runs, or look at the phone")
             self._sleep(self._poll_s)
 
-    def _check_space(self, wanted: int) -> None:
+    def check_space(self, wanted: int) -> None:
+        """Raise if fewer bytes than `wanted` are free where our folder is.
+
+        Raises:
+          DeviceTrouble: the disk is full.
+        """
         _, out = self.shell(f"df -k {shlex.quote(self.folder)}", "the free space")
         fields = out.strip().splitlines()[-1].split() if out.strip() else []
         numbers = [field for field in fields[1:] if field.isdigit()]

@@ -94,6 +94,7 @@ class _Count:
     p95: float | None
 
     def average(self) -> float | None:
+        """Return the mean of the runs: of a single one, the run itself."""
         return self.avg if self.avg is not None else self.curr
 
 

@@ -187,6 +187,19 @@ def test_accuracy(world, command, labelled, tiny_float, tiny_int8):
     assert report["accuracy"]["cpu"]["bytes_differ"] == 5
 
 
+def test_link_lost_while_masks_are_compared(world, device, command, labelled, tiny_float, capsys):
+    arguments = ("--settings", "int8-cpu-4", "--repetitions", "1", "--no-profile", "--data",
+                 str(labelled), "--float", str(tiny_float), "--max-drop-points", "100",
+                 "--min-share", "0", "--accuracy", "1")
+    device.faults = [("if [ -f accuracy.rc", LOST)]
+    code, report = command(*arguments)
+    assert code == 0 and report["accuracy"]["cpu"]["n"] == 1
+    device.faults = [("if [ -f accuracy.rc", LOST), *[("true", LOST)] * 500]
+    code, report = command(*arguments)
+    assert code == 3 and report["trouble"] and report["rows"][0]["status"] == "within"
+    assert not report["passed"]
+
+
 @pytest.mark.parametrize("scenario, words", [
     ({"no_output": True}, "output file was not written"),
     ({"unknown": ["input_layer"]}, "did not take an option")])

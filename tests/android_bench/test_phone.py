@@ -125,6 +125,14 @@ def test_disk_full(world, phone, device, monkeypatch):
     assert caught.value.kind == "full"
 
 
+def test_push_that_the_device_refuses(world, phone):
+    phone.prepare()
+    (Path(phone.folder) / "taken").mkdir()
+    with pytest.raises(DeviceTrouble, match="cannot be written") as caught:
+        phone.push(b"x", "taken")
+    assert not isinstance(caught.value, LinkLost)
+
+
 def test_folder_that_cannot_be_made(world, device):
     (world.root / "file").write_text("")
     with pytest.raises(DeviceTrouble, match="cannot be written"):
