@@ -175,7 +175,7 @@ def _measured(args: argparse.Namespace, phone: Phone, facts: Facts, program: bin
     answer = phone.run("help", [f"./{tool}", "--help"], 30)
     flags = flags_of(answer.stdout + answer.stderr)
     settings = select(matrix(tuple(models), args.threads, facts.big_cores(), external,
-                             args.external_options), args.settings)
+                             args.external_options, flags), args.settings)
     plan = Plan(args.runs, args.warmup, args.repetitions, args.pause_s, allowed=tuple(args.allow),
                 profile=not args.no_profile)
     campaign = Campaign(phone, tool, names, flags, plan)

@@ -38,7 +38,8 @@ class Setting:
 
 
 def matrix(models: Collection[str], threads: Sequence[int], big_cores: tuple[int, ...],
-           external: str = "", external_options: str = "") -> list[Setting]:
+           external: str = "", external_options: str = "",
+           flags: Collection[str] = ("use_xnnpack",)) -> list[Setting]:
     """Return all settings.
 
     Args:
@@ -47,10 +48,13 @@ def matrix(models: Collection[str], threads: Sequence[int], big_cores: tuple[int
       big_cores: cores of the fast clusters; empty if they are not known.
       external: path on the device of an external delegate (for the NPU); empty if none is given.
       external_options: for that delegate, `key:value;key:value`.
+      flags: that the build knows: LiteRT's tool says `use_cpu` and `use_npu`, the classic one asks
+        for XNNPACK by name, so that its log shows whether it got it.
     """
     found = []
     most = max(threads)
-    xnnpack = (("use_xnnpack", "true"),)
+    xnnpack = (("use_xnnpack" if "use_xnnpack" in flags or "use_cpu" not in flags else "use_cpu",
+                "true"),)
     for model in models:
         for count in threads:
             found.append(Setting(f"{model}-cpu-{count}", model, "cpu", count, xnnpack))
@@ -66,8 +70,11 @@ def matrix(models: Collection[str], threads: Sequence[int], big_cores: tuple[int
                   ("delegate_serialize_token", f"oace_{model}"))
         found.append(Setting(f"{model}-gpu-cache", model, "gpu", most, serial, cache=True))
         found.append(Setting(f"{model}-nnapi", model, "nnapi", most, (("use_nnapi", "true"),)))
-        npu = (("external_delegate_path", external),
-               *((("external_delegate_options", external_options),) if external_options else ()))
+        npu: tuple[tuple[str, str], ...] = (("external_delegate_path", external),)
+        if external_options:
+            npu += (("external_delegate_options", external_options),)
+        if not external and "use_npu" in flags:
+            npu = (("use_npu", "true"),)
         found.append(Setting(f"{model}-npu", model, "npu", most, npu))
     return found
 
@@ -102,7 +109,7 @@ def flags_of(help_text: str) -> frozenset[str]:
 
 def why_absent(setting: Setting, flags: Collection[str]) -> str:
     """Return why a build of the tool cannot run a setting; empty if it can."""
-    if setting.unit == "npu" and not dict(setting.options)["external_delegate_path"]:
+    if setting.unit == "npu" and not dict(setting.options).get("external_delegate_path", "own"):
         return ("no NPU delegate: this build has none of its own; give Qualcomm's "
                 "libQnnTFLiteDelegate.so with --external-delegate")
     missing = [name for name, _ in setting.options if name not in flags]

@@ -121,6 +121,15 @@ def test_matrix_and_command_line():
     assert len({setting.name for setting in found}) == len(found)
 
 
+def test_settings_of_litert_tool():
+    flags = ("use_cpu", "use_npu", "use_gpu")
+    found = {one.name: one for one in settings.matrix(("int8",), (4,), (), flags=flags)}
+    assert found["int8-cpu-4"].options == (("use_cpu", "true"),)
+    assert found["int8-npu"].options == (("use_npu", "true"),)
+    assert settings.why_absent(found["int8-npu"], flags) == ""
+    assert "no --xnnpack_weight" in settings.why_absent(found["int8-cpu-4-cache"], flags)
+
+
 def test_flags_of_a_build():
     text = "Flags:\n\t--graph=\tstring\n\t--num_threads=-1\tint32\n\t--num_runs=50\tint32\n"
     flags = settings.flags_of(text)

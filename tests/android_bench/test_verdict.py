@@ -214,6 +214,8 @@ def test_table_and_markdown_keep_their_columns():
 def test_junit_of_failures_and_trouble():
     suite = ElementTree.fromstring(reports.junit(ROWS, False, "the link was lost"))
     assert (suite.get("failures"), suite.get("errors")) == ("1", "1")
+    passing = ElementTree.fromstring(reports.junit(ROWS, True))
+    assert (passing.get("failures"), passing.get("skipped")) == ("0", "1")
     failure = suite.find("testcase/failure")
     assert failure is not None and "took no node" in (failure.get("message") or "")
 
