@@ -26,6 +26,7 @@ from android_bench.faults import DeviceTrouble, LinkLost
 FOLDER = "/data/local/tmp/oace_bench"
 TIMEOUT_S = 20.0
 _OURS = ".oace_bench"  # a file that marks the folder as one that --clean may remove
+_GONE_S = 3.0  # between start and pid, or pid and code, a run is gone for a moment
 _PROGRAM = "benchmark_model"  # in the name of every program that is pushed and run
 _RETRY = ("none", "offline", "lost", "frozen", "server", "refused")
 # adbutils reads what the server sends with assert, struct and int: all of them fail at a lost link
@@ -293,7 +294,7 @@ class Phone:
     def _wait(self, job: str, limit_s: float) -> int | None:
         """Return the exit code that the run left, None if it ended without one."""
         end = self._clock() + limit_s
-        gone = 0
+        gone_since = None
         path = shlex.quote(self.folder)
         while True:
             _, out = self.shell(f"cd {path}; if [ -f {job}.rc ]; then cat {job}.rc; "
@@ -302,10 +303,14 @@ class Phone:
             state = out.strip()
             if state.isdigit():
                 return int(state)
-            gone = gone + 1 if state == "gone" else 0
-            if gone >= 6:  # between start and pid, or pid and code, it is gone for a moment
+            now = self._clock()
+            if state != "gone":
+                gone_since = None
+            elif gone_since is None:
+                gone_since = now
+            elif now - gone_since > _GONE_S:
                 return None
-            if self._clock() > end:
+            if now > end:
                 self.end_leftovers()
                 raise DeviceTrouble("frozen", f"the run did not end within {limit_s:g} s and was "
                                     "ended; ask for fewer runs, or look at the phone")

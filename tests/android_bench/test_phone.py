@@ -176,6 +176,13 @@ def test_a_run_that_was_killed_leaves_its_code(phone):
     assert phone.run("r2", ["sh", "-c", "kill -9 $$"], 20).code == 137
 
 
+def test_a_run_that_ends_without_its_code(phone, monkeypatch):
+    monkeypatch.setattr("android_bench.phone._GONE_S", 0.3)
+    phone.prepare()
+    done = phone.run("r3", ["sh", "-c", "echo some; kill -9 $PPID"], 20)
+    assert done.code is None and done.stdout == "some\n"
+
+
 def test_leftovers_of_an_earlier_run_are_ended(world, phone):
     phone.prepare()
     phone.push(b"#!/bin/sh\nwhile :; do sleep 1; done\n", "benchmark_model-x", executable=True)
