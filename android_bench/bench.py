@@ -101,6 +101,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     models = _models(args)
     if args.host:
+        if args.accuracy:
+            raise UsageError("--accuracy compares a device with this machine; leave --host out")
         from android_bench import host
         rows, about = host.measure(models, args.threads, args.runs, args.warmup, args.repetitions,
                                    budgets, args.settings)

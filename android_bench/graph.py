@@ -16,24 +16,42 @@ from android_bench.faults import UsageError
 _NAMES = {number: name for name, number in vars(schema.BuiltinOperator).items()
           if isinstance(number, int)}
 _WIDTHS = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 6: 1, 7: 2, 9: 1, 10: 8}  # TensorType -> bytes
-# Highest version of each operator that TensorFlow's own list of kernels (register.cc, commit
-# 0314b97f) takes; 1 for those not named. The default program is built from a later source, which
-# takes at least these, so a file that fits this list loads there.
-KNOWN_VERSIONS = {
-    "ABS": 5, "RELU": 3, "RELU6": 3, "TANH": 3, "LOGISTIC": 3, "AVERAGE_POOL_2D": 3,
-    "MAX_POOL_2D": 3, "CONV_2D": 7, "DEPTHWISE_CONV_2D": 7, "SVDF": 4, "RNN": 3,
-    "FULLY_CONNECTED": 10, "SOFTMAX": 3, "CONCATENATION": 4, "ADD": 5, "SPACE_TO_BATCH_ND": 4,
-    "BATCH_TO_SPACE_ND": 4, "MUL": 7, "L2_NORMALIZATION": 2, "LSTM": 4, "PAD": 4, "PADV2": 4,
-    "RESIZE_BILINEAR": 4, "RESIZE_NEAREST_NEIGHBOR": 4, "SPACE_TO_DEPTH": 2, "DEPTH_TO_SPACE": 2,
-    "GATHER": 6, "TRANSPOSE": 6, "MEAN": 3, "DIV": 2, "SUB": 5, "SPLIT": 4, "SPLIT_V": 2,
-    "SQUEEZE": 2, "STRIDED_SLICE": 8, "EXP": 2, "TOPK_V2": 3, "LOG": 2, "LOG_SOFTMAX": 2,
-    "CAST": 5, "DEQUANTIZE": 5, "MAXIMUM": 4, "MINIMUM": 4, "ARG_MAX": 3, "ARG_MIN": 3,
-    "GREATER": 2, "GREATER_EQUAL": 3, "LESS": 3, "LESS_EQUAL": 2, "SELECT": 4, "SELECT_V2": 2,
-    "SLICE": 6, "TRANSPOSE_CONV": 4, "TILE": 3, "SUM": 2, "REDUCE_PROD": 2, "REDUCE_MAX": 3,
-    "REDUCE_MIN": 3, "EQUAL": 4, "NOT_EQUAL": 3, "RSQRT": 2, "FAKE_QUANT": 2, "PACK": 4,
-    "UNPACK": 4, "FLOOR_DIV": 3, "FLOOR_MOD": 2, "RANGE": 2, "LEAKY_RELU": 2,
-    "SQUARED_DIFFERENCE": 2, "FILL": 4, "MIRROR_PAD": 3, "REVERSE_V2": 3, "GATHER_ND": 4,
-    "WHERE": 2, "QUANTIZE": 3, "BATCH_MATMUL": 4, "BROADCAST_TO": 3}
+# Highest version of every operator that the default program registers a kernel for, read out of its
+# machine code (tests/android_bench/registered_kernels.py); the lowest is 1, of BROADCAST_TO 2
+_REGISTERED = {
+    1: "ADD_N ASSIGN_VARIABLE ATAN2 BITCAST BITWISE_XOR BROADCAST_ARGS BUCKETIZE CALL_ONCE "
+       "CEIL COMPLEX_ABS CONV_3D CONV_3D_TRANSPOSE COS CUMSUM DENSIFY DILATE ELU "
+       "EMBEDDING_LOOKUP_SPARSE EXPAND_DIMS FLOOR HARD_SWISH HASHTABLE HASHTABLE_FIND "
+       "HASHTABLE_IMPORT HASHTABLE_LOOKUP HASHTABLE_SIZE IF IMAG L2_POOL_2D "
+       "LOCAL_RESPONSE_NORMALIZATION LOGICAL_AND LOGICAL_NOT LOGICAL_OR LSH_PROJECTION "
+       "MATRIX_DIAG MATRIX_SET_DIAG MULTINOMIAL NEG NON_MAX_SUPPRESSION_V4 "
+       "NON_MAX_SUPPRESSION_V5 ONE_HOT POW PRELU RANDOM_STANDARD_NORMAL RANDOM_UNIFORM "
+       "RANK READ_VARIABLE REAL REDUCE_ALL REDUCE_ANY REDUCE_WINDOW RELU_0_TO_1 "
+       "RELU_N1_TO_1 RESHAPE REVERSE_SEQUENCE RFFT2D RIGHT_SHIFT ROUND SCATTER_ND "
+       "SEGMENT_SUM SHAPE SIN SKIP_GRAM SQRT SQUARE STABLEHLO_ADD STABLEHLO_AND "
+       "STABLEHLO_CASE STABLEHLO_COMPOSITE STABLEHLO_GATHER STABLEHLO_MAXIMUM "
+       "STABLEHLO_MINIMUM STABLEHLO_MULTIPLY STABLEHLO_PAD STABLEHLO_REDUCE_WINDOW "
+       "STABLEHLO_RNG_BIT_GENERATOR STABLEHLO_SCATTER STABLEHLO_SHIFT_LEFT UNIQUE "
+       "UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD "
+       "UNSORTED_SEGMENT_SUM VAR_HANDLE WHILE ZEROS_LIKE",
+    2: "DEPTH_TO_SPACE DIV EXP FAKE_QUANT FLOOR_MOD GELU GREATER L2_NORMALIZATION "
+       "LEAKY_RELU LESS_EQUAL LOG LOG_SOFTMAX RANGE REDUCE_PROD SELECT_V2 SIGN "
+       "SPACE_TO_DEPTH SPLIT_V SQUARED_DIFFERENCE SQUEEZE SUM WHERE",
+    3: "ARG_MAX ARG_MIN AVERAGE_POOL_2D BIDIRECTIONAL_SEQUENCE_LSTM "
+       "BIDIRECTIONAL_SEQUENCE_RNN BROADCAST_TO DYNAMIC_UPDATE_SLICE FLOOR_DIV "
+       "GREATER_EQUAL LESS LOGISTIC MAX_POOL_2D MEAN MIRROR_PAD NOT_EQUAL QUANTIZE "
+       "REDUCE_MAX REDUCE_MIN RELU RELU6 REVERSE_V2 RNN RSQRT SOFTMAX SPARSE_TO_DENSE TANH "
+       "TILE TOPK_V2 UNIDIRECTIONAL_SEQUENCE_RNN",
+    4: "BATCH_MATMUL BATCH_TO_SPACE_ND CONCATENATION EMBEDDING_LOOKUP EQUAL FILL LSTM "
+       "MAXIMUM MINIMUM PACK PAD PADV2 RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SELECT "
+       "SPACE_TO_BATCH_ND SPLIT SVDF UNIDIRECTIONAL_SEQUENCE_LSTM UNPACK",
+    5: "ABS ADD GATHER_ND SUB TRANSPOSE_CONV",
+    6: "DEQUANTIZE SLICE TRANSPOSE",
+    7: "CAST DEPTHWISE_CONV_2D GATHER MUL",
+    8: "CONV_2D STRIDED_SLICE",
+    13: "FULLY_CONNECTED"}
+KNOWN_VERSIONS = {name: version for version, names in _REGISTERED.items()
+                  for name in names.split()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +103,22 @@ def read_graph(data: bytes, name: str) -> Graph:
 
 
 def check_versions(graph: Graph, name: str) -> None:
-    """Raise if the default `benchmark_model` may not know an operator of the file.
+    """Raise if the default `benchmark_model` does not know an operator of the file.
 
     Raises:
       UsageError: names the operators, their versions, and those that are known.
     """
     unknown = {}
     for operator in graph.operators:
-        known = KNOWN_VERSIONS.get(operator.name, 1)
-        if operator.name.startswith(("CUSTOM", "UNKNOWN")):
-            unknown[operator.name] = "no builtin operator"
+        known = KNOWN_VERSIONS.get(operator.name, 0)
+        if not known:
+            unknown[operator.name] = "not known"
         elif operator.version > known:
             unknown[operator.name] = f"version {operator.version}, known up to {known}"
     if unknown:
         words = "; ".join(f"{key} ({why})" for key, why in sorted(unknown.items()))
-        raise UsageError(f"{name}: the default benchmark_model cannot be relied on to load it: "
-                         f"{words}; give a newer build with --benchmark-binary")
+        raise UsageError(f"{name}: the default benchmark_model cannot load it: {words}; give a "
+                         "newer build with --benchmark-binary")
 
 
 def _read(model: schema.Model) -> Graph:

@@ -12,6 +12,7 @@ import pytest
 
 from android_bench import bench, binary, graph, settings
 from android_bench.faults import DeviceTrouble, UsageError
+from tests.android_bench.registered_kernels import registered
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,22 +82,33 @@ def test_operators_of_the_tiny_file(tiny_int8):
 
 
 def test_versions_that_the_default_program_may_not_know():
-    operators = (graph.Operator("CONV_2D", 8, 1, 1), graph.Operator("CUSTOM Mine", 1, 0, 1),
+    operators = (graph.Operator("CONV_2D", 9, 1, 1), graph.Operator("CUSTOM Mine", 1, 0, 1),
                  graph.Operator("ADD", 2, 0, 1))
     with pytest.raises(UsageError) as caught:
         graph.check_versions(graph.Graph(operators, True), "x.tflite")
     message = str(caught.value)
-    assert "CONV_2D (version 8, known up to 7)" in message and "CUSTOM Mine" in message
+    assert "CONV_2D (version 9, known up to 8)" in message and "CUSTOM Mine" in message
     assert "ADD" not in message and "--benchmark-binary" in message
 
 
 def test_versions_are_checked_before_the_phone_is_touched(monkeypatch, tiny_int8, capsys):
     program = binary.Binary(b"", binary.SHA256, "arm64-v8a", "x")
     monkeypatch.setattr(binary, "open_binary", lambda path: program)
-    monkeypatch.setattr(graph, "KNOWN_VERSIONS", {"MUL": 0})
+    monkeypatch.setitem(graph.KNOWN_VERSIONS, "MUL", 0)
     monkeypatch.setattr(bench, "open_client", lambda: pytest.fail("the phone was touched"))
     assert bench.main([str(tiny_int8)]) == 2
-    assert "MUL (version 1, known up to 0)" in capsys.readouterr().err
+    assert "MUL (not known)" in capsys.readouterr().err
+
+
+def test_known_versions_are_those_of_the_default_program():
+    path = binary.user_cache() / f"benchmark_model-{binary.SHA256[:16]}"
+    if not path.is_file():
+        pytest.skip("the default program is not in the user's cache; bench.py fetches it")
+    from ai_edge_litert.schema_py_generated import BuiltinOperator
+    names = {number: name for name, number in vars(BuiltinOperator).items()
+             if isinstance(number, int)}
+    found = registered(path.read_bytes())
+    assert {names[number]: high for number, (_, high) in found.items()} == graph.KNOWN_VERSIONS
 
 
 @pytest.mark.parametrize("cut", [8, 100, 1000])
