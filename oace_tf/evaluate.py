@@ -6,19 +6,27 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from oace_tf import fileio
 from oace_tf.errors import UsageError, guarded
-from oace_tf.evaluation import gating, tables
+from oace_tf.evaluation import gating, tables, tap_ratio
 from oace_tf.evaluation.journal import Journal
 from oace_tf.evaluation.measure import BASELINES, MOST_CLICKS, Plan
-from oace_tf.evaluation.models import ModelFile, check_models, seen_categories, weights_of
+from oace_tf.evaluation.models import (
+    Embed,
+    ModelFile,
+    check_models,
+    open_embedding,
+    seen_categories,
+    weights_of,
+)
 from oace_tf.evaluation.runner import Group, SetResult, name_of_run, photographs, run_sets
 from oace_tf.evaluation.scores import score
 from oace_tf.samples.layouts import PUBLISHED_SIZE, available, list_samples
+from oace_tf.samples.sample import Sample
 from oace_tf.segmenter import DEFAULT_MODEL
 
 PROG = "python -m oace_tf.evaluate"
@@ -54,6 +62,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--spread-taps", type=int, default=10, metavar="K",
         help="random taps an object, each near the centre, near the border and anywhere; "
         "0 for none (default: %(default)s)")
+    add("--oace-taps", type=int, default=0, metavar="K",
+        help="compare the OACE with the plain disk: K taps on each object and K beside it; needs "
+        "weights and Keras (default: %(default)s, not measured)")
     add("--baselines", nargs="*", choices=[*BASELINES, "none"], default=list(BASELINES),
         help="measured beside the models (default: all; grabcut takes 2 s an object)")
     add("--limit", type=int, metavar="N", help="only the first N photographs of each set")
@@ -88,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
     models = check_models(args.model or [DEFAULT_MODEL], args.clicks)
     origins = {model.name: weights_of(model, args.weights if not k else None)
                for k, model in enumerate(models)}
+    embeds = _embeddings(origins) if args.oace_taps else {}
     plan = Plan(args.clicks, args.spread_taps,
                 tuple(name for name in args.baselines if name != "none"), args.seed, args.skip_bad)
     journal = Journal(_journal_path(args), name_of_run(models, plan))
@@ -98,6 +110,12 @@ def run(args: argparse.Namespace) -> int:
         with tables.progress(sets) as step:
             results = run_sets(models, sets, plan, args.workers, journal, step)
         entries = report_entries(models, results, plan, args.workers, origins)
+        for entry in entries:
+            if entry["model"] in embeds:
+                ratios = tap_ratio.tap_ratios(embeds[entry["model"]],
+                                              _readable(sets[entry["dataset"]]), args.oace_taps,
+                                              args.seed)
+                entry["oace_against_disk"] = tap_ratio.summarise(ratios, args.seed)
         if args.html:
             from oace_tf.evaluation.report import write_report
 
@@ -147,10 +165,35 @@ def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult]
                 "seed": plan.seed,
                 **score(name, result.records, plan.clicks, plan.seed,
                         seen.get(name), earlier),
+                "oace_against_disk": None,
                 "left_out": result.left_out,
                 "harness": result.harness(workers),
             })
     return entries
+
+
+def _embeddings(origins: Mapping[str, Path | None]) -> dict[str, Embed]:
+    """Return what gives the OACE of each model whose weights are at hand.
+
+    Raises:
+      UsageError: they are for none.
+    """
+    opened = {name: open_embedding(path) for name, path in origins.items() if path is not None}
+    found = {name: embed for name, embed in opened.items() if embed is not None}
+    if not found:
+        raise UsageError("--oace-taps needs Keras and the weights with a prior that the model was "
+                         "made from; give --weights FILE")
+    return found
+
+
+def _readable(groups: Sequence[Group]) -> Iterator[Sample]:
+    """Yield the samples; what cannot be read was told before."""
+    for file in (file for group in groups for file in group):
+        try:
+            sample = file.read()
+        except UsageError:
+            continue
+        yield sample
 
 
 def _root(named: Path | None) -> Path | None:
@@ -168,14 +211,17 @@ def _check(args: argparse.Namespace) -> None:
                          "--html out")
     if not args.compare and (args.budget or args.accepted):
         raise UsageError("--budget and --accepted belong to --compare FLOAT INT8")
-    for name, low in (("clicks", 1), ("spread_taps", 0), ("workers", 1), ("seed", 0), ("limit", 1)):
+    for name, low in (("clicks", 1), ("spread_taps", 0), ("oace_taps", 0), ("workers", 1),
+                      ("seed", 0), ("limit", 1)):
         value = getattr(args, name)
         if value is not None and value < low:
             raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least {low}")
     if args.clicks > MOST_CLICKS:
         raise UsageError(f"--clicks is {args.clicks}; the protocol ends at {MOST_CLICKS}")
-    if args.spread_taps == 1:
-        raise UsageError("--spread-taps is 1; a spread needs 2 taps or more, or 0 for none")
+    for name in ("spread_taps", "oace_taps"):
+        if getattr(args, name) == 1:
+            raise UsageError(f"--{name.replace('_', '-')} is 1; a spread needs 2 taps or more, "
+                             "or 0 for none")
     for out in (args.html, None if args.json in (None, "-") else Path(args.json)):
         if out is not None:
             _check_place(out)

@@ -113,6 +113,7 @@ def _set_part(dataset: str, rows: Entries, result: SetResult) -> list[str]:
          *(_cell(row, figure(row), key, digits) for _, figure, key, digits in measured)]
         for row in rows]))
     parts.append(_charts(dataset, rows, result, colours))
+    parts += [f"<p>{escape(line)}.</p>" for row in rows for line in tables.oace_lines(row)]
     parts += _spread_part(rows) + _groups_part(rows) + _against_part(rows)
     return parts
 

@@ -52,6 +52,7 @@ def table(entries: Sequence[Mapping[str, Any]]) -> str:
         lines += [f"{dataset}, {size_text(dataset, rows[0]['n'])} objects", *_main_rows(rows)]
         for entry in rows:
             lines += _group_lines(entry) + _against_lines(entry)
+            lines += [f"  {text}" for text in oace_lines(entry)]
         left_out = rows[0]["left_out"]
         lines += [f"  left out: {text}" for text in left_out]
         ratio = rows[0]["harness"]["over_inference"]
@@ -105,6 +106,19 @@ def _against_lines(entry: Mapping[str, Any]) -> list[str]:
                  f"p {p:.3g})" for key, p in other["p"].items()]
         lines.append(f"  {entry['model']} minus {other['model']}: {'; '.join(parts)}")
     return lines
+
+
+def oace_lines(entry: Mapping[str, Any]) -> list[str]:
+    """Return one line on the OACE against the plain disk, where that was measured."""
+    found = entry["oace_against_disk"]
+    if found is None:
+        return []
+    ends = found["ci95"]
+    return [f"{entry['model']}: the input changes from tap to tap on one object, over its change "
+            f"from the object to beside it: OACE {number(found['oace'], 3)} "
+            f"({interval(ends['oace'], 3)}), plain disk {number(found['disk'], 3)}, difference "
+            f"{number(found['difference'], 3)} ({interval(ends['difference'], 3)}, "
+            f"p {found['p']:.3g}), {found['n']} objects"]
 
 
 def json_text(value: Any) -> str:

@@ -89,6 +89,17 @@ def test_two_models_and_a_path(run: Run, data: Path, tiny_int8: Path,
     assert 0 < paired["p"]["miou_at.1"] <= 1 and entries[3]["n"] == 2
 
 
+def test_oace_against_disk(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                           capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(evaluate, "weights_of", lambda model, named: tmp_path)
+    monkeypatch.setattr(evaluate, "seen_categories", lambda path: None)
+    monkeypatch.setattr(evaluate, "open_embedding", lambda path: lambda image, clicks: image)
+    assert run("--dataset", "many", "--json", tmp_path / "a.json", "--oace-taps", 3) == 0
+    found = [e["oace_against_disk"] for e in json.loads((tmp_path / "a.json").read_text())]
+    assert found[:2] == [None, None] and found[2]["n"] == 4 and found[2]["oace"] == 1
+    assert "OACE 1.000 (1.000 to 1.000), plain disk" in capsys.readouterr().out
+
+
 def test_workers_give_the_same(run: Run, tmp_path: Path) -> None:
     found = []
     for workers in (1, 2):
@@ -145,6 +156,8 @@ BAD: dict[str, tuple[tuple[Any, ...], str]] = {
     "clicks": (("--dataset", "grabcut", "--clicks", 21), "the protocol ends at 20"),
     "more than it takes": (("--dataset", "grabcut", "--clicks", 5), "takes at most 4 taps"),
     "one tap": (("--dataset", "grabcut", "--spread-taps", 1), "needs 2 taps"),
+    "one tap more": (("--dataset", "grabcut", "--oace-taps", 1), "needs 2 taps"),
+    "no OACE": (("--dataset", "grabcut", "--limit", 1, "--oace-taps", 2), "give --weights"),
     "no workers": (("--dataset", "grabcut", "--workers", 0), "at least 1"),
     "unknown option": (("--dataset", "grabcut", "--zoom"), "unrecognized arguments: --zoom"),
     "no budget": (("--compare", "a", "b"), "--compare needs --budget"),
