@@ -35,9 +35,15 @@ work=$(mktemp -d "$(dirname "$cache")/adbd-build.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 mkdir -p lists/partial archives/partial prefix debs
+# the archive that this machine uses; its sources need not be switched on there
+archive=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' |
+  awk '$2 == "bookworm" && $3 == "main" && !found++ {print $1}')
+if [[ -z $archive ]]; then
+  echo "build.sh: apt names no archive of bookworm main" >&2
+  exit 1
+fi
 for kind in deb deb-src; do
-  echo "$kind [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-    "http://deb.debian.org/debian bookworm main"
+  echo "$kind [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive bookworm main"
 done >sources.list
 apt() {
   apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=- \
