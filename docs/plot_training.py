@@ -22,7 +22,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python docs/plot_training.py", description=__doc__,
-        epilog="example: python docs/plot_training.py build/train/log.csv -o docs/images/first_run.png",
+        epilog="example: python docs/plot_training.py build/train/log.csv -o docs/images/curve.png",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("log", type=Path, help="log.csv of a training run")
     parser.add_argument("-o", "--out", type=Path, required=True, help="the PNG")
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     axes.plot(log["step"][window - 1:], smooth, color="C0", label=f"mean of {window} steps")
     for change in np.flatnonzero(np.diff(log["size"])) + 1:
         axes.axvline(log["step"][change], color="C1", linewidth=0.8)
-        axes.text(log["step"][change], axes.get_ylim()[1], f" {log['size'][change]:.0f} px", va="top",
-                  color="C1")
+        axes.text(log["step"][change], axes.get_ylim()[1], f" {log['size'][change]:.0f} px",
+                  va="top", color="C1")
     axes.set(xlabel="step", ylabel="loss", title=f"{len(log['loss'])} steps, from "
              f"{log['size'][0]:.0f} px")
     axes.legend()

@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
         scores["within_pass_auc"] = _embedding_scores(pair, root, args)
     for kind, rows in scores.items():
         for name, row in rows.items():
-            print(f"{kind} {name}: " + ", ".join(f"{key} {_short(value)}" for key, value in row.items()))
+            print(f"{kind} {name}: "
+                  + ", ".join(f"{key} {_short(value)}" for key, value in row.items()))
     if args.out is not None:
         licence = {} if args.licence is None else {"licence": args.licence}
         save_weights(args.out, pair, {**record, "scores": scores, **licence})
