@@ -14,7 +14,8 @@ _KINDS = (
                 r"transport (?:error|offline)"),
     ("none", r"no devices(?:/emulators)? found|device '[^']*' not found|no such device|"
              r"Can't find any android device"),
-    ("refused", r"failed to connect to|unable to connect to|cannot connect to"),
+    ("refused", r"failed to connect to|unable to connect to|cannot connect to|"
+                r"failed to resolve host|bad port number"),
     ("server", r"cannot connect to daemon|failed to start daemon|ADB server didn't ACK|"
                r"connect to adb server"),
     ("full", r"[Nn]o space left on device"),
@@ -27,6 +28,8 @@ _KINDS = (
 _COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 _FROM_ADB = re.compile(r"(?:adb: )?(?:error: |failed to |unable to connect|cannot connect|adb: |"
                        r"\* )|.*(?:device '[^']*' not found|device unauthorized|device offline)")
+
+_ERROR = re.compile(r"(?:adb: )?error: |adb: ")
 
 _WORDS = {
     "none": ("no device is connected",
@@ -48,6 +51,7 @@ _WORDS = {
     "permission": ("the device's folder cannot be written",
                    "name another with --device-dir"),
     "missing": ("a file is missing", "check its name"),
+    "adb": ("adb reports an error", "see its own words"),
     "lost": ("the link to the device was lost",
              "check the cable and run again; finished repetitions are kept in the report"),
     "frozen": ("the device does not answer", "wake the phone, check the cable, and run again"),
@@ -60,9 +64,9 @@ def kind_of(message: str) -> str:
     Args:
       message: one line, as adb or the shell printed it.
     """
-    if not _FROM_ADB.match(message):
+    if not _FROM_ADB.match(message) or message.startswith('error: "'):  # that is the linker's
         return ""
-    return classify(message)
+    return classify(message) or ("adb" if _ERROR.match(message) else "")
 
 
 def classify(message: str) -> str:

@@ -100,7 +100,7 @@ def read_delegation(lines: Sequence[Line], name: str, command: str, ended_well: 
         own = list(replacements)  # an app's log: only the announcement says what was asked for
     shown = ";".join(dict.fromkeys(entry.delegate for entry in own or replacements))
     applied = _applied(messages, requested)
-    if failed and own and _broke(messages, own, requested):
+    if own and (_undone(messages, own) or (failed and _broke(messages, requested))):
         state = "failed"
     elif own:
         whole = all(entry.total == entry.replaced for entry in own)
@@ -169,17 +169,23 @@ def _applied(messages: Sequence[str], requested: tuple[str, ...]) -> str:
     return next((state for state in ("full", "partial", "none") if state in states), "")
 
 
-def _broke(messages: Sequence[str], own: Sequence[Replacement],
-           requested: tuple[str, ...]) -> bool:
-    """Return whether it was the announced delegate that failed, not something else in the run."""
+def _undone(messages: Sequence[str], own: Sequence[Replacement]) -> bool:
+    """Return whether a delegate gave back what it had announced; the run may go on without it."""
     names = {entry.delegate for entry in own}
     for message in messages:
         match = _NODE_FAILED.fullmatch(message)
         if match and match[1] in names:
             return True
-        if message.startswith(("Failed to apply", "TfLiteGpuDelegate Init",
-                               "└ Failed to invoke", "└ Failed to allocate")):
+        if message.startswith("Restored original execution plan after delegate"):
             return True
+    return False
+
+
+def _broke(messages: Sequence[str], requested: tuple[str, ...]) -> bool:
+    """Return whether a run failed by its delegate, not by something else."""
+    if any(message.startswith(("Failed to apply", "TfLiteGpuDelegate Init", "└ Failed to invoke",
+                               "└ Failed to allocate")) for message in messages):
+        return True
     started = any(message.startswith("Initialized session in") for message in messages)
     return not started and bool(set(requested) - {"xnnpack"})
 

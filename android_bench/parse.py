@@ -25,15 +25,18 @@ _MARKER = re.compile(r"bench_rc=(\d+)")
 _SHELL = re.compile(r"(?:\S*/)?(?:sh|bash|ash|linker64|linker)\b.*: .*(?:not found|"
                     r"Permission denied|Exec format error|can't cd|can't execute|inaccessible|"
                     r"No such file|[Nn]o space left).*|CANNOT LINK EXECUTABLE.*|"
-                    r"nohup: .*(?:failed|not found).*")
+                    r"nohup: .*(?:failed|not found).*|error: \".*\": .*")
 _CRASH = re.compile(r"Aborted|Segmentation fault|Bus error|Illegal instruction|"
                     r"Floating point exception|Trace/breakpoint trap|Out of memory|"
                     r"qemu: uncaught target signal \d+.*")
+_BROKEN = re.compile(r"Node number \d+ \(.+\) failed to (?:prepare|invoke)\.?|"
+                     r"Failed to apply .* delegate\.?|Failed to invoke.*")
 _CRASH_CODES = {132: "SIGILL", 133: "SIGTRAP", 134: "SIGABRT", 135: "SIGBUS", 136: "SIGFPE",
                 139: "SIGSEGV"}
 _EXCEPTION = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt): ?.*")
 _ARGUMENTS = re.compile(r"litert-benchmark: error: .*")
 _HELP = re.compile(r"usage: .*benchmark.*|The Model contains \d+ signature key\(s\)\.")
+_NO_REASON = re.compile(r"ERROR: (?:usage: .*|Benchmarking failed\.?)")  # of a call for help
 _IN_GOOD_RUNS = ("Benchmarking failed",)  # every other ERROR may stand in a run that ends well
 _OTHER_TOOL = re.compile(r"tensorflow/tools/benchmark/")
 _PARAMETER = re.compile(r"(?P<name>[#A-Z][\w #()]+?) ?: \[(?P<value>.*)\]$")
@@ -119,7 +122,7 @@ def _judge(record: Record, lines: tuple[Line, ...], complete: bool, failed: bool
     figures = record.figures
     if figures.runs > 1:
         return UNUSABLE, "two results in one log: the runs disturbed each other"
-    told_off = any(_ARGUMENTS.match(line.message) for line in lines)
+    told_off = [error for error in record.errors if not _NO_REASON.fullmatch(error)]
     if not complete and not told_off and any(_HELP.fullmatch(line.message) for line in lines):
         return UNUSABLE, "not a benchmark run"
     if failed:
@@ -133,9 +136,11 @@ def _judge(record: Record, lines: tuple[Line, ...], complete: bool, failed: bool
         return TRUNCATED, _cut_reason(record)
     if figures.n == 0 or (figures.avg_us == 0 and figures.resolution_us <= 1):
         return UNUSABLE, "no timed run (count=0): an average of 0 us is no measurement"
-    if record.delegation.requested and record.delegation.state == "none":
+    if record.delegation.requested and record.delegation.state in ("none", "failed"):
         asked = ", ".join(record.delegation.requested)
-        return NOT_DELEGATED, f"{asked} was asked for and took no node of the graph"
+        words = {"none": "took no node of the graph",
+                 "failed": "failed after its announcement; the run went on without it"}
+        return NOT_DELEGATED, f"{asked} was asked for and {words[record.delegation.state]}"
     return OK, ""
 
 
@@ -156,6 +161,10 @@ def _failed(lines: tuple[Line, ...], figures: Figures, complete: bool,
     for line in lines:
         message = line.message
         if message.startswith(_IN_GOOD_RUNS) and line.level == "ERROR":
+            return True
+        if line.message.startswith("Fatal signal 13 "):
+            continue  # nobody read what it printed: it was cut off
+        if not complete and line.level == "ERROR" and _BROKEN.fullmatch(message):
             return True
         if line.level == "FATAL" or _CRASH.fullmatch(message) or _SHELL.fullmatch(message):
             return True

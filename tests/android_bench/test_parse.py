@@ -61,6 +61,38 @@ def test_a_delegate_that_fails_after_its_announcement():
         assert "eglBindAPI" in record.reason
 
 
+def test_a_delegate_that_gives_the_graph_back_and_the_run_goes_on():
+    errors = logs.GPU_FAILS.split("ERROR: Failed to apply")[0] + (
+        "ERROR: Restored original execution plan after delegate application failure.\n")
+    record = parse_log(logs.stdout(asked="INFO: Use gpu: [1]\n"), errors + ERR, 0)
+    assert (record.outcome, record.delegation.state) == ("not_delegated", "failed")
+    assert "went on without it" in record.reason
+
+
+def test_a_delegate_that_fails_when_it_is_invoked():
+    text = ("VERBOSE: Replacing 136 out of 139 node(s) with delegate (TfLiteHexagonDelegate) node, "
+            "yielding 2 partitions.\nERROR: Node number 557 (TfLiteHexagonDelegate) failed to "
+            "invoke.\n")
+    record = parse_log(text, "", None, "./benchmark_model --use_hexagon=true")
+    assert (record.outcome, record.delegation.state) == ("failed", "failed")
+
+
+def test_help_is_no_benchmark_but_a_wrong_flag_is_a_failure():
+    usage = "ERROR: usage: ./benchmark_model <flags>\nERROR: Benchmarking failed.\n"
+    assert parse_log("INFO: STARTING!\n", usage, 1).outcome == "unusable"
+    wrong = "ERROR: Couldn't interpret value four for flag num_threads.\n" + usage
+    assert parse_log("INFO: STARTING!\n", wrong, 1).outcome == "failed"
+
+
+@pytest.mark.parametrize("text", [
+    'error: "./benchmark_model": executable\'s TLS segment is underaligned\n',
+    "/system/bin/sh: ./benchmark_model: can't execute: Permission denied\n",
+    'CANNOT LINK EXECUTABLE "./benchmark_model": library "libx.so" not found\n'])
+def test_programs_that_the_device_does_not_start(text):
+    record = parse_log("", text, 1)
+    assert (record.outcome, record.trouble) == ("failed", "")
+
+
 @pytest.mark.parametrize("asked", ["Use gpu: [1]", "Use NNAPI: [1]", "Use Hexagon: [1]"])
 def test_another_delegate_in_place_of_the_one_asked_for(asked):
     record = parse_log(logs.stdout(asked=f"INFO: {asked}\n"), ERR, 0)
@@ -136,7 +168,8 @@ def test_other_texts_raise(text):
     ("adb: no devices/emulators found\n", "none"),
     ("error: more than one device/emulator\n", "several"),
     ("error: device unauthorized.\n", "unauthorized"),
-    ("error: device offline\n", "offline"),
+    ("error: device offline\n", "offline"), ("adb: error: what is this\n", "adb"),
+    ("failed to resolve host: 'nohost': Name or service not known\n", "refused"),
     ("failed to connect to '127.0.0.1:1': Connection refused\n", "refused")])
 def test_messages_of_adb(text, kind):
     record = parse_log("", text, 1, "adb shell true")
