@@ -135,7 +135,8 @@ class _Forward:
         from oace_tf.clicks import pack_points
         from oace_tf.geometry import Frame, normalise
 
-        frame = Frame(*image.shape[:2], size=self._size)
+        height, width = image.shape[:2]
+        frame = Frame(height, width, self._size)
         points = pack_points([frame.click(click) for click in clicks], 1)
         mask = self._fused.predict_on_batch([normalise(frame.image(image))[None], points[None]])
         return frame.mask_back(np.asarray(mask)[0, ..., 0])
