@@ -124,29 +124,30 @@ def test_training_learns(trainer, tmp_path):
 
 
 def test_resume_after_a_crash_repeats_the_lost_steps(eager, trainer, tmp_path, monkeypatch):
-    # The moving average is begun before the checkpoint, at the fourth step, and goes on after it.
-    arguments = {"stage": "msfnet", "fields": DISK, "phases": (Phase(64, 1, 8),)}
+    # The moving average is begun before the checkpoint and goes on after it.
+    monkeypatch.setattr(module, "_AVERAGE_EVERY", 2)
+    arguments = {"stage": "msfnet", "fields": DISK, "phases": (Phase(64, 1, 5),)}
     trainer("straight", **arguments).run()
     broken = trainer("run", **arguments)
     step = broken._one_step
 
     def crash(number, batch):
-        if number == 7:
+        if number == 4:
             raise RuntimeError("power cut")
         return step(number, batch)
 
     monkeypatch.setattr(broken, "_one_step", crash)
     with pytest.raises(RuntimeError, match="power cut"):
-        broken.run(checkpoint_every=5)
+        broken.run(checkpoint_every=3)
     with (tmp_path / "run" / LOG).open("a") as file:
-        file.write("7,64")  # cut in the middle of a line
-    assert len(logged(tmp_path / "run")) == 8
+        file.write("4,64")  # cut in the middle of a line
+    assert len(logged(tmp_path / "run")) == 5
     second = trainer("run", seed=1, **arguments)
     second.resume()
-    assert second.step == 5
+    assert second.step == 3
     second.run(checkpoint_every=100)
     assert_same_state(tmp_path / "run", tmp_path / "straight")
-    assert [row["step"] for row in logged(tmp_path / "run")] == [str(n) for n in range(8)]
+    assert [row["step"] for row in logged(tmp_path / "run")] == [str(n) for n in range(5)]
     assert None not in logged(tmp_path / "run")[-1].values()
 
 
@@ -177,10 +178,11 @@ def test_a_checkpoint_of_another_optimizer_is_an_error(eager, trainer, tmp_path)
 
 
 @pytest.mark.parametrize("stage", ("prior", "msfnet"))
-def test_the_other_network_is_not_touched(eager, trainer, stage):
+def test_the_other_network_is_not_touched(eager, trainer, stage, monkeypatch):
+    monkeypatch.setattr(module, "_AVERAGE_EVERY", 1)
     run = trainer(stage=stage, ema=0.5)
     before = weights_of(run)
-    run.run(stop_at=4)
+    run.run(stop_at=2)
     after = weights_of(run)
     other = {"prior": "msfnet", "msfnet": "prior"}[stage]
     assert changed(before, after, f"{other}.") == 0  # its statistics included
@@ -201,33 +203,36 @@ def test_a_stage_that_needs_a_prior(trainer):
             trainer(stage=stage, fields={"click_input": "disk"})
 
 
-def test_the_moving_average(eager, trainer, tmp_path):
-    run = trainer(phases=(Phase(64, 2, 8),), ema=0.5, stage="msfnet", fields=DISK)
-    run.run(stop_at=3)
+def test_the_moving_average(eager, trainer, tmp_path, monkeypatch):
+    assert module._AVERAGE_EVERY == 4
+    monkeypatch.setattr(module, "_AVERAGE_EVERY", 2)
+    run = trainer(ema=0.5, stage="msfnet", fields=DISK)
+    run.run(stop_at=1)
     assert not run._average
-    run.run(stop_at=4)
-    fourth = weights_of(run)
-    assert_same(run._average, fourth)
+    run.run(stop_at=2)
+    second = weights_of(run)
+    assert_same(run._average, second)
     run.run()
-    eighth = weights_of(run)
-    # step 7 is the eighth: kept are min(0.5, (1 + 7) / (10 + 7)) to the fourth of the old
-    keep = (8 / 17) ** 4
+    fourth = weights_of(run)
+    # step 3 is the fourth: of the old, min(0.5, (1 + 3) / (10 + 3)) squared is kept
+    keep = (4 / 13) ** 2
     for name, average in run._average.items():
-        np.testing.assert_allclose(average, keep * fourth[name] + (1 - keep) * eighth[name],
+        np.testing.assert_allclose(average, keep * second[name] + (1 - keep) * fourth[name],
                                    rtol=1e-4, atol=1e-6, err_msg=name)
     assert_same(read_checkpoint(tmp_path / "run" / CHECKPOINT).average, run._average)
 
-    path = run.save({"steps": 8})
+    path = run.save({"steps": 4})
     assert path == tmp_path / "run" / WEIGHTS
-    assert_same(weights_of(run), eighth)  # the run could go on
-    assert load_weights(path, run._pair) == {"steps": 8}
+    assert_same(weights_of(run), fourth)  # the run could go on
+    assert load_weights(path, run._pair) == {"steps": 4}
     for name, array in weights_of(run).items():
         np.testing.assert_array_equal(array, run._average[name].astype(np.float16))
 
 
-def test_a_failed_save_leaves_weights_and_file(eager, trainer, tmp_path):
-    run = trainer(phases=(Phase(64, 2, 4),), stage="msfnet", fields=DISK)
-    run.run()
+def test_a_failed_save_leaves_weights_and_file(eager, trainer, monkeypatch):
+    monkeypatch.setattr(module, "_AVERAGE_EVERY", 1)
+    run = trainer(stage="msfnet", fields=DISK)
+    run.run(stop_at=1)
     path = run.save({})
     live, before = weights_of(run), path.read_bytes()
     run._average["msfnet.head.mask.bias"][:] = 1e6
@@ -274,10 +279,10 @@ def test_weights_that_are_not_finite_are_noticed(eager, trainer, tmp_path):
 
 def test_the_log(eager, trainer, tmp_path):
     run = trainer(stage="msfnet", fields=DISK)
-    run.run(stop_at=3)
+    run.run(stop_at=2)
     rows = logged(tmp_path / "run")
     assert list(rows[0]) == ["step", "size", "loss", "images_per_second", "waiting_share"]
-    assert [(row["step"], row["size"]) for row in rows] == [(str(n), "64") for n in range(3)]
+    assert [(row["step"], row["size"]) for row in rows] == [(str(n), "64") for n in range(2)]
     for row in rows:
         assert float(row["loss"]) != 0 and float(row["images_per_second"]) > 0
         assert 0 <= float(row["waiting_share"]) <= 1
@@ -285,7 +290,7 @@ def test_the_log(eager, trainer, tmp_path):
     assert all(name.endswith("4.png") for name in run.skipped)
     # the rate is that of the step just made
     rate = float(run._optimizer.learning_rate.numpy())
-    assert rate == pytest.approx(SETTINGS.learning_rate_at(2))
+    assert rate == pytest.approx(SETTINGS.learning_rate_at(1))
 
 
 def test_checkpoints_come_as_often_as_asked_and_at_the_end(eager, trainer, monkeypatch):
