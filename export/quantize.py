@@ -26,6 +26,7 @@ from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation import drift, pairs
 from oace_tf.evaluation.gating import MOST_LOST, baseline_rows
 from oace_tf.evaluation.protocol import Record
+from oace_tf.tensor_file import PAIR_FORMAT, read_tensors
 from oace_tf.workers import apart
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,6 +118,7 @@ def check(args: argparse.Namespace) -> Job:
     if not weights.is_file():
         raise UsageError(f"{weights}: no such weights file; give --weights FILE or train one with "
                          "`python -m oace_tf.train`")
+    read_tensors(weights, PAIR_FORMAT)  # damaged weights are named before images are looked for
     named = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
     if named is not None and not named.is_dir():
         raise UsageError(f"{named}: no such folder; correct OACE_DATA or --data")

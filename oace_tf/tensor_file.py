@@ -19,6 +19,7 @@ from oace_tf.errors import UsageError
 from oace_tf.fileio import PathLike, atomic_write
 
 CHECKSUM = "content_sha256"
+PAIR_FORMAT = "oace-pair-1"  # the `format` of a weights file (networks/weights.py)
 
 
 def content_sha256(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:

@@ -100,10 +100,10 @@ def seen_categories(weights: Path | None) -> frozenset[str] | None:
     if weights is None:
         return None
     try:
-        from oace_tf.tensor_file import read_tensors
+        from oace_tf.tensor_file import PAIR_FORMAT, read_tensors
     except ImportError:
         return None
-    _, metadata = read_tensors(weights, "oace-pair-1")
+    _, metadata = read_tensors(weights, PAIR_FORMAT)
     try:
         rows = json.loads(metadata["record"])["data"]
         return frozenset(name.lower() for row in rows for name in row["categories"])

@@ -21,9 +21,9 @@ from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
 from oace_tf.networks.layers import dotted_name
 from oace_tf.networks.pair import Pair, build_pair
-from oace_tf.tensor_file import read_tensors, write_tensors
+from oace_tf.tensor_file import PAIR_FORMAT, read_tensors, write_tensors
 
-FORMAT = "oace-pair-1"
+FORMAT = PAIR_FORMAT
 _SUFFIXES = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias",
              "moving_mean": "running_mean", "moving_variance": "running_var"}
 FLOAT16_MAX = float(np.finfo(np.float16).max)

@@ -227,6 +227,8 @@ def test_bad_input(
     ]:
         given = arguments if "--images" in arguments else ("--images", images, *arguments)
         assert word in refused(run, capfd, out, *given)
+    # Damaged weights have no statistics, but that is not what is wrong with them.
+    assert "flipped.safetensors" in refused(run, capfd, out, "--weights", flipped)
 
 
 def test_trunk_without_weights(capfd: pytest.CaptureFixture[str]) -> None:
