@@ -68,13 +68,19 @@ def _samples(name: str, root: Path, limit: int | None) -> Any:
     return islice(iter_samples(name, root), limit)
 
 
+def _forward(pair: Any) -> Any:
+    from oace_tf.networks.forward import Forward
+
+    return Forward(pair, pair.msfnet.input_shape[0][1])
+
+
 def _embedding_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
     from tqdm import tqdm
 
     from oace_tf.evaluation.embedding import summarise, within_pass_auc
 
-    forward = _Forward(pair)
+    forward = _forward(pair)
     rows, pooled = {}, []
     for name in DATASETS:
         with tqdm(desc=f"OACE, {name}", unit="object", disable=None) as bar:
@@ -94,7 +100,7 @@ def _mask_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[str, A
     from oace_tf.evaluation.metrics import bootstrap_mean_ci
     from oace_tf.evaluation.protocol import evaluate_first_click
 
-    forward, rows = _Forward(pair), {}
+    forward, rows = _forward(pair), {}
     for name in DATASETS:
         with tqdm(desc=f"masks, {name}", unit="object", disable=None) as bar:
             records = evaluate_first_click({"float": forward.mask},
@@ -104,42 +110,6 @@ def _mask_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[str, A
         low, high = bootstrap_mean_ci(values, np.random.default_rng(args.seed))
         rows[name] = {"n": len(values), "miou_at_1": float(values.mean()), "ci95": [low, high]}
     return rows
-
-
-class _Forward:
-    """The pair as plain functions of arrays."""
-
-    def __init__(self, pair: Any) -> None:
-        from oace_tf.networks.fused import build_fused
-
-        self._pair = pair
-        self._size = pair.msfnet.input_shape[0][1]
-        self._fused = build_fused(pair, max_points=1, size=self._size)
-
-    def oace(self, image_u8: Any, points: Any) -> Any:
-        """Return the (S, S, 3) OACE of a frame image and its points."""
-        import numpy as np
-
-        from oace_tf.clicks import NEGATIVE, POSITIVE, draw_disks
-        from oace_tf.geometry import normalise
-
-        labels = (POSITIVE, NEGATIVE)[:self._pair.config.click_channels]
-        disks = np.stack([draw_disks(points, image_u8.shape[:2], label) for label in labels], -1)
-        return np.asarray(self._pair.prior.predict_on_batch([normalise(image_u8)[None],
-                                                             disks[None]])[0])
-
-    def mask(self, image: Any, clicks: Any) -> Any:
-        """Return the (H, W) probability of a photograph and its clicks."""
-        import numpy as np
-
-        from oace_tf.clicks import pack_points
-        from oace_tf.geometry import Frame, normalise
-
-        height, width = image.shape[:2]
-        frame = Frame(height, width, self._size)
-        points = pack_points([frame.click(click) for click in clicks], 1)
-        mask = self._fused.predict_on_batch([normalise(frame.image(image))[None], points[None]])
-        return frame.mask_back(np.asarray(mask)[0, ..., 0])
 
 
 def _short(value: Any) -> str:

@@ -113,7 +113,7 @@ def test_the_shipped_prior_measured_again(oace_data):
 
     pair, record = build_from_weights(SHIPPED / "efficientnet_lite0.safetensors", batch=1)
     files = list_samples("ecssd", oace_data)[:12]
-    records = within_pass_auc(score._Forward(pair).oace, (file.read() for file in files),
+    records = within_pass_auc(score._forward(pair).oace, (file.read() for file in files),
                               np.random.default_rng(0))
     result = summarise(records, np.random.default_rng(0))
     # Of 200 objects the record has the mean; over twelve it scatters by about 0.03.

@@ -1,0 +1,115 @@
+"""Train and measure every row of an ablation on one short schedule; goes on where it stopped."""
+from __future__ import annotations
+
+import argparse
+import logging
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from oace_tf.errors import UsageError, guarded
+from oace_tf.fileio import atomic_write, read_json, write_json
+from oace_tf.training.ablation import Plan, read_plan
+
+RESULTS, TABLE = "results.json", "table.md"
+_MOST_BYTES = 2**28
+_log = logging.getLogger("ablate")
+_EPILOG = """example:
+  OACE_DATA=data python -m oace_tf.ablate docs/configs/ablations.json --out build/ablations
+"""
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m oace_tf.ablate", description=__doc__, epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("plan", type=Path, help="JSON: what all rows share, and what each changes")
+    parser.add_argument("--data", type=Path, metavar="DIR",
+                        help="with train/ and the labelled sets (default: OACE_DATA)")
+    parser.add_argument("--out", type=Path, default=Path("build/ablations"), metavar="DIR",
+                        help=f"checkpoints, {RESULTS}, {TABLE} (default: %(default)s)")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these (default: all)")
+    parser.add_argument("--results", type=Path, metavar="FILE",
+                        help=f"read and written in place of {RESULTS} in --out; with this, rows "
+                        "that another machine made are kept")
+    parser.add_argument("--table", action="store_true",
+                        help="only write the table of what was measured")
+    parser.add_argument("--workers", type=int, default=1, metavar="N",
+                        help="processes that prepare scenes; 0: none (default: %(default)s)")
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the rows that are missing; returns the exit code.
+
+    Raises:
+      UsageError: a bad plan, no data, or results of another plan.
+    """
+    plan = read_plan(args.plan)
+    if args.workers < 0:
+        raise UsageError("--workers must not be negative")
+    wanted = [plan.row(name).name for name in args.rows or [row.name for row in plan.rows]]
+    path = args.results or args.out / RESULTS
+    results = _known(path, plan)
+    if not args.table:
+        data = _data(args.data)
+        for name in wanted:
+            if name in results:
+                _log.info("%s: done before", name)
+                continue
+            _log.info("%s: %s", name, plan.row(name).what)
+            results[name] = _in_process(plan, name, data, args.out, args.workers)
+            write_json(path, results)
+    from oace_tf.training.ablation_table import markdown
+
+    table = markdown(plan, results)
+    atomic_write(args.out / TABLE, table.encode())
+    print(table, end="")
+    return 0
+
+
+def _in_process(plan: Plan, name: str, data: Path, out: Path, workers: int) -> Any:
+    from oace_tf.training.ablation_row import run_row
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(run_row, plan, name, data, out, workers).result()
+
+
+def _known(path: Path, plan: Plan) -> dict[str, Any]:
+    """Return the rows that were measured before."""
+    if not path.is_file():
+        return {}
+    results = read_json(path, _MOST_BYTES)
+    if not isinstance(results, dict):
+        raise UsageError(f"{path}: not the results of an ablation; choose another --out")
+    for row in plan.rows:
+        if row.name in results and results[row.name].get("fingerprint") != row.fingerprint:
+            raise UsageError(f"{path}: row {row.name} was made by another plan; take it out of "
+                             "the file, or choose another --out")
+    return results
+
+
+def _data(named: Path | None) -> Path:
+    if named is None and not os.environ.get("OACE_DATA"):
+        raise UsageError("no data; name their folder with --data, or set OACE_DATA")
+    data = named or Path(os.environ["OACE_DATA"])
+    if not (data / "train").is_dir():
+        raise UsageError(f"{data}: no folder train in it; name the folder of the data with --data")
+    return data
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    _log.setLevel(logging.INFO)
+    args = parse_args(argv)
+    return guarded(lambda: run(args), "oace_tf.ablate")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
