@@ -1,0 +1,223 @@
+"""The same photograph and taps give the same tensors in Kotlin, in its twin and in the package.
+
+The oracle is the package itself: what TapSegmenter of oace_tf hands to the file and makes of its
+mask. Kotlin runs where there is a compiler (kotlin/install.sh), the numpy twin of it everywhere.
+"""
+from __future__ import annotations
+
+import functools
+import platform
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from oace_tf.clicks import Click, pack_points
+from oace_tf.fileio import read_image
+from oace_tf.geometry import Frame
+from tests.android_app import compiled, twin
+
+pytestmark = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"),
+    reason="OpenCV on x86-64 is the reference; elsewhere it resizes with other code")
+SAMPLES = compiled.ROOT / "docs" / "samples"
+MAX_POINTS = 20
+# OpenCV on x86 resizes float32 with Intel's library, which rounds otherwise: 2.8e-5 at most on
+# noise, 2.5e-6 on smooth masks. Without that library it is our arithmetic, bit for bit.
+IPP_TOLERANCE = 5e-5
+
+
+@dataclass(frozen=True)
+class Case:
+    """A photograph as stored, its orientation, and taps on it when upright."""
+
+    name: str
+    stored: np.ndarray  # (h, w, 3) uint8 RGB
+    taps: tuple[tuple[float, float, bool], ...]
+    orientation: int = 1
+    size: int = 512
+    pixels: np.ndarray | None = None  # what the package makes of the file; None: `stored`
+
+    @property
+    def upright(self) -> np.ndarray:
+        return self.stored if self.pixels is None else self.pixels
+
+    @property
+    def mask(self) -> np.ndarray:
+        return blobs(self.size)
+
+
+@functools.cache
+def blobs(size: int) -> np.ndarray:
+    """Return a mask as the file gives it, (size, size) uint8, with soft edges."""
+    noise = np.random.default_rng(5).random((size, size), np.float32)
+    soft = cv2.GaussianBlur(noise, (0, 0), size / 30)
+    return (255 * (soft - soft.min()) / (soft.max() - soft.min())).astype(np.uint8)
+
+
+def jpeg_with_orientation(pixels: np.ndarray, orientation: int) -> bytes:
+    """Return a JPEG whose EXIF holds nothing but the orientation."""
+    jpeg = cv2.imencode(".jpg", pixels[..., ::-1])[1].tobytes()
+    tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0" + bytes([orientation]) + bytes(6)
+    app1 = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + (len(app1) + 2).to_bytes(2, "big") + app1 + jpeg[2:]
+
+
+def cases(folder: Path) -> Iterator[Case]:
+    """Yield the cases; JPEGs are written to `folder` and read back as the package reads them."""
+    coffee = read_image(SAMPLES / "coffee.jpg")  # 600 x 400: shrinks across, grows down
+    cat = read_image(SAMPLES / "cat.jpg")  # 451 x 300: grows both ways
+    three = ((290.0, 120.0, True), (150.25, 250.75, False), (599.5, -0.5, True))
+    yield Case("coffee", coffee, three)
+    yield Case("cat", cat, ((225.0, 150.0, True),))
+    yield Case("small_frame", coffee, three, size=96)
+    # resized here only to have other sizes, whatever the interpolation
+    sizes = {"phone": (4032, 3024), "hd": (1920, 1080), "odd": (1283, 777), "larger": (513, 514),
+             "blocks_of_four": (1024, 1024), "blocks": (1536, 2048), "exact": (512, 512),
+             "one_side": (512, 1300), "flat": (3000, 100), "tiny": (3, 2), "pixel": (1, 1)}
+    for name, size in sizes.items():
+        photograph = np.asarray(cv2.resize(coffee, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+        yield Case(name, photograph, ((size[0] / 3 - 0.5, size[1] * 0.7 - 0.5, True),))
+    noise = np.random.default_rng(3).integers(0, 256, (701, 997, 3), dtype=np.uint8)
+    yield Case("noise", noise, ((0.0, 700.0, True),))
+    for orientation in range(1, 9):
+        path = folder / f"exif{orientation}.jpg"
+        path.write_bytes(jpeg_with_orientation(cat, orientation))
+        stored = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+        assert stored is not None
+        stored = np.asarray(stored, np.uint8)
+        yield Case(path.stem, stored, ((30.0, 40.0, True), (200.0, 100.0, False)), orientation,
+                   pixels=read_image(path))
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory) -> tuple[Path, list[Case]]:
+    """Return the folder in which the compiled Kotlin has answered the cases."""
+    program = compiled.golden_program()
+    folder = tmp_path_factory.mktemp("golden")
+    found = list(cases(folder))
+    lines = []
+    for case in found:
+        (folder / f"{case.name}.rgb").write_bytes(case.stored.tobytes())
+        (folder / f"{case.name}.mask").write_bytes(case.mask.tobytes())
+        height, width = case.stored.shape[:2]
+        taps = [f"{x!r} {y!r} {int(on_object)}" for x, y, on_object in case.taps]
+        lines.append(" ".join([case.name, str(width), str(height), str(case.orientation),
+                               str(case.size), str(MAX_POINTS), *taps]))
+    (folder / "cases.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = subprocess.run([*program, str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder, found
+
+
+@pytest.fixture
+def without_ipp() -> Iterator[None]:
+    before = cv2.ipp.useIPP()
+    cv2.ipp.setUseIPP(False)
+    yield
+    cv2.ipp.setUseIPP(before)
+
+
+def frame_of(case: Case) -> Frame:
+    return Frame(case.upright.shape[0], case.upright.shape[1], case.size)
+
+
+def package_points(case: Case) -> np.ndarray:
+    frame = frame_of(case)
+    return pack_points([frame.click(Click(*tap)) for tap in case.taps], MAX_POINTS)
+
+
+# --- Kotlin
+
+
+def test_kotlin_makes_the_same_image_tensor(answered):
+    folder, found = answered
+    for case in found:
+        image = np.fromfile(folder / f"{case.name}.image", np.uint8)
+        expected = frame_of(case).image(case.upright)
+        np.testing.assert_array_equal(image.reshape(expected.shape), expected, case.name)
+    assert len(found) == 23
+
+
+def test_kotlin_makes_the_same_points_tensor(answered):
+    folder, found = answered
+    for case in found:
+        points = np.fromfile(folder / f"{case.name}.points", "<f4").reshape(-1, 3)
+        np.testing.assert_array_equal(points, package_points(case), case.name)
+
+
+def test_kotlin_brings_the_mask_back_to_the_photograph(answered, without_ipp):
+    folder, found = answered
+    for case in found:
+        if case.name == "phone":  # twelve million numbers more
+            continue
+        probability = np.fromfile(folder / f"{case.name}.probability", "<f4")
+        expected = frame_of(case).mask_back(case.mask)
+        np.testing.assert_array_equal(probability.reshape(expected.shape), expected, case.name)
+        rgba = np.fromfile(folder / f"{case.name}.cutout", np.uint8).reshape(*expected.shape, 4)
+        np.testing.assert_array_equal(rgba[..., :3], case.upright, case.name)
+        np.testing.assert_array_equal(rgba[..., 3] == 255, expected >= 0.5, case.name)
+        assert set(np.unique(rgba[..., 3])) <= {0, 255}
+
+
+def test_kotlin_is_as_near_to_the_package_as_it_runs_as_measured(answered):
+    folder, found = answered
+    for case in found:
+        if case.name == "phone":  # twelve million numbers more
+            continue
+        probability = np.fromfile(folder / f"{case.name}.probability", "<f4")
+        expected = frame_of(case).mask_back(case.mask).ravel()
+        np.testing.assert_allclose(probability, expected, rtol=0, atol=IPP_TOLERANCE)
+
+
+def test_a_changed_pixel_is_seen(answered):
+    """The comparison can fail: one byte of one photograph changes the tensor."""
+    folder, found = answered
+    case = found[0]
+    changed = case.upright.copy()
+    changed[200, 300] ^= 128
+    image = np.fromfile(folder / f"{case.name}.image", np.uint8)
+    assert np.any(image != frame_of(case).image(changed).ravel())
+
+
+# --- the twin, which needs no Kotlin
+
+
+def test_the_twin_equals_the_package(tmp_path, without_ipp):
+    for case in cases(tmp_path):
+        frame, pixels = frame_of(case), twin.upright(case.stored, case.orientation)
+        height, width = case.upright.shape[:2]
+        np.testing.assert_array_equal(pixels, case.upright, case.name)
+        np.testing.assert_array_equal(twin.points(list(case.taps), width, height, case.size,
+                                                  MAX_POINTS), package_points(case), case.name)
+        if case.name in ("phone", "hd"):  # numpy takes seconds a megapixel; "odd" and "noise" do
+            continue
+        np.testing.assert_array_equal(twin.image(pixels, case.size), frame.image(pixels),
+                                      case.name)
+        np.testing.assert_array_equal(twin.probability(case.mask, width, height),
+                                      frame.mask_back(case.mask), case.name)
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 64), st.integers(0, 2**32 - 1))
+@example(1, 1, 1, 0)
+@example(64, 64, 32, 0)
+@example(96, 192, 32, 1)
+def test_the_twin_equals_opencv_at_any_size(width, height, size, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    expected = Frame(height, width, size).image(pixels)
+    np.testing.assert_array_equal(twin.image(pixels, size), expected)
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 3000), st.integers(1, 3000), st.floats(0, 1), st.floats(0, 1))
+def test_the_twin_scales_taps_like_the_package(width, height, across, down):
+    x, y = across * width - 0.5, down * height - 0.5
+    expected = pack_points([Frame(height, width).click(Click(x, y))], 3)
+    np.testing.assert_array_equal(twin.points([(x, y, True)], width, height, 512, 3), expected)
