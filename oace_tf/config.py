@@ -14,7 +14,7 @@ CLICK_INPUTS = ("oace", "disk", "oace+disk")
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """One pair of networks (prior and MSFNet); the defaults are the pair that ships.
+    """One pair of networks (prior and MSFNet); the defaults are those of the first weights shipped.
 
     Raises:
       UsageError: a field outside its range or of another type.
@@ -27,6 +27,7 @@ class NetworkConfig:
     msf: bool = True  # the Multi-Stage-Fusion module (paper 3.2); off in the paper's baseline
     click_input: str = "oace+disk"  # what MSFNet is fed with beside the photograph
     prior_fusion: str = "early"  # "early": image ++ disks (paper 3.1); "late": a stem each, added
+    tap_film: bool = False  # features under the taps scale and shift the others (not in the paper)
     prior_width: int = 64  # channels of the prior's decoder
     msfnet_width: int = 64  # channels of MSFNet's joined features
     msf_width: int = 16  # channels of one arm of an SE-Inception block
@@ -46,6 +47,7 @@ class NetworkConfig:
         check("msf", (True, False))
         check("click_input", CLICK_INPUTS)
         check("prior_fusion", ("early", "late"))
+        check("tap_film", (True, False))
         for field in ("prior_width", "msfnet_width", "msf_width"):
             value = getattr(self, field)
             if type(value) is not int or not 4 <= value <= 512 or value % 2:
@@ -101,7 +103,7 @@ _HRNET = NetworkConfig(trunk="hrnet", stem_stride=4, prior_stem_stride=None, pri
 _PAPER = dataclasses.replace(_HRNET, click_channels=1)
 
 PRESETS: Mapping[str, NetworkConfig] = {
-    "efficientnet_lite0": NetworkConfig(),
+    "efficientnet_lite0": NetworkConfig(tap_film=True),
     "hrnet": _HRNET,
     # The rows of the paper's table 2.
     "paper_baseline": dataclasses.replace(_PAPER, click_input="disk", msf=False),

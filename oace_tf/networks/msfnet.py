@@ -15,6 +15,7 @@ from keras import layers
 from oace_tf.config import NetworkConfig
 from oace_tf.networks.layers import HalfSize, Scope, merge, se_inception
 from oace_tf.networks.prior import OACE_CHANNELS
+from oace_tf.networks.tap_film import tap_film
 from oace_tf.networks.trunks import stem_layout, trunk_features
 
 CLICK_STEM_CHANNELS = 16
@@ -31,15 +32,16 @@ def build_msfnet(config: NetworkConfig, size: int | None = 512,
       batch: fixed batch size, or None.
     Returns:
       A functional model named `msfnet`: `image` (B, S, S, 3), then as configured `oace`
-      (B, S, S, 3) and `disks` (B, S, S, click_channels) -> logits (B, S, S, 1) float32.
+      (B, S, S, 3) and `disks` (B, S, S, click_channels), which `tap_film` takes as well
+      -> logits (B, S, S, 1) float32.
     """
     image = keras.Input((size, size, 3), batch_size=batch, name="image")
-    clicks = []
+    clicks, disks = [], None
     if "oace" in config.click_input:
         clicks.append(keras.Input((size, size, OACE_CHANNELS), batch_size=batch, name="oace"))
     if "disk" in config.click_input:
-        clicks.append(keras.Input((size, size, config.click_channels), batch_size=batch,
-                                  name="disks"))
+        disks = keras.Input((size, size, config.click_channels), batch_size=batch, name="disks")
+        clicks.append(disks)
     scope = Scope("msfnet")
     click = scope.concat(clicks, "clicks") if len(clicks) > 1 else clicks[0]
     layout = stem_layout(config.trunk, config.stem_stride)
@@ -58,8 +60,14 @@ def build_msfnet(config: NetworkConfig, size: int | None = 512,
         msf = _msf_module(scope("msf"), click, config.msf_width, stride)
         msf = scope.bn(scope.conv(msf, "msf_fuse", config.msfnet_width, 1), "msf_fuse_bn")
         x = scope.relu(scope.add([x, msf], "msf_add"), "msf_relu", six=True)
+    inputs = [image, *clicks]
+    if config.tap_film:
+        if disks is None:
+            disks = keras.Input((size, size, config.click_channels), batch_size=batch, name="disks")
+            inputs.append(disks)
+        x = tap_film(scope("film"), x, disks)
     logits = _head(scope("head"), x, finest, config)
-    return keras.Model([image, *clicks],
+    return keras.Model(inputs,
                        layers.Activation("linear", dtype="float32", name="logits")(logits),
                        name="msfnet")
 

@@ -8,6 +8,7 @@ from keras import layers
 
 from oace_tf.config import NetworkConfig
 from oace_tf.networks.layers import HalfSize, Scope, merge
+from oace_tf.networks.tap_film import tap_film
 from oace_tf.networks.trunks import stem_layout, trunk_features
 
 OACE_CHANNELS = 3
@@ -39,22 +40,24 @@ def build_prior(config: NetworkConfig, size: int | None = 512,
                         "click_stem.bn")
         features = trunk_features(scope("trunk"), image, config.trunk, stride, small=True,
                                   side=side)
-    oace = _decoder(scope("decoder"), features, config)  # (B, S/s, S/s, 3)
+    oace = _decoder(scope("decoder"), features, disks, config)  # (B, S/s, S/s, 3)
     oace = scope("decoder").up(oace, "up", stride)
     oace = layers.Activation("linear", dtype="float32", name="oace")(oace)
     return keras.Model([image, disks], oace, name="prior")
 
 
-def _decoder(scope: Scope, features: list[Any], config: NetworkConfig) -> Any:
+def _decoder(scope: Scope, features: list[Any], disks: Any, config: NetworkConfig) -> Any:
     """Join the features and make the embedding at the finest resolution: (B, S/s, S/s, 3)."""
     width = config.prior_width
     if config.trunk == "hrnet":
         x = merge(scope, features, width, smooth=False)
+        x = tap_film(scope("film"), x, disks) if config.tap_film else x
         x = scope.conv_bn_relu(x, "block1", width, 3)
         x = scope.conv_bn_relu(x, "block2", width // 2, 3)
         x = scope.conv_bn_relu(x, "block3", width // 4, 3)
     else:
         x = merge(scope, features[1:], width, smooth=True)
+        x = tap_film(scope("film"), x, disks) if config.tap_film else x
         x = scope.conv_bn_relu(x, "block1", width, 3)
         x = scope.conv_bn_relu(x, "block2", width // 2, 3)
         side = scope.bn(scope.conv(features[0], "skip", width // 2, 1), "skip_bn")

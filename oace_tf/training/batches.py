@@ -15,7 +15,7 @@ import numpy as np
 
 from oace_tf.errors import UsageError
 from oace_tf.samples.coco import CocoDataset, CocoImage, load_coco
-from oace_tf.training.scenes import Layered, Scene, make_scene, read_layered
+from oace_tf.training.scenes import Layered, Scene, make_twins, read_layered
 from oace_tf.training.settings import TrainSettings
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,9 @@ class Source:
 def find_sources(folders: list[Path], shares: Mapping[str, float]) -> list[Source]:
     """Load every `instances.json` in the folders or one level below.
 
+    Further files `instances_X.json` beside it (or instead of it) are sources of their own, named
+    FOLDER_X, and only used where `shares` names them: masks proposed by a teacher, for example.
+
     Args:
       folders: each a source (`instances.json`, `images/`) or a folder of sources.
       shares: share of the scenes by folder name; a source without one gets its share of images,
@@ -42,26 +45,33 @@ def find_sources(folders: list[Path], shares: Mapping[str, float]) -> list[Sourc
       UsageError: a folder without a source, a share for a source that is not there, or no share
         above zero.
     """
-    found: list[Path] = []
+    found: dict[str, list[Path]] = {}
     for folder in folders:
-        here = [folder] if (folder / "instances.json").is_file() else sorted(
-            path.parent for path in folder.glob("*/instances.json"))
+        here = sorted(folder.glob("instances*.json")) or sorted(folder.glob("*/instances*.json"))
+        here = [path for path in here if path.stem == "instances" or source_name(path) in shares]
         if not here:
             raise UsageError(f"{folder}: no instances.json here or one folder below; "
                              "expected data in COCO format")
-        found += here
-    missing = sorted(set(shares) - {path.name for path in found})
+        for path in here:
+            found.setdefault(source_name(path), []).append(path)
+    missing = sorted(set(shares) - set(found))
     if missing:
         raise UsageError(f"no source named {missing[0]!r} in {', '.join(map(str, folders))}")
-    chosen = [path for path in found if not shares or shares.get(path.name, 0.0) > 0.0]
+    chosen = [(name, path) for name, paths in found.items() for path in paths
+              if not shares or shares.get(name, 0.0) > 0.0]
     if not chosen:
         raise UsageError("no source has a share above zero; no scene could be drawn")
-    datasets = [_with_objects(load_coco(path / "instances.json")) for path in chosen]
-    weights = [shares.get(path.name, float(len(dataset.images)))
-               for path, dataset in zip(chosen, datasets)]
+    datasets = [_with_objects(load_coco(path)) for _, path in chosen]
+    weights = [shares.get(name, float(len(dataset.images)))
+               for (name, _), dataset in zip(chosen, datasets)]
     total = sum(weights)
-    return [Source(path.name, dataset, weight / total)
-            for path, dataset, weight in zip(chosen, datasets, weights)]
+    return [Source(name, dataset, weight / total)
+            for (name, _), dataset, weight in zip(chosen, datasets, weights)]
+
+
+def source_name(path: Path) -> str:
+    """Return the name of the source in FOLDER/instances.json or FOLDER/instances_X.json."""
+    return path.parent.name + path.stem.removeprefix("instances")
 
 
 def _with_objects(dataset: CocoDataset) -> CocoDataset:
@@ -70,6 +80,11 @@ def _with_objects(dataset: CocoDataset) -> CocoDataset:
     if not images:
         raise UsageError(f"{dataset.path}: no image with an object")
     return CocoDataset(dataset.path, images, dataset.categories)
+
+
+def twin_pairs(batch: int, share: float) -> int:
+    """Return how many pairs of twins a batch holds where `share` of its scenes are twins."""
+    return min(int(batch * share / 2 + 0.5), batch // 2)
 
 
 class SceneMaker:
@@ -87,28 +102,35 @@ class SceneMaker:
 
         Returns:
           image (B, S, S, 3) uint8, mask (B, S, S, 1) uint8, disks (B, S, S, C) uint8,
-          object_xy (B, n, 2) int32, background_xy (B, m, 2) int32.
+          object_xy (B, n, 2) int32, background_xy (B, m, 2) int32. The first 2 `twin_pairs` of
+          them are twins, neighbours 0 and 1, 2 and 3, ...
         """
         phase = self._settings.phase_of(step)
-        seeds = np.random.SeedSequence((self._settings.seed, step)).spawn(phase.batch)
-        scenes = [self._scene(phase.size, np.random.default_rng(seed)) for seed in seeds]
+        pairs = twin_pairs(phase.batch, self._settings.scenes.twins)
+        seeds = np.random.SeedSequence((self._settings.seed, step)).spawn(phase.batch - pairs)
+        scenes: list[Scene] = []
+        for number, seed in enumerate(seeds):
+            scenes += self._scenes(phase.size, 2 if number < pairs else 1,
+                                   np.random.default_rng(seed))
         batch = {name: np.stack([getattr(scene, name) for scene in scenes])
                  for name in Scene.__slots__}
         batch["mask"] = batch["mask"][..., None]
         return batch
 
-    def _scene(self, size: int, rng: np.random.Generator) -> Scene:
+    def _scenes(self, size: int, twins: int, rng: np.random.Generator) -> list[Scene]:
         settings = self._settings.scenes
         for _ in range(_TRIES):
             base = self._draw(rng)
-            count = int(rng.integers(1, 3)) if rng.random() < settings.paste else 0
+            count = 0
+            if rng.random() < settings.paste:
+                count = int(rng.integers(1, settings.paste_most + 1))
             others = [self._draw(rng) for _ in range(count)]
             if base is None:
                 continue
-            scene = make_scene(base[0], base[1], [other for other in others if other], size,
-                               self._click_channels, settings, rng)
-            if scene is not None:
-                return scene
+            scenes = make_twins(base[0], base[1], [other for other in others if other], size,
+                                self._click_channels, settings, rng, twins)
+            if scenes:
+                return scenes
         raise UsageError(f"{_TRIES} scenes in a row could not be made; skipped so far: "
                          f"{', '.join(sorted(self.skipped)) or 'none'}")
 
@@ -125,8 +147,8 @@ class SceneMaker:
             return None
         if not layered.masks:
             return None
-        # Larger objects are drawn more often, by the root of their size.
-        sizes = np.sqrt([mask.mean() for mask in layered.masks])
+        # Larger objects are drawn more often.
+        sizes = np.array([mask.mean() for mask in layered.masks])**self._settings.scenes.size_power
         return layered, int(rng.choice(len(sizes), p=sizes / sizes.sum()))
 
 

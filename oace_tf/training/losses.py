@@ -89,3 +89,20 @@ def bce_loss(logits: Any, target: Any, valid: Any) -> Any:
     axes = (1, 2, 3)
     return -ops.sum(ops.log_sigmoid(signed) * valid, axis=axes) / (
         ops.sum(valid, axis=axes) + EPSILON)
+
+
+def twin_disagreement(first: Any, second: Any) -> Any:
+    """How far two soft masks of one object are from agreeing, (B,) in [0, 1].
+
+    Args:
+      first: (B, S, S, 1) probabilities.
+      second: (B, S, S, 1) probabilities of the same scene after another tap.
+    Returns:
+      One minus the soft intersection over the soft union (sums of minima and of maxima): 0 for
+      equal masks, 1 for disjoint ones. The paper claims that the OACE depends little on the place
+      of the tap (5.2); this makes the claim a loss.
+    """
+    axes = (1, 2, 3)
+    common = ops.sum(ops.minimum(first, second), axis=axes)
+    union = ops.sum(ops.maximum(first, second), axis=axes)
+    return 1.0 - (common + 1.0) / (union + 1.0)

@@ -53,7 +53,7 @@ def make_scene(base: Layered, index: int, others: Sequence[tuple[Layered, int]],
 
     Args:
       base: the photograph underneath.
-      index: which of its objects the crop must hold.
+      index: which of its objects the crop must hold, or cut.
       others: objects to paste, each a photograph and the index of the object.
       size: S, side of the frame.
       click_channels: 1 or 2.
@@ -62,21 +62,39 @@ def make_scene(base: Layered, index: int, others: Sequence[tuple[Layered, int]],
     Returns:
       The scene, or None where no visible object is large enough.
     """
+    scenes = make_twins(base, index, others, size, click_channels, settings, rng, count=1)
+    return scenes[0] if scenes else None
+
+
+def make_twins(base: Layered, index: int, others: Sequence[tuple[Layered, int]], size: int,
+               click_channels: int, settings: SceneSettings, rng: np.random.Generator,
+               count: int = 2) -> list[Scene]:
+    """Compose one scene and tap its object `count` times; arguments as `make_scene`.
+
+    Returns:
+      Scenes that share photograph and mask, with taps and patches drawn anew for each; an empty
+      list where no visible object is large enough.
+    """
     image, masks = _framed(base, index, size, settings, rng)
     for other, other_index in others:
-        image, masks = _pasted(image, masks, other, other_index, rng)
+        image, masks = _pasted(image, masks, other, other_index, settings, rng)
     # Pasted objects stand last; the tap is on any of them or on the object of the crop.
     choices = [0, *range(len(masks) - len(others), len(masks))] if others else [0]
     choices = [c for c in choices if masks[c].mean() >= settings.min_object and masks[c].any()]
     if not choices:
-        return None
+        return []
     mask = masks[int(rng.choice(choices))]
     if mask.all():
-        return None
+        return []
     if rng.random() < settings.flip:
         image, mask = image[:, ::-1], mask[:, ::-1]
     image = _relit(image, settings, rng)
     mask = np.ascontiguousarray(mask)
+    return [_tapped(image, mask, click_channels, settings, rng) for _ in range(count)]
+
+
+def _tapped(image: np.ndarray, mask: np.ndarray, click_channels: int, settings: SceneSettings,
+            rng: np.random.Generator) -> Scene:
     taps = simulate_taps(mask, settings, rng, background=click_channels > 1)
     points = pack_points(taps, MAX_TAPS)
     labels = (POSITIVE, NEGATIVE)[:click_channels]
@@ -147,7 +165,10 @@ def _framed(base: Layered, index: int, size: int, settings: SceneSettings,
     """Crop (or not), stretch to the frame; the object `index` comes first in the masks."""
     height, width = base.image.shape[:2]
     x0, y0, x1, y1 = 0, 0, width, height
-    if rng.random() < settings.crop:
+    kind = rng.random()
+    if kind < settings.cut:
+        x0, y0, x1, y1 = _window_on(base.masks[index], rng)
+    elif kind < settings.cut + settings.crop:
         left, top, w, h = cv2.boundingRect(base.masks[index])
         # Each side moves a random share of its way from the frame's edge to the object's.
         keep = rng.random(4) * rng.random()
@@ -163,6 +184,20 @@ def _framed(base: Layered, index: int, size: int, settings: SceneSettings,
     return image, masks
 
 
+def _window_on(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Return x0, y0, x1, y1 of a random window that holds at least one pixel of a mask."""
+    flat = np.flatnonzero(mask)
+    point = int(flat[rng.integers(0, len(flat))])
+    sides = []
+    share = float(rng.uniform(0.3, 0.9))
+    for length, at in zip(mask.shape, divmod(point, mask.shape[1])):
+        side = max(2, int(length * min(1.0, share * float(rng.uniform(0.85, 1.18)))))
+        low, high = max(0, at - side + 1), min(at, length - side)
+        sides.append((int(rng.integers(low, high + 1)), side))
+    (y0, h), (x0, w) = sides
+    return x0, y0, x0 + w, y0 + h
+
+
 def _resized_mask(mask: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     shrink = size_wh[0] < mask.shape[1] and size_wh[1] < mask.shape[0]
     soft = cv2.resize(mask * np.uint8(255), size_wh,
@@ -171,12 +206,13 @@ def _resized_mask(mask: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
 
 
 def _pasted(image: np.ndarray, masks: list[np.ndarray], other: Layered, index: int,
+            settings: SceneSettings,
             rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
     """Paste an object over the scene; what it hides is taken out of the other masks."""
     size = len(image)
     left, top, w, h = cv2.boundingRect(other.masks[index])
     cut = (slice(top, top + h), slice(left, left + w))
-    side = size * float(rng.uniform(0.15, 0.6))
+    side = size * float(rng.uniform(settings.paste_smallest, settings.paste_largest))
     scale = min(side / max(w, h), 2.0)
     aspect = float(rng.uniform(0.85, 1.18))
     w2 = int(np.clip(w * scale * aspect, 4, size))
@@ -201,8 +237,11 @@ def _pasted(image: np.ndarray, masks: list[np.ndarray], other: Layered, index: i
 
 
 def _relit(image: np.ndarray, settings: SceneSettings, rng: np.random.Generator) -> np.ndarray:
-    """Shift brightness and contrast (paper 3.4)."""
+    """Shift brightness and contrast (paper 3.4), and the colour channels each by itself."""
     contrast = 1.0 + settings.contrast * float(rng.uniform(-1, 1))
     shift = 255.0 * settings.brightness * float(rng.uniform(-1, 1))
-    table = np.clip((np.arange(256) - 128.0) * contrast + 128.0 + shift, 0, 255)
-    return cv2.LUT(np.ascontiguousarray(image), table.astype(np.uint8))
+    table = (np.arange(256.0) - 128.0) * contrast + 128.0 + shift
+    if settings.colour > 0:
+        gains = 1.0 + settings.colour * rng.uniform(-1, 1, 3)
+        table = (table[:, None] * gains)[None]  # (1, 256, 3): a curve for each channel
+    return cv2.LUT(np.ascontiguousarray(image), np.clip(table, 0, 255).astype(np.uint8))

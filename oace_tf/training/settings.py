@@ -53,7 +53,14 @@ class SceneSettings:
     brightness: float = 0.2  # largest shift, share of the full range; paper 3.4 names no figure
     contrast: float = 0.25  # largest relative change; paper 3.4 names no figure
     crop: float = 0.0  # probability of a random crop that holds the object
-    paste: float = 0.0  # probability that one or two other training objects are pasted in
+    cut: float = 0.0  # probability of a random window that may cut the object, else `crop` counts
+    colour: float = 0.0  # largest relative change of each colour channel by itself
+    size_power: float = 0.5  # objects of an image are drawn in proportion to area to this power
+    paste: float = 0.0  # probability that other training objects are pasted in
+    paste_most: int = 2  # how many at most, one to four
+    paste_smallest: float = 0.15  # longer side of a pasted object, share of the frame
+    paste_largest: float = 0.6
+    twins: float = 0.0  # share of a batch that are pairs: one scene, taps of its own each
     deepest_tap: float = 0.0  # share of first taps at the object's deepest point
     border_tap: float = 0.0  # share of first taps within a tenth of the depth from the border
     more_taps: float = 0.0  # probability of one or two further taps on the object
@@ -65,11 +72,17 @@ class SceneSettings:
     def __post_init__(self) -> None:
         _check_types(self, "scenes.")
         for name in ("flip", "crop", "paste", "deepest_tap", "border_tap", "more_taps",
-                     "background_tap", "brightness", "contrast", "min_object"):
+                     "background_tap", "brightness", "contrast", "min_object", "cut", "colour",
+                     "twins"):
             value = getattr(self, name)
             _check(0.0 <= value <= 1.0, f"scenes.{name}", value, "in [0, 1]")
         _check(self.deepest_tap + self.border_tap <= 1.0, "scenes.deepest_tap + border_tap",
                self.deepest_tap + self.border_tap, "at most 1")
+        _check(0.0 <= self.size_power <= 2.0, "scenes.size_power", self.size_power, "in [0, 2]")
+        _check(1 <= self.paste_most <= 4, "scenes.paste_most", self.paste_most, "1 to 4")
+        _check(0.02 <= self.paste_smallest <= self.paste_largest <= 1.0, "scenes.paste_smallest",
+               self.paste_smallest, f"in [0.02, paste_largest ({self.paste_largest})], and "
+               "paste_largest at most 1")
         for name in ("object_patches", "background_patches"):
             _check(getattr(self, name) >= 1, f"scenes.{name}", getattr(self, name), "at least 1")
 
@@ -84,13 +97,14 @@ class LossSettings:
     dice: float = 0.0  # weight of a soft Dice loss beside the mask loss
     contrastive: float = 1.0  # weight of equation (1), as means over pairs instead of sums
     background_from: str = "pass2"  # "pass2" (the paper), "both", "pass1": see `losses`
+    steadiness: float = 0.0  # weight of the agreement of twins (`scenes.twins`); paper 5.2
 
     def __post_init__(self) -> None:
         _check_types(self, "losses.")
         _check(self.mask in ("nfl", "dice", "bce"), "losses.mask", self.mask, "nfl, dice or bce")
         _check(self.background_from in ("pass1", "pass2", "both"), "losses.background_from",
                self.background_from, "pass1, pass2 or both")
-        for name in ("gamma", "alpha", "dice", "contrastive"):
+        for name in ("gamma", "alpha", "dice", "contrastive", "steadiness"):
             value = getattr(self, name)
             _check(0.0 <= value < 100.0, f"losses.{name}", value, "in [0, 100)")
 
@@ -122,6 +136,8 @@ class TrainSettings:
         _check(0.0 <= self.ema < 1.0, "ema", self.ema, "in [0, 1)")
         for name in ("weight_decay", "clip_norm"):
             _check(0.0 <= getattr(self, name) < 100.0, name, getattr(self, name), "in [0, 100)")
+        _check(self.losses.steadiness == 0.0 or self.scenes.twins > 0.0, "losses.steadiness",
+               self.losses.steadiness, "0 where scenes.twins is 0: there is nothing to agree")
         _check(0 <= self.seed < 2**32, "seed", self.seed, "in [0, 2^32)")
         for name, share in self.sources:
             _check(share >= 0.0, f"sources.{name}", share, "not negative")

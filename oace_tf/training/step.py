@@ -17,10 +17,15 @@ class TrainingModel(keras.Model):
 
     `prior`: equation (1) alone. `msfnet`: the mask loss with the prior frozen (paper 3.1).
     `joint`: both at once.
+
+    Attributes:
+      twin_pairs: the first 2 `twin_pairs` scenes of a batch are twins (for the steadiness). Read
+        when the step's graph is made.
     """
 
     def __init__(self, pair: Pair, stage: str, settings: LossSettings) -> None:
         super().__init__(name="training")
+        self.twin_pairs = 0
         self.prior, self.msfnet = pair.prior, pair.msfnet
         self._pair, self._stage, self._settings = pair, stage, settings
         if pair.prior is not None:
@@ -41,7 +46,20 @@ class TrainingModel(keras.Model):
             inputs = {"image": image, "oace": oace, "disks": disks}
             outputs["logits"] = self.msfnet([inputs[tensor.name] for tensor in self.msfnet.inputs],
                                             training=training)
+        if self._settings.steadiness > 0:
+            outputs["unsteady"] = self._unsteady(oace, outputs.get("logits"))
         return outputs
+
+    def _unsteady(self, oace: Any, logits: Any) -> Any:
+        """Return how far the twins' masks and embeddings are from agreeing (paper 5.2)."""
+        total = 0.0
+        if logits is not None:
+            p = ops.sigmoid(logits[:2 * self.twin_pairs])
+            total = total + ops.mean(losses.twin_disagreement(p[0::2], p[1::2]))
+        if oace is not None:
+            twins = oace[:2 * self.twin_pairs]
+            total = total + ops.mean(ops.square(twins[0::2] - twins[1::2]))
+        return total
 
     def _weight_of_contrastive(self) -> float:
         weights = {"prior": 1.0, "msfnet": 0.0, "joint": self._settings.contrastive}
@@ -72,6 +90,8 @@ class TrainingModel(keras.Model):
                      sample_weight: Any = None, training: bool = True) -> Any:
         """Return the scalar loss of the stage."""
         total = 0.0
+        if "unsteady" in y_pred:
+            total = total + self._settings.steadiness * y_pred["unsteady"]
         if "contrastive" in y_pred:
             total = total + self._weight_of_contrastive() * y_pred["contrastive"]
         if "logits" in y_pred:

@@ -20,9 +20,9 @@ from oace_tf.fileio import atomic_write
 from oace_tf.networks.pair import Pair
 from oace_tf.networks.weights import get_arrays, save_weights, set_arrays, value_of
 from oace_tf.tensor_file import write_tensors
-from oace_tf.training.batches import batches
+from oace_tf.training.batches import batches, twin_pairs
 from oace_tf.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from oace_tf.training.settings import TrainSettings
+from oace_tf.training.settings import Phase, TrainSettings
 from oace_tf.training.step import TrainingModel
 
 logger = logging.getLogger(__name__)
@@ -113,15 +113,16 @@ class Trainer:
                              "name another folder") from error
         source = batches(self._folders, self._settings, self._pair.config.click_channels,
                          self._step, self._workers, self._skipped)
-        phase = None
+        phase: Phase | None = None
         with (closing(source),
               tqdm(total=total, initial=self._step, unit="step", disable=None) as bar):
             started = time.perf_counter()
             for step, batch in source:
                 waited = time.perf_counter() - started
-                if phase is not None and self._settings.phase_of(step) != phase:
+                if self._settings.phase_of(step) != phase:
+                    phase = self._settings.phase_of(step)
+                    self._model.twin_pairs = twin_pairs(phase.batch, self._settings.scenes.twins)
                     self._model.make_train_function(force=True)  # one graph for each size
-                phase = self._settings.phase_of(step)
                 loss = self._one_step(step, batch)
                 seconds = time.perf_counter() - started
                 rate = phase.batch / seconds

@@ -43,7 +43,7 @@ def test_a_bad_value_is_named_with_field_value_and_rule(field, value):
 
 
 def test_presets():
-    assert NetworkConfig.preset("efficientnet_lite0") == NetworkConfig()
+    assert NetworkConfig.preset("efficientnet_lite0") == NetworkConfig(tap_film=True)
     assert NetworkConfig().click_channels == 2
     papers = {name: config for name, config in PRESETS.items() if name.startswith("paper_")}
     assert len(papers) == 3

@@ -155,13 +155,31 @@ def skip(x: np.ndarray, finest: np.ndarray, weights: Weights, name: str) -> np.n
     return np.clip(up2(x) + side, 0, 6)
 
 
+def film(x: np.ndarray, disks: np.ndarray, weights: Weights, name: str) -> np.ndarray:
+    """What lies under the object taps scales and shifts every channel."""
+    cells = len(x)
+    step = len(disks) // cells
+    # A bilinear reading at the cells' centres: between the middle pixels of even cells.
+    low = np.arange(cells) * step + (step - 1) // 2
+    high = low + (step + 1) % 2
+    weight = np.mean([disks[np.ix_(ys, xs)] for ys in (low, high) for xs in (low, high)], axis=0)
+    under = np.max(x * weight[..., :1], axis=(0, 1))
+
+    def dense(value: np.ndarray, part: str) -> np.ndarray:
+        return value @ weights[f"{name}.{part}.weight"][0, 0] + weights[f"{name}.{part}.bias"]
+
+    under = np.clip(dense(under, "mix"), 0, 6)
+    scaled = x * 2 * sigmoid(dense(under, "factor"))
+    return np.clip(scaled + dense(under, "shift"), 0, 6)
+
+
 def enlarge(x: np.ndarray, factor: int) -> np.ndarray:
     """Once, twice or four times the size."""
     return {1: lambda: x, 2: lambda: up2(x), 4: lambda: up4(x)}[factor]()
 
 
 def prior(image: np.ndarray, disks: np.ndarray, weights: Weights, stride: int,
-          late: bool) -> np.ndarray:
+          late: bool, tapped: bool = False) -> np.ndarray:
     """The prior around the tiny trunk: (S, S, 3), (S, S, channels) -> (S, S, 3)."""
     side = None
     if late:
@@ -172,6 +190,7 @@ def prior(image: np.ndarray, disks: np.ndarray, weights: Weights, stride: int,
         image = np.concatenate([image, disks], axis=2)
     finest, *features = tiny(image, weights, "prior.trunk", stride, side)
     x = merge(features, weights, "prior.decoder", smooth=True)
+    x = film(x, disks, weights, "prior.decoder.film") if tapped else x
     x = block(block(x, weights, "prior.decoder.block1"), weights, "prior.decoder.block2")
     x = block(skip(x, finest, weights, "prior.decoder"), weights, "prior.decoder.block3")
     x = conv(x, weights["prior.decoder.embed.weight"]) + weights["prior.decoder.embed.bias"]
@@ -195,7 +214,7 @@ def inception(x: np.ndarray, weights: Weights, name: str) -> np.ndarray:
 
 
 def msfnet(image: np.ndarray, clicks: np.ndarray, weights: Weights, stride: int,
-           msf: bool) -> np.ndarray:
+           msf: bool, tapped: np.ndarray | None = None) -> np.ndarray:
     """MSFNet around the tiny trunk: (S, S, 3), (S, S, C) -> logits (S, S, 1)."""
     click = block(half(clicks) if stride == 4 else clicks, weights, "msfnet.click_stem",
                   min(stride, 2))
@@ -208,6 +227,7 @@ def msfnet(image: np.ndarray, clicks: np.ndarray, weights: Weights, stride: int,
             y = inception(y, weights, f"msfnet.msf.inception{index}")
         y = conv(y, weights["msfnet.msf_fuse.weight"])
         x = np.clip(x + norm(y, weights, "msfnet.msf_fuse_bn"), 0, 6)
+    x = x if tapped is None else film(x, tapped, weights, "msfnet.film")
     x = block(x, weights, "msfnet.head.block1")
     x = block(skip(x, finest, weights, "msfnet.head"), weights, "msfnet.head.block2")
     x = conv(x, weights["msfnet.head.mask.weight"]) + weights["msfnet.head.mask.bias"]

@@ -13,6 +13,7 @@ from oace_tf.networks import layers as network_layers
 from oace_tf.networks.layers import Scope
 from oace_tf.networks.msfnet import FUSION_GAIN, _head, build_msfnet
 from oace_tf.networks.pair import build_pair
+from oace_tf.networks.tap_film import tap_film
 from oace_tf.networks.trunks import stem_layout, trunk_features
 from oace_tf.networks.weights import get_arrays, named_variables, pair_variables, set_arrays
 from tests.oace_tf.networks import plain
@@ -31,6 +32,8 @@ LAYOUTS: tuple[dict[str, Any], ...] = (
     {"prior_stem_stride": 1, "click_channels": 1, "click_input": "oace+disk"},
     {"prior_stem_stride": 2, "prior_fusion": "late", "click_input": "oace+disk"},
     {"click_channels": 1, "click_input": "disk"},
+    {"tap_film": True},
+    {"tap_film": True, "click_input": "oace", "msf": False},
 )
 
 
@@ -59,10 +62,10 @@ def plain_forward(pair: Any, image: np.ndarray, disks: np.ndarray) -> tuple[Any,
     oace, clicks = None, [disks]
     if config.has_prior:
         oace = plain.prior(image, disks, weights, config.stride_of_prior,
-                           config.prior_fusion == "late")
+                           config.prior_fusion == "late", config.tap_film)
         clicks = [oace, disks] if config.click_input == "oace+disk" else [oace]
     return oace, plain.msfnet(image, np.concatenate(clicks, 2), weights, config.stem_stride,
-                              config.msf)
+                              config.msf, disks if config.tap_film else None)
 
 
 def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
@@ -75,10 +78,10 @@ def test_the_networks_equal_plain_ones(tiny_pair, layout):
     pair = tiny_pair(**layout)
     config = pair.config
     inputs = ["image", *(["oace"] if "oace" in config.click_input else []),
-              *(["disks"] if "disk" in config.click_input else [])]
+              *(["disks"] if "disk" in config.click_input or config.tap_film else [])]
     assert [tensor.name for tensor in pair.msfnet.inputs] == inputs
     assert pair.msfnet.input_shape[-1][3] == (
-        3 if config.click_input == "oace" else config.click_channels)
+        config.click_channels if inputs[-1] == "disks" else 3)
     assert pair.msfnet.output_shape == (None, SIZE, SIZE, 1)
     assert (pair.prior is not None) == config.has_prior
     assert len(list(pair.models())) == 1 + config.has_prior
@@ -92,6 +95,34 @@ def test_the_networks_equal_plain_ones(tiny_pair, layout):
         assert pair.prior.output_shape == (None, SIZE, SIZE, 3)
         assert_close(oace, expected_oace)
         assert np.abs(oace).max() <= 1 and oace.std() > 0.01
+
+
+def test_fresh_film_leaves_the_features_alone():
+    features = keras.Input((16, 16, 6))
+    disks = keras.Input((64, 64, 2))
+    model = keras.Model([features, disks], tap_film(Scope("film"), features, disks))
+    rng = np.random.default_rng(0)
+    x = 6 * rng.random((2, 16, 16, 6), np.float32)
+    found = keras.ops.convert_to_numpy(model([x, rng.random((2, 64, 64, 2), np.float32)]))
+    np.testing.assert_allclose(found, x, atol=1e-6)
+
+
+def test_film_carries_the_tap_across_the_whole_frame(tiny_pair):
+    # One object tap moved in a corner: without film the far corner of a wide frame cannot change.
+    image = np.random.default_rng(2).normal(0, 0.5, (1, 512, 512, 3)).astype(np.float32)
+    changes = {}
+    for film in (False, True):
+        config = tiny_pair(tap_film=film).config
+        config = dataclasses.replace(config, click_input="disk", msf=False)
+        pair = build_pair(config, None)
+        set_arrays(pair, seeded_arrays(pair), "seeded")
+        logits = []
+        for at in (16, 32):
+            disks = np.zeros((1, 512, 512, 2), np.float32)
+            disks[0, at:at + 11, 8:19, 0] = 127 / 128
+            logits.append(pair.forward(image, disks)[1])
+        changes[film] = np.abs(np.asarray(logits[0] - logits[1])[0, 448:, 448:]).max()
+    assert changes[False] == 0.0 and changes[True] > 1e-3
 
 
 def test_the_oace_stays_within_its_range(tiny_pair):

@@ -9,7 +9,7 @@ import pytest
 
 from oace_tf.errors import UsageError
 from oace_tf.fileio import write_image
-from oace_tf.training.batches import SceneMaker, batches, find_sources
+from oace_tf.training.batches import SceneMaker, batches, find_sources, twin_pairs
 from oace_tf.training.scenes import read_layered
 from oace_tf.training.settings import Phase, SceneSettings, TrainSettings
 from tests.oace_tf.training.drawn import write_dataset
@@ -131,6 +131,28 @@ def test_shares_are_kept_in_the_scenes(data):
              for image in find_sources([data / "discs"], {})[0].dataset.images}
     share = np.mean([pair is not None and pair[0].image.tobytes() in discs for pair in drawn])
     assert share == pytest.approx(0.9, abs=0.06)
+
+
+def test_further_files_are_sources_only_where_they_are_named(data):
+    (data / "boxes" / "instances_teacher.json").write_bytes(
+        (data / "boxes" / "instances.json").read_bytes())
+    assert [source.name for source in find_sources([data], {})] == ["boxes", "discs"]
+    named = find_sources([data], {"boxes": 1.0, "boxes_teacher": 3.0})
+    assert [(source.name, source.share) for source in named] == [
+        ("boxes", 0.25), ("boxes_teacher", 0.75)]
+    assert [source.name for source in find_sources([data / "boxes"], {"boxes_teacher": 1.0})] == [
+        "boxes_teacher"]
+
+
+def test_twins_come_first_in_a_batch(data):
+    assert [twin_pairs(16, share) for share in (0.0, 0.5, 1.0)] == [0, 4, 8]
+    assert [twin_pairs(3, share) for share in (0.5, 1.0)] == [1, 2 - 1]
+    settings = dataclasses.replace(SETTINGS, phases=(Phase(64, 6, 1),),
+                                   scenes=dataclasses.replace(SETTINGS.scenes, twins=0.7))
+    images = maker(data, settings).batch(0)["image"]
+    assert len(images) == 6
+    equal = [np.array_equal(images[k], images[k + 1]) for k in range(5)]
+    assert equal == [True, False, True, False, False]
 
 
 def test_bad_sources_are_named(data, tmp_path):

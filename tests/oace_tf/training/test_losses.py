@@ -12,6 +12,7 @@ from oace_tf.training.losses import (
     dice_loss,
     gather_patches,
     normalized_focal_loss,
+    twin_disagreement,
 )
 
 
@@ -203,6 +204,17 @@ def test_sure_answers_stay_finite(function):
         loss, gradient = with_gradient(
             lambda given: function(given, tensor(target), tensor(np.ones_like(target))), logits)
         assert np.isfinite(loss).all() and np.isfinite(gradient).all()
+
+
+def test_twins_that_agree_lose_nothing_and_disjoint_ones_all():
+    # minima 0.2 + 0 + 0.5, maxima 0.4 + 1 + 0.5: 1 - (0.7 + 1) / (1.9 + 1)
+    first = tensor(np.array([0.2, 1.0, 0.5]).reshape(1, 1, 3, 1))
+    second = tensor(np.array([0.4, 0.0, 0.5]).reshape(1, 1, 3, 1))
+    assert value(twin_disagreement(first, second)) == pytest.approx(1 - 1.7 / 2.9, abs=1e-6)
+    assert value(twin_disagreement(second, first)) == pytest.approx(1 - 1.7 / 2.9, abs=1e-6)
+    assert value(twin_disagreement(first, first)) == pytest.approx(0.0, abs=1e-6)
+    ones = np.ones((1, 100, 100, 1))
+    assert value(twin_disagreement(tensor(ones), tensor(0 * ones))) == pytest.approx(1, abs=2e-4)
 
 
 def test_dice_and_bce_worked_by_hand():

@@ -132,14 +132,60 @@ def test_a_crop_keeps_the_object():
     assert max(shares) > 2 * base.masks[0].mean()
 
 
+def test_a_window_may_cut_the_object_but_never_loses_it():
+    settings = dataclasses.replace(PLAIN, cut=1.0)
+    base, cut = layered(5), 0
+    left, top, width, height = cv2.boundingRect(base.masks[0])
+    for seed in range(100):
+        x0, y0, x1, y1 = scenes._window_on(base.masks[0], np.random.default_rng(seed))
+        assert 0 <= x0 < x1 <= 96 and 0 <= y0 < y1 <= 72
+        assert base.masks[0][y0:y1, x0:x1].any()
+        assert 0.25 * 96 <= x1 - x0 and 0.25 * 72 <= y1 - y0
+        cut += x0 > left or y0 > top or x1 < left + width or y1 < top + height
+    assert 20 < cut < 100
+    assert composed(base, 0, [], SIZE, 1, settings, 0).mask.any()
+
+
+def test_pasted_objects_keep_to_the_sizes_asked_for():
+    settings = dataclasses.replace(PLAIN, paste_smallest=0.3, paste_largest=0.4)
+    base = Layered(np.full((64, 64, 3), 40, np.uint8), (np.ones((64, 64), np.uint8),))
+    green = Layered(np.full((32, 32, 3), (0, 200, 0), np.uint8), (np.ones((32, 32), np.uint8),))
+    for seed in SEEDS:
+        _, masks = scenes._pasted(base.image, [], green, 0, settings, np.random.default_rng(seed))
+        _, _, width, height = cv2.boundingRect(masks[0])
+        # at most a fifth longer through the change of aspect; the frame's edge may cut it
+        assert 0.3 * 64 / 4 <= max(width, height) <= 0.4 * 64 * 1.18 + 1
+
+
+def test_twins_share_photograph_and_mask_but_not_the_taps():
+    differing = 0
+    for seed in SEEDS:
+        first, second = scenes.make_twins(layered(seed), 0, [(layered(seed + 9), 0)], SIZE, 1,
+                                          dataclasses.replace(FULL, deepest_tap=0.0),
+                                          np.random.default_rng(seed))
+        np.testing.assert_array_equal(first.image, second.image)
+        np.testing.assert_array_equal(first.mask, second.mask)
+        differing += not np.array_equal(first.disks, second.disks)
+    assert differing > 30
+
+
+def test_colours_move_each_by_itself():
+    grey = np.full((4, 4, 3), 100, np.uint8)
+    settings = dataclasses.replace(PLAIN, colour=0.2)
+    seen = [scenes._relit(grey, settings, np.random.default_rng(seed))[0, 0] for seed in SEEDS]
+    assert all(80 <= value <= 120 for pixel in seen for value in pixel)
+    assert sum(len(set(pixel.tolist())) == 3 for pixel in seen) > 20
+    np.testing.assert_array_equal(scenes._relit(grey, PLAIN, np.random.default_rng(0)), grey)
+
+
 def test_pasted_objects_hide_the_others():
     base = Layered(np.full((64, 64, 3), 40, np.uint8), (np.ones((64, 64), np.uint8),))
     green = Layered(np.full((32, 32, 3), (0, 200, 0), np.uint8), (np.ones((32, 32), np.uint8),))
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
         image, (first,) = base.image, base.masks
-        image, masks = scenes._pasted(image, [first], green, 0, rng)
-        image, masks = scenes._pasted(image, masks, green, 0, rng)
+        image, masks = scenes._pasted(image, [first], green, 0, PLAIN, rng)
+        image, masks = scenes._pasted(image, masks, green, 0, PLAIN, rng)
         assert len(masks) == 3
         assert np.sum(masks, axis=0).max() == 1
         assert masks[2].any()

@@ -113,6 +113,28 @@ def test_a_stage_adds_up_its_losses(batch, pair, stage, mask):
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("stage", ("joint", "prior", "msfnet"))
+def test_steadiness_compares_the_twins_and_nothing_else(batch, pair, stage):
+    weight = 0.7
+    plain, steady = (TrainingModel(pair, stage, LossSettings(background_from="pass1",
+                                                             steadiness=w)) for w in (0.0, weight))
+    steady.twin_pairs = 1
+    four = {name: tf.concat([array, array[::-1]], axis=0) for name, array in batch.items()}
+    outputs = steady(four, training=False)
+    expected = 0.0
+    oace = np.array(pair.prior([(tf.cast(four["image"], tf.float32) - 128) / 128,
+                                tf.cast(four["disks"], tf.float32) * DISK_ON]))
+    expected += np.mean((oace[0] - oace[1])**2)
+    if stage != "prior":
+        p = 1 / (1 + np.exp(-np.array(outputs["logits"])))
+        expected += 1 - (np.minimum(p[0], p[1]).sum() + 1) / (np.maximum(p[0], p[1]).sum() + 1)
+    assert float(outputs["unsteady"]) == pytest.approx(expected, rel=1e-4)
+    difference = (float(steady.compute_loss(x=four, y_pred=outputs))
+                  - float(plain.compute_loss(x=four, y_pred=plain(four, training=False))))
+    assert difference == pytest.approx(weight * expected, rel=1e-3)
+    assert expected > 1e-3
+
+
 def test_joint_without_contrastive_weight_makes_no_second_pass(batch, pair):
     model = TrainingModel(pair, "joint", LossSettings(contrastive=0.0))
     assert set(model(batch, training=True)) == {"logits"}
