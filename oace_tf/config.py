@@ -9,6 +9,8 @@ from typing import Any
 from oace_tf.errors import UsageError
 
 TRUNKS = ("efficientnet_lite0", "hrnet", "tiny")
+FILE_SIDE = 512  # px: the .tflite file takes and gives squares of this side
+FRAMES = (256, 320, 384, 448, 512)
 CLICK_INPUTS = ("oace", "disk", "oace+disk")
 
 
@@ -21,6 +23,7 @@ class NetworkConfig:
     """
 
     trunk: str = "efficientnet_lite0"  # of both networks; "hrnet" is the paper's (3.1, 3.2)
+    frame: int = 512  # side of the square the networks see while the file's is 512, px
     stem_stride: int = 2  # pixels of the frame per cell of MSFNet's finest map: 1, 2 or 4
     prior_stem_stride: int | None = 4  # the same of the prior; None: that of MSFNet
     click_channels: int = 2  # 1: object taps (the paper); 2: object and background taps
@@ -41,6 +44,7 @@ class NetworkConfig:
                                  f"expected one of {allowed}")
 
         check("trunk", TRUNKS)
+        check("frame", FRAMES)
         check("stem_stride", (1, 2, 4))
         check("prior_stem_stride", (1, 2, 4, None))
         check("click_channels", (1, 2))
@@ -58,6 +62,19 @@ class NetworkConfig:
     def has_prior(self) -> bool:
         """Whether the pair has a prior (not where MSFNet is fed with the plain disk)."""
         return self.click_input != "disk"
+
+    def network_side(self, file_side: int) -> int:
+        """Return the side of the networks' square where the file's has `file_side` px.
+
+        A multiple of 64, as every trunk takes it, unless the two are the same.
+        """
+        if self.frame == FILE_SIDE:
+            return file_side
+        return 64 * max(1, round(file_side * self.frame / FILE_SIDE / 64))
+
+    def file_side(self, network_side: int) -> int:
+        """Return the side of the file's square where the networks' has `network_side` px."""
+        return round(network_side * FILE_SIDE / self.frame)
 
     @property
     def stride_of_prior(self) -> int:
@@ -103,7 +120,7 @@ _HRNET = NetworkConfig(trunk="hrnet", stem_stride=4, prior_stem_stride=None, pri
 _PAPER = dataclasses.replace(_HRNET, click_channels=1)
 
 PRESETS: Mapping[str, NetworkConfig] = {
-    "efficientnet_lite0": NetworkConfig(tap_film=True),
+    "efficientnet_lite0": NetworkConfig(frame=384, tap_film=True),
     "hrnet": _HRNET,
     # The rows of the paper's table 2.
     "paper_baseline": dataclasses.replace(_PAPER, click_input="disk", msf=False),

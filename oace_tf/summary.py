@@ -46,11 +46,11 @@ class PairCost:
 
 
 def pair_cost(config: NetworkConfig, size: int) -> PairCost:
-    """Return the costs of a configuration's networks for a square frame of side `size`."""
+    """Return the costs of a configuration's networks for a file whose square has side `size`."""
     from oace_tf.networks.cost import cost_table
     from oace_tf.networks.pair import build_pair
 
-    pair = build_pair(config, size)
+    pair = build_pair(config, config.network_side(size))
     return PairCost(config, {model.name: cost_table(model) for model in pair.models()})
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from oace_tf.clicks import Click, pack_points
@@ -112,7 +113,7 @@ def seen_categories(weights: Path | None) -> frozenset[str] | None:
 
 
 def open_embedding(weights: Path) -> Embed | None:
-    """Return a function that gives the OACE of a photograph and clicks, (S, S, 3) in [-1, 1].
+    """Return a function that gives the OACE of a photograph and clicks, (512, 512, 3) in [-1, 1].
 
     None where the network has no prior or Keras is not installed.
     """
@@ -124,16 +125,20 @@ def open_embedding(weights: Path) -> Embed | None:
     if pair.prior is None:
         return None
     prior, channels = pair.prior, pair.config.click_channels
+    side = pair.config.network_side(NETWORK_SIZE)
 
     def embed(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
         from oace_tf.clicks import NEGATIVE, POSITIVE, draw_disks
 
-        frame = Frame(image.shape[0], image.shape[1], NETWORK_SIZE)
+        frame = Frame(image.shape[0], image.shape[1], side)
         points = pack_points([frame.click(click) for click in clicks], len(clicks))
-        disks = np.stack([draw_disks(points, (NETWORK_SIZE, NETWORK_SIZE), label)
+        disks = np.stack([draw_disks(points, (side, side), label)
                           for label in (POSITIVE, NEGATIVE)[:channels]], axis=-1)
-        return np.asarray(prior.predict_on_batch(
+        oace = np.asarray(prior.predict_on_batch(
             [normalise(frame.image(image))[None], disks[None]])[0])
+        if side == NETWORK_SIZE:
+            return oace
+        return cv2.resize(oace, (NETWORK_SIZE, NETWORK_SIZE), interpolation=cv2.INTER_LINEAR)
 
     return embed
 

@@ -16,16 +16,18 @@ class Forward:
 
     Args:
       pair: networks of any size, or built for frames of `size`.
-      size: side of the frame, px.
+      size: side of the networks' frame, px; photographs are brought to the file's first, which
+        may be larger.
       max_points: taps at most.
     """
 
     def __init__(self, pair: Pair, size: int, max_points: int = 1) -> None:
-        self._pair, self._size, self._max_points = pair, size, max_points
-        self._fused = build_fused(pair, max_points, size)
+        self._pair, self._size = pair, pair.config.file_side(size)
+        self._max_points = max_points
+        self._fused = build_fused(pair, max_points, self._size)
 
     def oace(self, image_u8: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """Return the OACE of a frame, (S, S, 3) float32.
+        """Return the OACE of a frame of the networks, (S, S, 3) float32.
 
         Args:
           image_u8: (S, S, 3) uint8.

@@ -1,5 +1,8 @@
 """The fused model: photograph and taps in, mask out (image, points -> disks -> prior -> MSFNet).
 
+Where the networks see a smaller square than the file's (`NetworkConfig.frame`), the photograph is
+resized and the taps are moved to it first, and the logits are resized back before the sigmoid.
+
 Shapes: image (B, S, S, 3) float32 in [-1, 1), points (B, N, 3) float32 (x, y in pixels of the
 S-frame, label 1 object, 0 background, -1 unused) -> mask (B, S, S, 1) float32 probability.
 
@@ -17,6 +20,7 @@ import keras
 import numpy as np
 
 from oace_tf.clicks import DISK_ON, DISK_RADIUS
+from oace_tf.networks.layers import Resized
 
 DISKS_LAYER = "disks"
 MASK_LAYER = "mask"
@@ -40,14 +44,18 @@ class Disks(keras.layers.Layer):
     """Draws one disk map per label: points (B, N, 3) float32 -> (B, S, S, labels) float32.
 
     A pixel is 127/128 where its centre is at most `DISK_RADIUS` pixels from a tap of the map's
-    label, else 0. Taps may lie anywhere, also at fractions and outside the frame.
+    label, else 0. Taps may lie anywhere, also at fractions and outside the frame. Where `frame` is
+    given, they are in pixels of a square of that side and are moved to that of side S: x' =
+    (x + 0.5) S / frame - 0.5.
     Source: paper, section 3.1 (disks of radius 5).
     """
 
-    def __init__(self, size: int, click_channels: int = 1, **kwargs: Any) -> None:
+    def __init__(self, size: int, click_channels: int = 1, frame: int | None = None,
+                 **kwargs: Any) -> None:
         # float32 whatever the global policy says: 25 and its neighbour must stay apart.
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         self.size = int(size)
+        self.frame = self.size if frame is None else int(frame)
         self.click_channels = int(click_channels)
         self.labels = labels_of(self.click_channels)
 
@@ -57,6 +65,9 @@ class Disks(keras.layers.Layer):
         x, y, label = (
             keras.ops.reshape(points[:, :, k : k + 1], (batch, count, 1, 1)) for k in range(3)
         )
+        if self.frame != self.size:
+            ratio = self.size / self.frame
+            x, y = x * ratio + (ratio - 1.0) / 2.0, y * ratio + (ratio - 1.0) / 2.0
         index = np.arange(self.size, dtype=np.float32)
         dx = keras.ops.convert_to_tensor(index.reshape(1, 1, 1, -1)) - x  # (B, N, 1, S)
         dy = keras.ops.convert_to_tensor(index.reshape(1, 1, -1, 1)) - y  # (B, N, S, 1)
@@ -76,7 +87,8 @@ class Disks(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "size": self.size, "click_channels": self.click_channels}
+        return {**super().get_config(), "size": self.size, "click_channels": self.click_channels,
+                "frame": self.frame}
 
 
 def build_fused(
@@ -85,9 +97,10 @@ def build_fused(
     """Return the Keras model that draws the taps, runs prior and MSFNet, and gives the mask.
 
     Args:
-      pair: `Pair` whose networks were built for frames of `size`; `pair.prior` may be None.
+      pair: `Pair` whose networks were built for frames of `pair.config.network_side(size)`;
+        `pair.prior` may be None.
       max_points: N, the fixed number of rows of `points`; at least 1.
-      size: side S of the square frame in pixels.
+      size: side S of the file's square in pixels.
       batch: fixed batch; the shipped file has 1. None leaves it open.
     Returns:
       Model with inputs [image (B, S, S, 3), points (B, N, 3)] (also taken as a dict of these
@@ -99,11 +112,15 @@ def build_fused(
         raise ValueError(f"max_points is {max_points}; it must be at least 1")
     image = keras.Input(batch_shape=(batch, size, size, 3), name="image")
     points = keras.Input(batch_shape=(batch, max_points, 3), name="points")
-    disks = Disks(size, pair.config.click_channels, name=DISKS_LAYER)(points)
-    made = {"image": image, "disks": disks}
+    side = pair.config.network_side(size)
+    disks = Disks(side, pair.config.click_channels, size, name=DISKS_LAYER)(points)
+    seen = image if side == size else Resized(side, name="fit")(image)
+    made = {"image": seen, "disks": disks}
     if pair.prior is not None:
-        made["oace"] = pair.prior(_feed(pair.prior, made))  # (B, S, S, 3) in [-1, 1]
-    logits = pair.msfnet(_feed(pair.msfnet, made))  # (B, S, S, 1)
+        made["oace"] = pair.prior(_feed(pair.prior, made))  # (B, s, s, 3) in [-1, 1]
+    logits = pair.msfnet(_feed(pair.msfnet, made))  # (B, s, s, 1)
+    if side != size:
+        logits = Resized(size, name="unfit")(logits)  # (B, S, S, 1)
     mask = keras.layers.Activation("sigmoid", dtype="float32", name=MASK_LAYER)(logits)
     return keras.Model([image, points], mask, name="fused")
 

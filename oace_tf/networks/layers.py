@@ -160,6 +160,29 @@ class HalfSize(layers.Layer):
         return (batch, height and height // 2, width and width // 2, channels)
 
 
+@keras.saving.register_keras_serializable(package="oace_tf")
+class Resized(layers.Layer):
+    """Resize bilinearly with half-pixel centres to side S: (B, H, W, C) -> (B, S, S, C).
+
+    Shrinking reads between the pixels and does not average more than two by two.
+    """
+
+    def __init__(self, side: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.side = int(side)
+
+    def call(self, x: Any) -> Any:
+        return ops.image.resize(x, (self.side, self.side), interpolation="bilinear",
+                                antialias=False, data_format="channels_last")
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0], self.side, self.side, input_shape[3])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "side": self.side}
+
+
 def merge(scope: Scope, features: Sequence[Any], width: int, *, smooth: bool) -> Any:
     """Join features of falling resolution at the finest one.
 

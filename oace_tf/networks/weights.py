@@ -156,10 +156,16 @@ def build_from_weights(path: str | Path, size: int | None = 512,
                        batch: int | None = None) -> tuple[Pair, dict[str, Any]]:
     """Return the pair that a weights file describes, filled, and the file's record.
 
+    Args:
+      path: the weights file.
+      size: side of the file's square, px; the networks are built for their share of it
+        (`NetworkConfig.network_side`). None for networks of any size.
+      batch: fixed batch size, or None.
+
     Raises:
       UsageError: as `read_arrays` and `set_arrays`.
     """
     config, record, arrays = read_arrays(path)
-    pair = build_pair(config, size, batch)
+    pair = build_pair(config, None if size is None else config.network_side(size), batch)
     set_arrays(pair, arrays, str(path))
     return pair, record

@@ -43,7 +43,7 @@ def test_a_bad_value_is_named_with_field_value_and_rule(field, value):
 
 
 def test_presets():
-    assert NetworkConfig.preset("efficientnet_lite0") == NetworkConfig(tap_film=True)
+    assert NetworkConfig.preset("efficientnet_lite0") == NetworkConfig(frame=384, tap_film=True)
     assert NetworkConfig().click_channels == 2
     papers = {name: config for name, config in PRESETS.items() if name.startswith("paper_")}
     assert len(papers) == 3
@@ -63,6 +63,16 @@ def test_what_follows_from_the_fields():
     assert NetworkConfig(click_input="oace+disk").has_prior
     assert NetworkConfig(stem_stride=2, prior_stem_stride=None).stride_of_prior == 2
     assert NetworkConfig(stem_stride=2, prior_stem_stride=4).stride_of_prior == 4
+
+
+@pytest.mark.parametrize(("frame", "sides"), (
+    (512, {512: 512, 96: 96, 64: 64}), (384, {512: 384, 256: 192, 448: 320, 64: 64}),
+    (256, {512: 256, 128: 64})))
+def test_the_networks_see_their_share_of_the_files_square(frame, sides):
+    config = NetworkConfig(frame=frame)
+    assert {side: config.network_side(side) for side in sides} == sides
+    for side in (64, 192, 256, 320, 384):
+        assert config.network_side(config.file_side(side)) == side
 
 
 def test_configurations_are_values():

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import dataclasses
 from types import SimpleNamespace
+from typing import Any
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -69,6 +71,40 @@ def test_disks_can_be_saved() -> None:
     again = Disks.from_config(layer.get_config())
     assert (again.size, again.labels, again.compute_output_shape((None, 3, 3))) == (
         SIZE, (1.0, 0.0), (None, SIZE, SIZE, 2))
+    assert Disks.from_config(Disks(SIZE, 2, 512).get_config()).frame == 512
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(TAP, min_size=1, max_size=4))
+def test_taps_of_the_files_square_are_moved_to_the_networks(taps: list[Any]) -> None:
+    # From 128 to 96 px: x' = 0.75 x - 0.125, exact for coordinates in quarters.
+    points = np.array(taps, np.float32)
+    points[:, :2] = np.round(4 * points[:, :2]) / 4
+    moved = points * np.array([0.75, 0.75, 1], np.float32) - np.array([0.125, 0.125, 0], np.float32)
+    found = keras.ops.convert_to_numpy(Disks(96, 2, 128)(points[None]))[0]
+    np.testing.assert_array_equal(found, wanted(moved, 2, 96))
+
+
+def test_a_smaller_square_of_the_networks() -> None:
+    config = dataclasses.replace(NetworkConfig.preset("tiny"), frame=256, tap_film=True)
+    keras.utils.set_random_seed(0)
+    file, side = 128, 64
+    pair = build_pair(config, side)
+    fused = build_fused(pair, max_points=2, size=file)
+    assert fused.input_shape == [(1, file, file, 3), (1, 2, 3)]
+    assert fused.output_shape == (1, file, file, 1)
+    rng = np.random.default_rng(1)
+    image = (rng.integers(0, 256, (file, file, 3)) / 128 - 1).astype(np.float32)
+    points = np.array([[40.5, 60.5, 1], [80.5, 16.5, 0]], np.float32)
+    small = np.array([[20, 30, 1], [40, 8, 0]], np.float32)
+    # Halving reads the middle of two by two pixels; OpenCV agrees on the way back.
+    seen = image.reshape(side, 2, side, 2, 3).mean(axis=(1, 3))
+    tensors = [keras.ops.convert_to_tensor(a[None]) for a in (seen, wanted(small))]
+    logits = keras.ops.convert_to_numpy(pair.forward(*tensors)[1])[0, ..., 0]
+    expected = 1 / (1 + np.exp(-cv2.resize(logits, (file, file), interpolation=cv2.INTER_LINEAR)))
+    found = keras.ops.convert_to_numpy(fused([image[None], points[None]]))[0, ..., 0]
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    assert found.std() > 1e-3
 
 
 @pytest.mark.parametrize("click_input, channels", (("oace", 1), ("disk", 1), ("oace+disk", 2)))
