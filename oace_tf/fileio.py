@@ -110,10 +110,19 @@ def read_json(path: PathLike, max_bytes: int = JSON_MAX_BYTES) -> Any:
     """
     text = read_bytes(path, max_bytes)
     try:
-        return json.loads(text.decode("utf-8"), object_pairs_hook=_unique_keys,
-                          parse_constant=_refuse_constant, parse_float=_finite_float)
+        return strict_json(text)
     except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError too
         raise UsageError(f"{path} is not valid JSON: {error}") from error
+
+
+def strict_json(text: bytes) -> Any:
+    """Return what UTF-8 text holds: strict JSON, as in `read_json`.
+
+    Raises:
+      ValueError: it is not that.
+    """
+    return json.loads(text.decode("utf-8"), object_pairs_hook=_unique_keys,
+                      parse_constant=_refuse_constant, parse_float=_finite_float)
 
 
 def write_json(path: PathLike, value: Any) -> None:

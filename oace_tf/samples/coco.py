@@ -7,6 +7,7 @@ Run lengths are decoded here; pycocotools only fills polygons (its `decode` warn
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,7 @@ MAX_BYTES = 4 * 2**30  # LVIS' training file has 1.1 GB
 MAX_PIXELS = 2**28
 _FIRST_CODE, _LAST_CODE = ord("0"), ord("o")  # six bits a character, from "0" on
 _HUGE = 1e15  # beyond any coordinate or area; NaN fails the comparison too
+_NAME_2014 = re.compile(r"COCO_\w+2014_\d{12}\.jpg")
 _MAX_GROUP = 7  # characters of one run length; more would not fit into 32 bits
 
 
@@ -78,22 +80,22 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> C
     content = read_json(path, MAX_BYTES)
     if not isinstance(content, dict):
         raise UsageError(f"{path} is not a COCO file: expected an object with images, annotations")
-    categories, frequencies = _categories(content, path)
+    categories, frequencies = read_categories(content, path)
     sizes: dict[int, tuple[Path, int, int]] = {}
     for number, record in enumerate(_records(content, "images", path)):
-        where = _Where(path, "image", record, number)
-        sizes[where.new_id(sizes)] = (_image_path(where, folder), *_size_hw(where))
+        where = Where(path, "image", record, number)
+        sizes[where.new_id(sizes)] = (image_path(where, folder), *size_hw_of(where))
     if not sizes:
         raise UsageError(f"{path} lists no images; name a file that does")
     found: dict[int, list[CocoAnnotation]] = {image_id: [] for image_id in sizes}
     seen: set[int] = set()
     for number, record in enumerate(_records(content, "annotations", path)):
-        where = _Where(path, "annotation", record, number)
+        where = Where(path, "annotation", record, number)
         seen.add(where.new_id(seen))
         image_id = where.integer("image_id")
         if image_id not in sizes:
             raise where.fault(f"image_id {image_id} is not among the images")
-        found[image_id].append(_annotation(where, categories, sizes[image_id][1:]))
+        found[image_id].append(checked_annotation(where, categories, sizes[image_id][1:]))
     images = (CocoImage(image_id, file, height, width, tuple(found[image_id]))
               for image_id, (file, height, width) in sizes.items())
     return CocoDataset(path, tuple(images), categories, frequencies)
@@ -170,8 +172,12 @@ class _Fault(ValueError):
     """What is wrong with one record; whoever knows file and id makes a `UsageError` of it."""
 
 
-class _Where:
-    """One record of a COCO file and the words that name it in an error."""
+class Where:
+    """One record of a COCO file and the words that name it in an error.
+
+    Raises:
+      UsageError: the record is no object.
+    """
 
     def __init__(self, path: Path, kind: str, record: Any, number: int) -> None:
         self.path, self.kind, self.record = path, kind, record
@@ -211,12 +217,12 @@ def _records(content: dict[str, Any], key: str, path: Path, required: bool = Tru
     return records
 
 
-def _categories(content: dict[str, Any], path: Path) -> tuple[dict[int, str], dict[str, str]]:
+def read_categories(content: dict[str, Any], path: Path) -> tuple[dict[int, str], dict[str, str]]:
     """Return the categories' names by id, and LVIS' frequencies by name."""
     names: dict[int, str] = {}
     frequencies = {}
     for number, record in enumerate(_records(content, "categories", path, required=False)):
-        where = _Where(path, "category", record, number)
+        where = Where(path, "category", record, number)
         name = names[where.new_id(names)] = where.text("name")
         if "frequency" in record:
             letter = record["frequency"]
@@ -226,7 +232,7 @@ def _categories(content: dict[str, Any], path: Path) -> tuple[dict[int, str], di
     return names, frequencies
 
 
-def _image_path(where: _Where, folder: Path | None) -> Path:
+def image_path(where: Where, folder: Path | None) -> Path:
     """Return where an image is to be found: in `folder`, else in the first folder that is there."""
     name = _file_name(where)
     beside = where.path.parent
@@ -241,25 +247,31 @@ def _image_path(where: _Where, folder: Path | None) -> Path:
     return beside / "images" / name
 
 
-def _file_name(where: _Where) -> PurePosixPath:
-    if "file_name" in where.record:
-        name = PurePosixPath(where.text("file_name"))
-    else:  # LVIS names its images only by their address
+def _file_name(where: Where) -> PurePosixPath:
+    url = where.record.get("coco_url")
+    if "file_name" not in where.record:  # LVIS v1 names its images only by their address
         name = PurePosixPath(PurePosixPath(where.text("coco_url")).name)
+    else:
+        name = PurePosixPath(where.text("file_name"))
+        if _NAME_2014.fullmatch(str(name)) and isinstance(url, str):
+            # LVIS v0.5 gives the names of 2014 to images that lie under those of 2017.
+            name = PurePosixPath(PurePosixPath(url).name)
     if name.is_absolute() or ".." in name.parts or not str(name).isprintable():
         raise where.fault(f"{str(name)!r:.80} is no file name inside the folder of the images")
     return name
 
 
-def _size_hw(where: _Where) -> tuple[int, int]:
+def size_hw_of(where: Where) -> tuple[int, int]:
+    """Return height and width of an image's record (raises UsageError)."""
     height, width = where.integer("height"), where.integer("width")
     if min(height, width) < 1 or height * width > MAX_PIXELS:
         raise where.fault(f"no image has {width}x{height} pixels")
     return height, width
 
 
-def _annotation(where: _Where, categories: Mapping[int, str],
-                size_hw: tuple[int, int]) -> CocoAnnotation:
+def checked_annotation(where: Where, categories: Mapping[int, str],
+                       size_hw: tuple[int, int]) -> CocoAnnotation:
+    """Return the annotation of a record, checked for an image of that size (raises UsageError)."""
     record = where.record
     category_id = where.integer("category_id") if categories else None
     if categories and category_id not in categories:

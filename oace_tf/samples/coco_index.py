@@ -1,0 +1,289 @@
+"""An index on disk of a COCO or LVIS file, so that memory does not grow with its images.
+
+The index is an SQLite file in a folder `.oace-index` beside the JSON: for each image its place, for
+each annotation the bytes of the JSON where it lies. It is built once by a streaming reader, and
+again when the JSON has changed. Ids, images and categories are checked then; a mask is checked when
+its image is read, by the same rules as `coco.load_coco` has.
+"""
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oace_tf.errors import UsageError
+from oace_tf.fileio import PathLike, sha256_file
+from oace_tf.samples.coco import (
+    CocoAnnotation,
+    Where,
+    checked_annotation,
+    image_path,
+    read_categories,
+    size_hw_of,
+)
+from oace_tf.samples.json_stream import element_at, list_elements
+
+FOLDER = ".oace-index"
+FORMAT = "oace-coco-index-1"
+_NAMES = ("file_name", "coco_url")  # from them the image's path is found
+_ROWS = 10000  # written at a time
+_TABLES = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE images (id INTEGER PRIMARY KEY, stem TEXT, names TEXT, height INTEGER, width INTEGER);
+CREATE TABLE annotations (id INTEGER PRIMARY KEY, image INTEGER, category INTEGER, crowd INTEGER,
+                          start INTEGER, length INTEGER);
+"""
+# After all rows are in: then they are sorted once.
+_FINISH = """
+CREATE INDEX of_image ON annotations (image);
+CREATE TABLE places (place INTEGER PRIMARY KEY, image INTEGER, stem TEXT);
+INSERT INTO places (image, stem) SELECT id, stem FROM images WHERE EXISTS
+    (SELECT 1 FROM annotations WHERE image = images.id AND crowd = 0) ORDER BY id;
+CREATE INDEX of_stem ON images (stem);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedImage:
+    """One image of an index; `stem` is its file's name without folder and ending."""
+
+    id: int
+    stem: str
+    path: Path
+    height: int
+    width: int
+
+
+class CocoIndex:
+    """Looks images and annotations up, one image in memory at a time.
+
+    Args:
+      path: the JSON; its index is built where it is missing or no longer fits.
+    Raises:
+      UsageError: the JSON cannot be read or is no COCO file, or nowhere is room for the index.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = Path(path)
+        self.index_path = _fitting_index(self.path)
+        # Read only, and never locked: several workers look into one index.
+        self._base = sqlite3.connect(f"{self.index_path.resolve().as_uri()}?mode=ro&immutable=1",
+                                     uri=True)
+        facts = dict(self._base.execute("SELECT name, value FROM facts"))
+        self.sha256 = facts["sha256"]
+        names = json.loads(facts["categories"])
+        self.categories: Mapping[int, str] = {int(key): name for key, name in names.items()}
+        self.frequencies: Mapping[str, str] = json.loads(facts["frequencies"])
+        self._count = int(self._one("SELECT COUNT(*) FROM places")[0])
+        try:
+            self._json = self.path.open("rb")
+        except OSError as error:
+            raise UsageError(f"cannot read {self.path}: {error.strerror or error}") from error
+
+    def __len__(self) -> int:
+        """Return the number of images with an object; crowds do not count."""
+        return self._count
+
+    def close(self) -> None:
+        """Close both files."""
+        self._base.close()
+        self._json.close()
+
+    def __del__(self) -> None:
+        """Close what is open; a list of images that goes out of use needs no further word."""
+        for name in ("_base", "_json"):
+            if hasattr(self, name):
+                getattr(self, name).close()
+
+    def at(self, place: int) -> IndexedImage:
+        """Return image number `place` (from 0) of those that have an object."""
+        row = self._one("SELECT images.* FROM images, places WHERE place = ? AND id = image",
+                        place + 1)
+        if row is None:
+            raise IndexError(place)
+        return self._image(row)
+
+    def named(self, stem: str) -> IndexedImage | None:
+        """Return the first image whose file has that stem, or None."""
+        row = self._one("SELECT * FROM images WHERE stem = ? ORDER BY id LIMIT 1", stem)
+        return None if row is None else self._image(row)
+
+    def places_without(self, others: Sequence[CocoIndex]) -> Iterator[int]:
+        """Yield the places (from 0) whose stem no other index has with an object."""
+        for place, stem in self._base.execute("SELECT place, stem FROM places ORDER BY place"):
+            if not any(other.has_object(stem) for other in others):
+                yield place - 1
+
+    def has_object(self, stem: str) -> bool:
+        """Return whether an image of that stem is here with an object."""
+        return self._one("SELECT 1 FROM images, annotations WHERE stem = ? AND "
+                         "images.id = annotations.image AND crowd = 0 LIMIT 1", stem) is not None
+
+    def annotations(self, image: IndexedImage) -> tuple[CocoAnnotation, ...]:
+        """Return the annotations of an image, checked.
+
+        Raises:
+          UsageError: a broken mask, or a JSON that was changed meanwhile; names file and record.
+        """
+        rows = self._base.execute("SELECT id, start, length FROM annotations WHERE image = ? "
+                                  "ORDER BY start", (image.id,)).fetchall()
+        return tuple(self._annotation(image, *row) for row in rows)
+
+    def _image(self, row: Any) -> IndexedImage:
+        number, stem, names, height, width = row
+        # Looked for now: the folder of the images may have been put there after the index.
+        file = image_path(Where(self.path, "image", json.loads(names), number), None)
+        return IndexedImage(number, stem, file, height, width)
+
+    def _annotation(self, image: IndexedImage, number: int, start: int,
+                    length: int) -> CocoAnnotation:
+        try:
+            record = element_at(self._json, start, length)
+        except ValueError as error:
+            record = error
+        if not isinstance(record, dict) or record.get("id") != number:
+            raise UsageError(f"{self.path} was changed while it was in use; start again")
+        return checked_annotation(Where(self.path, "annotation", record, number), self.categories,
+                                  (image.height, image.width))
+
+    def _one(self, query: str, *values: Any) -> Any:
+        return self._base.execute(query, values).fetchone()
+
+
+def _fitting_index(path: Path) -> Path:
+    """Return the index of a JSON, built now where none fits."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    size, changed = str(state.st_size), str(state.st_mtime_ns)
+    places = _places(path)
+    for place in places:
+        facts = _facts(place)
+        if [facts.get(key) for key in ("format", "size", "changed")] == [FORMAT, size, changed]:
+            return place
+    digest = sha256_file(path)
+    facts = {"format": FORMAT, "size": size, "changed": changed, "sha256": digest}
+    failed = ""
+    for place in places:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _build(path, place, facts)
+            return place
+        except (OSError, sqlite3.OperationalError) as error:
+            failed = str(error)
+    raise UsageError(f"no place for the index of {path} ({failed}); make its folder writable, or "
+                     "set XDG_CACHE_HOME to a folder with room")
+
+
+def _places(path: Path) -> tuple[Path, Path]:
+    """Return where the index may lie: beside the JSON, else in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "oace-tf"
+    full = str(path.absolute()).strip(os.sep).replace(os.sep, "%")
+    return path.parent / FOLDER / f"{path.name}.sqlite", cache / f"{full[-200:]}.sqlite"
+
+
+def _facts(place: Path) -> dict[str, str]:
+    """Return what an index says of itself; nothing where it is missing or damaged."""
+    if not place.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"{place.resolve().as_uri()}?mode=ro", uri=True)) as base:
+            return dict(base.execute("SELECT name, value FROM facts"))
+    except (sqlite3.Error, ValueError):
+        return {}
+
+
+def _build(path: Path, place: Path, facts: dict[str, str]) -> None:
+    """Write the index beside its place and move it there."""
+    handle, beside = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+    os.close(handle)
+    try:
+        with closing(sqlite3.connect(beside)) as base:
+            # A half-written index is thrown away as a whole: no journal is needed.
+            base.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+                               "PRAGMA temp_store = FILE;" + _TABLES)
+            base.execute("BEGIN")
+            facts = {**facts, **_fill(base, path)}
+            base.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+            base.commit()
+            base.executescript(_FINISH)
+            _check(base, path)
+        os.chmod(beside, 0o644)
+        os.replace(beside, place)
+    finally:
+        Path(beside).unlink(missing_ok=True)
+
+
+def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
+    """Write images and annotations; returns the facts on categories."""
+    categories: list[Any] = []
+    lists = ("images", "annotations", "categories")
+    found = dict.fromkeys(lists, 0)
+    rows: dict[str, list[tuple[Any, ...]]] = {"images": [], "annotations": []}
+    queries = {"images": "INSERT INTO images VALUES (?, ?, ?, ?, ?)",
+               "annotations": "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?)"}
+
+    def write(key: str) -> None:
+        try:
+            base.executemany(queries[key], rows[key])
+        except sqlite3.IntegrityError as error:
+            raise UsageError(f"{path}: an id stands twice among the {key}; "
+                             "correct the file") from error
+        except OverflowError as error:
+            raise UsageError(f"{path}: an id among the {key} has more than 64 bits") from error
+        rows[key].clear()
+
+    for key, record, start, length in list_elements(path, lists):
+        where = Where(path, key.rstrip("s"), record, found[key])
+        found[key] += 1
+        if key == "categories":
+            categories.append(record)
+            continue
+        if key == "images":
+            file = image_path(where, None)
+            names = {name: record[name] for name in _NAMES if name in record}
+            rows[key].append((where.integer("id"), file.stem, json.dumps(names),
+                              *size_hw_of(where)))
+        else:
+            crowd = record.get("iscrowd", 0)
+            if crowd not in (0, 1):
+                raise where.fault(f"iscrowd must be 0 or 1, got {crowd!r:.40}")
+            category = record.get("category_id")
+            rows[key].append((where.integer("id"), where.integer("image_id"),
+                              category if type(category) is int else None, crowd, start, length))
+        if len(rows[key]) >= _ROWS:
+            write(key)
+    for key in rows:
+        write(key)
+    if not found["images"]:
+        raise UsageError(f"{path} lists no images; name a file that does")
+    names, frequencies = read_categories({"categories": categories}, path)
+    return {"categories": json.dumps(names), "frequencies": json.dumps(frequencies)}
+
+
+def _check(base: sqlite3.Connection, path: Path) -> None:
+    """Refuse annotations of an unknown image or category, and a file without objects."""
+    row = base.execute("SELECT id, image FROM annotations WHERE NOT EXISTS "
+                       "(SELECT 1 FROM images WHERE id = image) LIMIT 1").fetchone()
+    if row is not None:
+        raise UsageError(f"{path}: annotation {row[0]}: image_id {row[1]} is not among the "
+                         "images; correct or remove that annotation")
+    facts = dict(base.execute("SELECT name, value FROM facts"))
+    known = sorted(int(key) for key in json.loads(facts["categories"]))
+    for number, category in _categories_used(base) if known else ():
+        if category not in known:
+            raise UsageError(f"{path}: annotation {number}: category_id {category} is not among "
+                             "the categories; correct or remove that annotation")
+    if not base.execute("SELECT COUNT(*) FROM places").fetchone()[0]:
+        raise UsageError(f"{path}: no image with an object")
+
+
+def _categories_used(base: sqlite3.Connection) -> Iterator[tuple[int, int]]:
+    yield from base.execute("SELECT MIN(id), category FROM annotations GROUP BY category")
