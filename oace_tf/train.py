@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 import os
 from collections.abc import Sequence
@@ -27,8 +26,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("stage", choices=STAGES, help="prior: contrastive loss; msfnet: mask loss, "
                         "prior frozen; joint: both losses at once")
     parser.add_argument("--data", type=Path, action="append", metavar="DIR",
-                        help="a COCO-format folder (instances.json, images/) or a folder of such; "
-                        "may be repeated (default: OACE_DATA/train)")
+                        help="a COCO-format folder (instances.json, images/), a folder of such, a "
+                        "COCO or LVIS file, or A.json+B.json: the instances of both on the same "
+                        "photographs; may be repeated (default: OACE_DATA/train)")
     parser.add_argument("--config", type=Path, metavar="FILE",
                         help="JSON with training settings; the paper's where it says nothing")
     parser.add_argument("--preset", default="efficientnet_lite0",
@@ -92,8 +92,14 @@ def _folders(given: Sequence[Path] | None) -> list[Path]:
         folders = [Path(os.environ["OACE_DATA"]) / "train"]
     else:
         raise UsageError("no training data; name a folder with --data, or set OACE_DATA")
+    from oace_tf.training.sources import named_files
+
     for folder in folders:
-        if not folder.is_dir():
+        files = named_files(folder)
+        for file in files:
+            if not file.is_file():
+                raise UsageError(f"{file}: no such file")
+        if not files and not folder.is_dir():
             raise UsageError(f"{folder}: no such folder")
     return folders
 
@@ -117,15 +123,9 @@ def _pair(args: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def _data_record(folders: list[Path], settings: TrainSettings) -> list[dict[str, Any]]:
-    from oace_tf.training.batches import find_sources
+    from oace_tf.training.sources import find_sources
 
-    rows = []
-    for source in find_sources(folders, dict(settings.sources)):
-        digest = hashlib.sha256(source.dataset.path.read_bytes()).hexdigest()
-        rows.append({"name": source.name, "images": len(source.dataset.images),
-                     "share": round(source.share, 4), "sha256": digest,
-                     "categories": sorted(source.dataset.categories.values())})
-    return rows
+    return [source.record() for source in find_sources(folders, dict(settings.sources))]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ Run lengths are decoded here; pycocotools only fills polygons (its `decode` warn
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -57,7 +57,7 @@ class CocoDataset:
     """All images of one file, in its order, with their annotations in its order."""
 
     path: Path
-    images: tuple[CocoImage, ...]
+    images: Sequence[CocoImage]
     categories: Mapping[int, str]
     frequencies: Mapping[str, str] = field(default_factory=dict)  # LVIS: rare, common, frequent
 

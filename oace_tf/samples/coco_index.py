@@ -264,8 +264,8 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
         write(key)
     if not found["images"]:
         raise UsageError(f"{path} lists no images; name a file that does")
-    names, frequencies = read_categories({"categories": categories}, path)
-    return {"categories": json.dumps(names), "frequencies": json.dumps(frequencies)}
+    category_names, frequencies = read_categories({"categories": categories}, path)
+    return {"categories": json.dumps(category_names), "frequencies": json.dumps(frequencies)}
 
 
 def _check(base: sqlite3.Connection, path: Path) -> None:

@@ -6,80 +6,20 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.samples.coco import CocoDataset, CocoImage, load_coco
+from oace_tf.samples.coco import CocoImage
 from oace_tf.training.scenes import Layered, Scene, make_twins, read_layered
 from oace_tf.training.settings import TrainSettings
+from oace_tf.training.sources import Source, find_sources
 
 logger = logging.getLogger(__name__)
 _TRIES = 50  # scenes in a row that may fail before the data are called unusable
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One folder of training images with the number of objects in each image."""
-
-    name: str
-    dataset: CocoDataset
-    share: float  # of the scenes
-
-
-def find_sources(folders: list[Path], shares: Mapping[str, float]) -> list[Source]:
-    """Load every `instances.json` in the folders or one level below.
-
-    Further files `instances_X.json` beside it (or instead of it) are sources of their own, named
-    FOLDER_X, and only used where `shares` names them: masks proposed by a teacher, for example.
-
-    Args:
-      folders: each a source (`instances.json`, `images/`) or a folder of sources.
-      shares: share of the scenes by folder name; a source without one gets its share of images,
-        unless shares are given at all: then it is left out.
-    Raises:
-      UsageError: a folder without a source, a share for a source that is not there, or no share
-        above zero.
-    """
-    found: dict[str, list[Path]] = {}
-    for folder in folders:
-        here = sorted(folder.glob("instances*.json")) or sorted(folder.glob("*/instances*.json"))
-        here = [path for path in here if path.stem == "instances" or source_name(path) in shares]
-        if not here:
-            raise UsageError(f"{folder}: no instances.json here or one folder below; "
-                             "expected data in COCO format")
-        for path in here:
-            found.setdefault(source_name(path), []).append(path)
-    missing = sorted(set(shares) - set(found))
-    if missing:
-        raise UsageError(f"no source named {missing[0]!r} in {', '.join(map(str, folders))}")
-    chosen = [(name, path) for name, paths in found.items() for path in paths
-              if not shares or shares.get(name, 0.0) > 0.0]
-    if not chosen:
-        raise UsageError("no source has a share above zero; no scene could be drawn")
-    datasets = [_with_objects(load_coco(path)) for _, path in chosen]
-    weights = [shares.get(name, float(len(dataset.images)))
-               for (name, _), dataset in zip(chosen, datasets)]
-    total = sum(weights)
-    return [Source(name, dataset, weight / total)
-            for (name, _), dataset, weight in zip(chosen, datasets, weights)]
-
-
-def source_name(path: Path) -> str:
-    """Return the name of the source in FOLDER/instances.json or FOLDER/instances_X.json."""
-    return path.parent.name + path.stem.removeprefix("instances")
-
-
-def _with_objects(dataset: CocoDataset) -> CocoDataset:
-    images = tuple(image for image in dataset.images
-                   if any(not annotation.iscrowd for annotation in image.annotations))
-    if not images:
-        raise UsageError(f"{dataset.path}: no image with an object")
-    return CocoDataset(dataset.path, images, dataset.categories)
 
 
 def twin_pairs(batch: int, share: float) -> int:
@@ -136,14 +76,19 @@ class SceneMaker:
 
     def _draw(self, rng: np.random.Generator) -> tuple[Layered, int] | None:
         source = self._sources[int(rng.choice(len(self._sources), p=self._shares))]
-        image: CocoImage = source.dataset.images[int(rng.integers(len(source.dataset.images)))]
-        if str(image.path) in self.skipped:
+        place = int(rng.integers(len(source.dataset.images)))
+        name = f"{source.name}, image number {place}"  # until its record is read
+        if name in self.skipped:
             return None
         try:
+            image: CocoImage = source.dataset.images[place]
+            name = str(image.path)
+            if name in self.skipped:
+                return None
             layered = read_layered(image)
         except UsageError as error:
             logger.warning("skipped: %s", error)
-            self.skipped.add(str(image.path))
+            self.skipped.add(name)
             return None
         if not layered.masks:
             return None

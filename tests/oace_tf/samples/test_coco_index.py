@@ -61,8 +61,8 @@ def test_it_finds_what_the_whole_reader_finds(tmp_path):
         assert index.annotations(found) == expected.annotations
     with pytest.raises(IndexError):
         index.at(2)
-    found = index.named("größe 3")
-    assert found is not None and found.id == 3 and index.named("3") is None
+    third = index.named("größe 3")
+    assert third is not None and third.id == 3 and index.named("3") is None
     assert index.has_object("größe 7") and not index.has_object("größe 3")
     index.close()
 
@@ -70,8 +70,12 @@ def test_it_finds_what_the_whole_reader_finds(tmp_path):
 def test_the_index_is_built_once_and_again_when_the_file_changes(tmp_path, monkeypatch):
     built = []
     build = coco_index._build
-    monkeypatch.setattr(coco_index, "_build",
-                        lambda path, *rest: (built.append(path), build(path, *rest)))
+
+    def noted(path, *rest):
+        built.append(path)
+        build(path, *rest)
+
+    monkeypatch.setattr(coco_index, "_build", noted)
     path = write(tmp_path)
     CocoIndex(path).close()
     CocoIndex(path).close()

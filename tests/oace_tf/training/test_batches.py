@@ -2,16 +2,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from oace_tf.errors import UsageError
 from oace_tf.fileio import write_image
-from oace_tf.training.batches import SceneMaker, batches, find_sources, twin_pairs
+from oace_tf.training import sources
+from oace_tf.training.batches import SceneMaker, batches, twin_pairs
 from oace_tf.training.scenes import read_layered
 from oace_tf.training.settings import Phase, SceneSettings, TrainSettings
+from oace_tf.training.sources import find_sources
 from tests.oace_tf.training.drawn import write_dataset
 
 SETTINGS = TrainSettings(phases=(Phase(64, 3, 4), Phase(128, 2, 2)), seed=5,
@@ -168,3 +172,42 @@ def test_bad_sources_are_named(data, tmp_path):
         ' "annotations": []}')
     with pytest.raises(UsageError, match="boxes/instances.json: no image with an object"):
         find_sources([data], {})
+
+
+def test_files_of_coco_and_lvis_are_sources(data, monkeypatch):
+    whole = find_sources([data / "boxes"], {})[0]
+    path = data / "boxes" / "instances.json"
+    single, = find_sources([path], {})
+    assert (single.name, single.record() | {"name": "boxes"}) == ("instances", whole.record())
+    # read through the index: the same images, the same record
+    monkeypatch.setattr(sources, "STREAMED_FROM", 0)
+    streamed, = find_sources([path], {})
+    assert streamed.record() == single.record()
+    assert [image.annotations for image in streamed.dataset.images] == [
+        image.annotations for image in single.dataset.images]
+    # joined with itself every object stands there once
+    both = Path(f"{path}+{path}")
+    joined, = find_sources([both], {"instances+instances": 1.0})
+    assert [image.annotations for image in joined.dataset.images] == [
+        image.annotations for image in single.dataset.images]
+    assert joined.record()["sha256"] == 2 * [single.record()["sha256"]]
+    with pytest.raises(UsageError, match="none.json"):
+        find_sources([Path(f"{path}+none.json")], {})
+    settings = TrainSettings(phases=(Phase(64, 1, 3),), scenes=SceneSettings(paste=0.5))
+    batch, again = (SceneMaker(find_sources([given], {}), settings, 1).batch(2)
+                    for given in (path, both))
+    for name, array in batch.items():
+        np.testing.assert_array_equal(array, again[name])
+
+
+def test_a_broken_record_is_named_and_skipped(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(sources, "STREAMED_FROM", 0)
+    path = write_dataset(tmp_path / "broken", 3) / "instances.json"
+    content = json.loads(path.read_text())
+    content["annotations"][2]["segmentation"]["counts"][0] += 1  # of image 1
+    path.write_text(json.dumps(content))
+    settings = TrainSettings(phases=(Phase(64, 8, 2),))
+    made = SceneMaker(find_sources([path], {}), settings, 1)
+    made.batch(0)
+    assert made.skipped == {"instances, image number 1"}
+    assert "annotation 3: the run lengths sum to" in caplog.text

@@ -12,8 +12,9 @@ from oace_tf.clicks import DISK_ON
 from oace_tf.config import NetworkConfig
 from oace_tf.networks.pair import Pair
 from oace_tf.training import losses
-from oace_tf.training.batches import SceneMaker, find_sources
+from oace_tf.training.batches import SceneMaker
 from oace_tf.training.settings import LossSettings, Phase, TrainSettings
+from oace_tf.training.sources import find_sources
 from oace_tf.training.step import TrainingModel
 
 SIZE = 64

@@ -15,9 +15,10 @@ from oace_tf.errors import OaceError, UsageError
 from oace_tf.networks.weights import get_arrays, load_weights, pair_variables
 from oace_tf.tensor_file import read_tensors
 from oace_tf.training import trainer as module
-from oace_tf.training.batches import SceneMaker, find_sources
+from oace_tf.training.batches import SceneMaker
 from oace_tf.training.checkpoint import read_checkpoint
 from oace_tf.training.settings import LossSettings, Phase, SceneSettings, TrainSettings
+from oace_tf.training.sources import find_sources
 from oace_tf.training.trainer import BAD_BATCH, CHECKPOINT, LOG, WEIGHTS, Trainer
 
 SETTINGS = TrainSettings(
