@@ -48,6 +48,7 @@ class Photograph:
     path: Path
     sha256: str
     clicks: tuple[Click, ...]
+    kind: str = ""  # of the taps, see `samples.taps.KINDS`
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,7 @@ def _listed(entries: Sequence[dict[str, Any]], folder: Path, source: str) -> Cal
         found = fileio.sha256_file(path)
         if found != entry["sha256"]:
             raise UsageError(f"{path} has not the SHA-256 that {LIST.name} lists")
-        photographs.append(Photograph(path, found, _clicks(entry)))
+        photographs.append(Photograph(path, found, _clicks(entry), str(entry["kind"])))
     return CalibrationSet(source, f"on objects, listed in {LIST.name}", tuple(photographs))
 
 
@@ -286,4 +287,4 @@ def _tapped(record: CocoImage | Path, kind: str, rng: np.random.Generator) -> Ph
     mask = decode_mask(large[int(rng.integers(len(large)))], height, width) if large else None
     clicks = (random_taps(height, width, kind, rng) if mask is None or not mask.any()
               else draw_taps(mask, kind, rng))
-    return Photograph(path, fileio.sha256_file(path), clicks)
+    return Photograph(path, fileio.sha256_file(path), clicks, kind)

@@ -161,6 +161,27 @@ def is_constant(model: Any, index: int) -> bool:
     return data is not None and len(data) > 0
 
 
+def constant(model: Any, index: int) -> np.ndarray:
+    """Return a float32 constant of the file, a copy in its shape."""
+    tensor = graph(model).tensors[index]
+    data = bytes(np.ascontiguousarray(model.buffers[tensor.buffer].data, np.uint8))
+    return np.frombuffer(data, np.float32).reshape([int(n) for n in tensor.shape]).copy()
+
+
+def set_constant(model: Any, index: int, value: np.ndarray) -> None:
+    """Give a float32 constant another value of the same shape.
+
+    A buffer that other tensors share is left to them; the tensor gets one of its own.
+    """
+    tensors = graph(model).tensors
+    tensor = tensors[index]
+    if sum(other.buffer == tensor.buffer for other in tensors) > 1:
+        model.buffers.append(schema.BufferT())
+        tensor.buffer = len(model.buffers) - 1
+    content = np.ascontiguousarray(value, np.float32).tobytes()
+    model.buffers[tensor.buffer].data = np.frombuffer(content, np.uint8)
+
+
 def activations(model: Any, indices: Iterable[int]) -> list[int]:
     """Return those of `indices` that are computed at run time (no constants, no absent ones)."""
     return [int(i) for i in indices if i >= 0 and not is_constant(model, int(i))]

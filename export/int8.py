@@ -1,4 +1,4 @@
-"""float32 TFLite file -> full-int8 TFLite file: recipe, calibration, pinned ranges, file edits.
+"""float32 TFLite file -> full-int8 TFLite file: calibration, pinned ranges, file edits.
 
 The photograph is a uint8 tensor whose int8 form is byte - 128 (scale 1/128, zero point 0) without
 arithmetic. That holds because the range of every tensor that only copies or resizes photograph,
@@ -12,80 +12,25 @@ import logging
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export import flatfile
-from oace_tf import fileio
+from export.plan import MODE, Ranges
+from export.recipe import Recipe
 from oace_tf.errors import UsageError
-
-Ranges = Mapping[str, tuple[float, float]]  # tensor name -> (smallest, largest) value seen
 
 UNIT_SCALE = 1 / 128  # the int8 scale of photograph, disks and OACE
 UNIT_RANGE = (-1.0, 127 / 128)
 _DEAD = 1e-6  # a tensor that never reaches this is taken for zero
-MODE = "CALIBRATION_PROFILER_BASED"  # the other mode gives equal ranges but other bytes
 MASK_SCALE = 1 / 256  # the int8 sigmoid's fixed scale; 128 is one half
-_STATISTICS_KEYS = frozenset({"weights_sha256", "recipe", "mode", "calibration", "ranges"})
 # What hands values on unchanged or averages neighbours: the range stays inside the inputs' range.
 _KEEPS_RANGE = frozenset({"CONCATENATION", "RESIZE_BILINEAR", "PAD", "RESHAPE", "STRIDED_SLICE",
                           "SPACE_TO_DEPTH", "MAX_POOL_2D", "TRANSPOSE"})
 _KEPT_NAMES = frozenset({"image", "points", "mask", "disks", "image_disks"})
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What is quantized and how; data only.
-
-    Raises:
-      UsageError: a field outside its range.
-    """
-
-    name: str = "int8_min_max"
-    activation_bits: int = 8
-    weight_bits: int = 8  # per output channel, symmetric
-    weight_algorithm: str = "min_max_uniform_quantize"
-    # Operators whose output tensors match stay float: the drawing of the taps.
-    # (The quantizer puts a semicolon behind each name; all inputs are one such list.)
-    float_tensors: tuple[str, ...] = (r"^disks(/|;|$)", r"(^|;)points(;|$)")
-
-    def __post_init__(self) -> None:
-        if self.activation_bits not in (8, 16) or self.weight_bits not in (4, 8):
-            raise UsageError(
-                f"recipe {self.name}: activation_bits {self.activation_bits} (8 or 16) and "
-                f"weight_bits {self.weight_bits} (4 or 8) do not fit"
-            )
-
-    def rules(self) -> list[dict[str, Any]]:
-        """Return the recipe in the quantizer's own form (a later matching rule wins)."""
-        from ai_edge_quantizer import qtyping, recipe_manager
-
-        operations = qtyping.TFLOperationName
-        manager = recipe_manager.RecipeManager()
-        manager.add_static_config(
-            ".*", operations.ALL_SUPPORTED, self.activation_bits, self.weight_bits,
-            algorithm_key=self.weight_algorithm,
-        )
-        manager.add_quantization_config(
-            "mask", operations.OUTPUT,
-            qtyping.OpQuantizationConfig(
-                activation_tensor_config=qtyping.TensorQuantizationConfig(
-                    num_bits=8, symmetric=False, dtype=qtyping.TensorDataType.UINT),
-                weight_tensor_config=qtyping.TensorQuantizationConfig(
-                    num_bits=8, symmetric=True,
-                    granularity=qtyping.QuantGranularity.CHANNELWISE),
-                compute_precision=qtyping.ComputePrecision.INTEGER,
-            ),
-        )
-        for pattern in self.float_tensors:
-            manager.add_quantization_config(
-                pattern, operations.ALL_SUPPORTED, None, recipe_manager.AlgorithmName.NO_QUANTIZE)
-        return manager.get_quantization_recipe()
 
 
 class RangeObserver:
@@ -120,16 +65,6 @@ class RangeObserver:
             name: (float(np.min(seen["min"])), float(np.max(seen["max"])))
             for name, seen in self._calibrator.get_model_qsvs().items()
         }
-
-
-def merge_ranges(parts: Iterable[Ranges]) -> dict[str, tuple[float, float]]:
-    """Return the ranges that cover all parts, whatever their order; NaN stays NaN."""
-    merged: dict[str, tuple[float, float]] = {}
-    for part in parts:
-        for name, (low, high) in part.items():
-            old = merged.get(name, (low, high))
-            merged[name] = (float(np.minimum(old[0], low)), float(np.maximum(old[1], high)))
-    return dict(sorted(merged.items()))
 
 
 def unit_tensors(model: Any) -> set[int]:
@@ -319,55 +254,6 @@ def _check_ranges(float_bytes: bytes, ranges: Ranges, recipe: Recipe) -> None:
                 raise UsageError(
                     f"tensor {name!r} reached {ranges[name]} in calibration: damaged weights"
                 )
-
-
-def save_statistics(
-    path: str | Path, ranges: Ranges, weights_sha256: str, recipe: Recipe,
-    calibration: Mapping[str, Any],
-) -> None:
-    """Record the ranges of one calibration, for machines without images.
-
-    Args:
-      path: the JSON file.
-      ranges: as `merge_ranges` gives them.
-      weights_sha256: of the weights that were calibrated.
-      recipe: only its name is recorded.
-      calibration: the report's entry on the images (count, source, seed, sha256).
-    """
-    fileio.write_json(path, {
-        "weights_sha256": weights_sha256,
-        "recipe": recipe.name,
-        "mode": MODE,
-        "calibration": dict(calibration),
-        "ranges": {name: list(limits) for name, limits in sorted(ranges.items())},
-    })
-
-
-def load_statistics(
-    path: str | Path, weights_sha256: str
-) -> tuple[dict[str, tuple[float, float]], dict[str, Any]]:
-    """Return the recorded ranges and what the record says of its calibration.
-
-    Raises:
-      UsageError: no such file, not of this form, or recorded for other weights.
-    """
-    record = fileio.read_json(path)
-    if not isinstance(record, dict) or set(record) != _STATISTICS_KEYS:
-        raise UsageError(f"{path}: not calibration statistics; expected the keys "
-                         f"{', '.join(sorted(_STATISTICS_KEYS))}")
-    if record["weights_sha256"] != weights_sha256:
-        raise UsageError(
-            f"{path}: recorded for weights {record['weights_sha256'][:12]}, not for "
-            f"{weights_sha256[:12]}; give calibration images instead (--images DIR)"
-        )
-    if record["mode"] != MODE:
-        raise UsageError(f"{path}: recorded in mode {record['mode']!r}, expected {MODE!r}")
-    try:
-        ranges = {str(name): (float(low), float(high))
-                  for name, (low, high) in record["ranges"].items()}
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path}: ranges must be pairs of numbers ({error})") from error
-    return ranges, dict(record["calibration"])
 
 
 @contextlib.contextmanager

@@ -20,7 +20,18 @@ if __package__ in (None, ""):
 
 from tqdm import tqdm
 
-from export import calibration_images, convert, facts, int8, metadata, report, verify
+from export import (
+    calibrate,
+    calibration_images,
+    convert,
+    facts,
+    int8,
+    metadata,
+    plan,
+    recipe,
+    report,
+    verify,
+)
 from oace_tf import __version__, fileio
 from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation import drift, pairs
@@ -65,6 +76,7 @@ class Job:
     host: str
     budget: drift.Budget
     record_statistics: bool
+    recipe: recipe.Recipe
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -87,6 +99,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=int, default=min(4, cores or 1),
         help="worker processes, and threads of the latency measurement (default: %(default)s)")
     add("--max-points", type=int, default=20, metavar="N", help="taps the file takes at most")
+    add("--recipe", default=recipe.DEFAULT, metavar="NAME",
+        help=f"how: {', '.join(recipe.names())}, or a JSON file (default: %(default)s)")
     add("--size", type=int, default=512, help="side of the network's frame (512 in what ships)")
     add("--budget", type=Path, default=BUDGET, metavar="FILE", help="largest accepted drift, JSON")
     add("--coco-host", default=calibration_images.HOST, metavar="URL",
@@ -124,7 +138,7 @@ def check(args: argparse.Namespace) -> Job:
         raise UsageError(f"{named}: no such folder; correct OACE_DATA or --data")
     return Job(weights, fileio.sha256_file(weights), args.trunk, args.out, args.images, named,
                args.seed, args.threads, args.max_points, args.size, args.coco_host,
-               drift.read_budget(args.budget), args.record_statistics)
+               drift.read_budget(args.budget), args.record_statistics, recipe.load(args.recipe))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -153,25 +167,23 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
     made = apart(convert.convert_weights, job.weights, job.trunk, job.max_points, job.size,
                  float_path)
     if photographs is not None:
-        ranges: int8.Ranges = int8.merge_ranges(_progress(
-            verify.observe_ranges(float_path, photographs.photographs, job.size, job.max_points,
-                                  job.threads),
-            len(photographs.photographs), "2/5 calibrating"))
+        photographs = calibrate.chosen(photographs, job.recipe, job.seed)
+        decided = calibrate.make_plan(float_path, photographs.photographs, job.recipe, job.size,
+                                      job.max_points, job.threads, _progress)
         calibration = {**photographs.summary(), "notes": list(notes)}
         if job.record_statistics:
-            _record(job, photographs, ranges)
+            _record(job, photographs, decided)
     else:
         assert recorded is not None
-        ranges, calibration = recorded
-    dead = int8.dead_tensors(ranges)
+        decided, calibration = recorded
+    dead = int8.dead_tensors(decided.ranges)
     if dead:
         _log.warning("%d tensors stayed zero on every calibration image, such as %s",
                      len(dead), dead[0])
     _log.info("3/5 quantizing")
     about = _description(job, made)
-    recipe = int8.Recipe()
     fileio.atomic_write(int8_path, metadata.add_metadata(
-        int8.quantize(float_path.read_bytes(), ranges, recipe), about))
+        int8.quantize(decided.edit(float_path.read_bytes()), decided.ranges, job.recipe), about))
     fileio.atomic_write(float_path, metadata.add_metadata(float_path.read_bytes(), about))
     described, faults = report.structure(int8_path.read_bytes(), job.threads)
     measured = _verify(job, float_path, int8_path, photographs)
@@ -193,7 +205,7 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
         **report.latency_entries(timing, job.threads),
         "weights": {"path": str(job.weights), "sha256": job.weights_sha256},
         "network": made.network,
-        "recipe": recipe.name,
+        "recipe": job.recipe.name,
         "settings": {"seed": job.seed, "threads": job.threads, "max_points": job.max_points,
                      "size": job.size},
         "versions": report.versions(),
@@ -236,23 +248,23 @@ def _verify(
     return {"drift": [], "agreement": agreed, "baselines": {}, "notes": notes}
 
 
-def _recorded(job: Job, notes: Sequence[str]) -> tuple[int8.Ranges, dict[str, Any]]:
+def _recorded(job: Job, notes: Sequence[str]) -> tuple[plan.Plan, dict[str, Any]]:
     path = calibration_images.statistics_path(job.weights_sha256)
     if not path.is_file():
         raise UsageError(
             f"no calibration images ({'; '.join(notes)}) and no statistics recorded for these "
             f"weights ({path.name}); give --images DIR"
         )
-    ranges, calibration = int8.load_statistics(path, job.weights_sha256)
+    decided, calibration = plan.load(path, job.weights_sha256, job.recipe)
     source = f"statistics recorded earlier ({calibration['source']})"
-    return ranges, {**calibration, "source": source, "notes": list(notes)}
+    return decided, {**calibration, "source": source, "notes": list(notes)}
 
 
 def _record(
-    job: Job, photographs: calibration_images.CalibrationSet, ranges: int8.Ranges
+    job: Job, photographs: calibration_images.CalibrationSet, decided: plan.Plan
 ) -> None:
     path = calibration_images.statistics_path(job.weights_sha256)
-    int8.save_statistics(path, ranges, job.weights_sha256, int8.Recipe(), photographs.summary())
+    plan.save(path, decided, job.weights_sha256, job.recipe, photographs.summary())
     _log.info("recorded %s", path)
 
 

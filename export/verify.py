@@ -1,7 +1,4 @@
-"""Calibrate and verify in worker processes: one opened file, or pair of files, in each.
-
-The functions `start_*` open files in a process; the functions next to them use what was opened.
-"""
+"""Float and int8 file on the same pictures, in worker processes: do their masks agree?"""
 
 from __future__ import annotations
 
@@ -14,8 +11,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from export.calibration_images import Photograph, feeds
-from export.int8 import RangeObserver
 from oace_tf.clicks import Click
 from oace_tf.evaluation.drift import FLOAT, INT8
 from oace_tf.evaluation.metrics import mask_agreement
@@ -37,25 +32,6 @@ class Picture:
     path: Path | None
     clicks: tuple[Click, ...] = ()
     seed: tuple[int, int] = (0, 0)
-
-
-def observe_ranges(
-    float_path: Path, photographs: Sequence[Photograph], size: int, max_points: int, workers: int
-) -> Iterator[dict[str, tuple[float, float]]]:
-    """Yield ranges after each photograph; `int8.merge_ranges` makes the calibration of them."""
-    return in_processes(_observe, photographs, min(workers, len(photographs)), start_observer,
-                        (float_path, size, max_points))
-
-
-def start_observer(float_path: Path, size: int, max_points: int) -> None:
-    """Open the float file for `observe_ranges`."""
-    cv2.setNumThreads(1)
-    _opened.update(observer=RangeObserver(float_path.read_bytes()), frame=(size, max_points))
-
-
-def _observe(photograph: Photograph) -> dict[str, tuple[float, float]]:
-    feed = next(feeds([photograph], *_opened["frame"]))
-    return _opened["observer"].see(feed)
 
 
 def agreements(

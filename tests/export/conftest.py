@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from export import int8
+from export import int8, plan
 from oace_tf.clicks import pack_points
 from oace_tf.geometry import normalise
 
@@ -50,7 +50,7 @@ def feeds(count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
 def quantized(float_bytes: bytes, size: int) -> tuple[dict[str, tuple[float, float]], bytes]:
     """Return the ranges over eight drawn pictures, and the int8 file with its names kept."""
     observer = int8.RangeObserver(float_bytes)
-    ranges = int8.merge_ranges(observer.see(feed) for feed in feeds(8, size))
+    ranges = plan.merge_ranges(observer.see(feed) for feed in feeds(8, size))
     return ranges, int8.quantize(float_bytes, ranges, keep_names=True)
 
 

@@ -1,13 +1,12 @@
 """float32 file -> int8 file: exact border, one delegate, statistics, refusals."""
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from export import facts, flatfile, int8
+from export import facts, flatfile, int8, plan
 from oace_tf.clicks import draw_disks
 from oace_tf.errors import UsageError
 from oace_tf.runtime import open_model
@@ -98,7 +97,7 @@ def test_names_do_not_change_the_mask(made: Made, tmp_path: Path) -> None:
 def test_same_inputs_same_bytes(made: Made) -> None:
     again = int8.RangeObserver(made.float_bytes, threads=2)
     parts = [again.see(feed) for feed in feeds(8, SIZE)]
-    assert int8.merge_ranges(reversed(parts)) == made.ranges  # whatever the order
+    assert plan.merge_ranges(reversed(parts)) == made.ranges  # whatever the order
     assert int8.quantize(made.float_bytes, made.ranges, keep_names=True) == made.int8_bytes
 
 
@@ -110,33 +109,6 @@ def test_ranges_cover_every_image(made: Made) -> None:
                          for name, (low, high) in one.items())
 
 
-def test_statistics_give_the_same_file(made: Made, tmp_path: Path) -> None:
-    path = tmp_path / "statistics.json"
-    calibration = {"images": 8, "source": "drawn", "sha256": "0" * 64}
-    int8.save_statistics(path, made.ranges, "ab" * 32, int8.Recipe(), calibration)
-    ranges, told = int8.load_statistics(path, "ab" * 32)
-    assert told == calibration
-    assert int8.quantize(made.float_bytes, ranges, keep_names=True) == made.int8_bytes
-
-
-def test_statistics_of_other_weights_are_refused(made: Made, tmp_path: Path) -> None:
-    path = tmp_path / "statistics.json"
-    int8.save_statistics(path, made.ranges, "ab" * 32, int8.Recipe(), {})
-    with pytest.raises(UsageError, match="recorded for weights abababababab"):
-        int8.load_statistics(path, "cd" * 32)
-
-
-@pytest.mark.parametrize("change", [
-    {"ranges": {"x": [1]}}, {"ranges": []}, {"mode": "OTHER"}, {"extra": 1},
-])
-def test_malformed_statistics_are_refused(change: dict, tmp_path: Path) -> None:
-    path = tmp_path / "statistics.json"
-    int8.save_statistics(path, {"x": (0.0, 1.0)}, "ab" * 32, int8.Recipe(), {})
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(UsageError, match="statistics.json"):
-        int8.load_statistics(path, "ab" * 32)
-
-
 def test_missing_and_infinite_ranges_are_refused(made: Made) -> None:
     name = next(name for name in made.ranges if "convolution" in name)
     fewer = {key: value for key, value in made.ranges.items() if key != name}
@@ -144,12 +116,6 @@ def test_missing_and_infinite_ranges_are_refused(made: Made) -> None:
         int8.quantize(made.float_bytes, fewer)
     with pytest.raises(UsageError, match="damaged weights"):
         int8.quantize(made.float_bytes, {**made.ranges, name: (0.0, float("nan"))})
-
-
-def test_nan_survives_merging() -> None:
-    nan = float("nan")
-    for parts in ([{"x": (0.0, 1.0)}, {"x": (nan, nan)}], [{"x": (nan, nan)}, {"x": (0.0, 1.0)}]):
-        assert np.isnan(int8.merge_ranges(parts)["x"]).all()
 
 
 def test_a_dead_tensor_keeps_the_file_runnable(made: Made) -> None:
@@ -166,11 +132,6 @@ def test_unpinned_ranges_are_noticed(made: Made, monkeypatch: pytest.MonkeyPatch
         **ranges, "image": (-0.9, 0.9), "image_disks": (-0.9, 0.9), "disks": (0.0, 0.9)})
     with pytest.raises(ValueError, match="1/128"):
         int8.quantize(made.float_bytes, made.ranges)
-
-
-def test_recipe_checks_itself() -> None:
-    with pytest.raises(UsageError, match="activation_bits 7"):
-        int8.Recipe(activation_bits=7)
 
 
 def test_points_beyond_the_frame_give_no_disk(plain_files: tuple[bytes, bytes]) -> None:

@@ -1,0 +1,70 @@
+"""Bias correction: the mean error of each rounded kernel is taken out of its bias.
+
+A kernel rounded to int8 is off by D = W' - W. Its input is far from zero mean (it has passed a cut
+at zero), so that D times the mean input shifts a whole channel, in every picture alike, and dozens
+of layers add their shifts up. The shift is known: it is subtracted from the bias beforehand. Only
+the float file's own means are needed, no int8 run: each layer's error is its own.
+Source: Nagel et al., Data-free quantization through weight equalization and bias correction,
+ICCV 2019, section 4.2, with means from photographs.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from export import flatfile
+from export.observe import KERNELS
+
+
+def corrections(
+    model: Any, means: Mapping[str, np.ndarray], bits: int = 8
+) -> dict[str, np.ndarray]:
+    """Return what is to be added to each bias of a float file.
+
+    Args:
+      model: the float file.
+      means: output of a convolution -> (kh, kw, C_in) mean input of each tap of its kernel.
+      bits: of the weights.
+    Returns:
+      Output of a convolution -> (C_out,) float32; convolutions without bias left out.
+    """
+    found = {}
+    tensors = flatfile.graph(model).tensors
+    for operator in flatfile.graph(model).operators:
+        kind = flatfile.operator_name(model, operator)
+        if kind not in KERNELS or len(operator.inputs) < 3 or operator.inputs[2] < 0:
+            continue
+        name = flatfile.name_of(tensors[int(operator.outputs[0])])
+        error = rounding_error(flatfile.constant(model, int(operator.inputs[1])), kind, bits)
+        if kind == "DEPTHWISE_CONV_2D":  # (1, kh, kw, C), each channel by itself
+            shift = (error[0] * means[name]).sum(axis=(0, 1))
+        else:  # (C_out, kh, kw, C_in)
+            shift = (error * means[name]).sum(axis=(1, 2, 3))
+        found[name] = (-shift).astype(np.float32)
+    return found
+
+
+def rounding_error(kernel: np.ndarray, kind: str, bits: int = 8) -> np.ndarray:
+    """Return rounded minus true kernel, float64, for one symmetric step per output channel."""
+    axes = (0, 1, 2) if kind == "DEPTHWISE_CONV_2D" else (1, 2, 3)
+    exact = kernel.astype(np.float64)
+    top = 2 ** (bits - 1) - 1
+    step = np.abs(exact).max(axis=axes, keepdims=True) / top
+    step[step == 0] = 1.0
+    return np.clip(np.rint(exact / step), -top, top) * step - exact
+
+
+def apply(model: Any, found: Mapping[str, np.ndarray]) -> None:
+    """Add the corrections to the biases of a float file.
+
+    Raises:
+      KeyError: a convolution that `found` names is not in this file.
+    """
+    tensors = flatfile.graph(model).tensors
+    made = {flatfile.name_of(tensors[int(op.outputs[0])]): op
+            for op in flatfile.graph(model).operators}
+    for name, shift in found.items():
+        index = int(made[name].inputs[2])
+        flatfile.set_constant(model, index, flatfile.constant(model, index) + shift)

@@ -1,0 +1,102 @@
+"""Photographs -> plan: which passes over them a recipe needs, in worker processes."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+
+from export import bias, clipping, flatfile
+from export.calibration_images import CalibrationSet, Photograph, feeds
+from export.int8 import RangeObserver
+from export.observe import ChannelObserver, merge_seen
+from export.plan import Plan, equalised, merge_ranges
+from export.recipe import Recipe
+from oace_tf.errors import UsageError
+from oace_tf.fileio import sha256_bytes
+from oace_tf.workers import in_processes
+
+Item = TypeVar("Item")
+Progress = Callable[[Iterable[Item], int, str], Iterator[Item]]
+_opened: dict[str, Any] = {}  # of this process
+
+
+def chosen(found: CalibrationSet, recipe: Recipe, seed: int) -> CalibrationSet:
+    """Return the photographs that a recipe takes of a set, drawn by the seed where they are more.
+
+    Raises:
+      UsageError: none of them has the taps that the recipe wants.
+    """
+    photographs = [photo for photo in found.photographs
+                   if recipe.kind in ("all", photo.kind)]
+    if not photographs:
+        raise UsageError(f"recipe {recipe.name} wants taps of kind {recipe.kind!r}; "
+                         f"the calibration images ({found.source}) have none")
+    if len(photographs) > recipe.images:
+        rng = np.random.default_rng(seed)
+        places = sorted(rng.permutation(len(photographs))[: recipe.images])
+        photographs = [photographs[k] for k in places]
+    return dataclasses.replace(found, photographs=tuple(photographs))
+
+
+def make_plan(
+    float_path: Path, photographs: Sequence[Photograph], recipe: Recipe, size: int,
+    max_points: int, workers: int, progress: Progress[Any],
+    memo: dict[Any, Any] | None = None,
+) -> Plan:
+    """Return what a recipe decides of a float file on these photographs.
+
+    Args:
+      float_path: the float file.
+      photographs: at least one.
+      recipe: what is to be decided.
+      size, max_points: of the file's frame and taps.
+      workers: processes; the result does not depend on their number.
+      progress: shows how far it is; hands its items on.
+      memo: passes made earlier for the same size and taps, and where this one's go.
+    """
+    content = float_path.read_bytes()
+    factors: dict[str, list[int]] = {}
+    means: dict[str, np.ndarray] = {}
+
+    def over(
+        merge: Callable[[Iterable[Any]], Any], some: Sequence[Photograph], kind: str, *setup: Any
+    ) -> Any:
+        key = (sha256_bytes(content), kind, str(setup), tuple(photo.sha256 for photo in some))
+        if memo is not None and key in memo:
+            return memo[key]
+        found = in_processes(_see, some, min(workers, len(some)), start_observer,
+                             (kind, content, size, max_points, *setup))
+        merged = merge(progress(found, len(some), f"2/5 calibrating, {kind}"))
+        if memo is not None:
+            memo[key] = merged
+        return merged
+
+    if recipe.edits:
+        seen = over(merge_seen, photographs[: recipe.bias_images], "channels",
+                    recipe.bias_correction, recipe.equalise > 0)
+        means = dict(seen.means)
+        if recipe.equalise > 0:
+            content, factors, means = equalised(content, seen, recipe.equalise)
+    ranges = over(merge_ranges, photographs, "ranges")
+    if recipe.ranges != "min_max":
+        counts = over(clipping.merge_counts, photographs, "histograms", ranges)
+        ranges = clipping.set_ranges(ranges, counts, recipe.ranges, recipe.percentile)
+    shifts = (bias.corrections(flatfile.parse(content), means, recipe.weight_bits)
+              if recipe.bias_correction else {})
+    return Plan(ranges, factors, shifts)
+
+
+def start_observer(kind: str, content: bytes, size: int, max_points: int, *setup: Any) -> None:
+    """Open a float file in this process for one kind of pass over the photographs."""
+    cv2.setNumThreads(1)
+    observers = {"ranges": RangeObserver, "channels": ChannelObserver,
+                 "histograms": clipping.HistogramObserver}
+    _opened.update(observer=observers[kind](content, *setup), frame=(size, max_points))
+
+
+def _see(photograph: Photograph) -> Any:
+    return _opened["observer"].see(next(feeds([photograph], *_opened["frame"])))

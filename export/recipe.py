@@ -1,0 +1,157 @@
+"""Recipes of quantization: data with names, one JSON file each in `export/recipes/`."""
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oace_tf import fileio
+from oace_tf.errors import UsageError
+
+FOLDER = Path(__file__).resolve().parent / "recipes"
+DEFAULT = "bias_corrected"
+RANGES = ("min_max", "percentile", "mse")
+KINDS = ("all", "centre", "anywhere", "several", "with_background")
+WEIGHTS = ("min_max_uniform_quantize", "OCTAV")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is quantized and how; data only.
+
+    Raises:
+      UsageError: a field outside its range.
+    """
+
+    name: str = "plain"
+    note: str = ""
+    activation_bits: int = 8
+    weight_bits: int = 8  # per output channel, symmetric
+    weight_algorithm: str = "min_max_uniform_quantize"
+    ranges: str = "min_max"  # of activations: whole, a percentile of it, or least squared error
+    percentile: float = 100.0  # share of the values that lies inside, in hundredths
+    images: int = 128  # calibration photographs at most
+    kind: str = "all"  # which of the four kinds of taps the listed photographs must have
+    equalise: float = 0.0  # strength of cross-layer equalisation; 0: none
+    bias_correction: bool = False  # takes the mean error of each rounded kernel out of its bias
+    bias_images: int = 32  # photographs that its means are taken from
+    # Layers (their dotted names, as regular expressions) whose operators get int16 activations, or
+    # stay float. Both leave the int8 contract of the shipped file and are for measuring.
+    int16_layers: tuple[str, ...] = ()
+    float_layers: tuple[str, ...] = ()
+    # Operators whose output tensors match stay float: the drawing of the taps.
+    # (The quantizer puts a semicolon behind each name; all inputs are one such list.)
+    float_tensors: tuple[str, ...] = (r"^disks(/|;|$)", r"(^|;)points(;|$)")
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        for good, name, rule in (
+            (self.activation_bits in (8, 16), "activation_bits", "8 or 16"),
+            (self.weight_bits in (4, 8), "weight_bits", "4 or 8"),
+            (self.weight_algorithm in WEIGHTS, "weight_algorithm", " or ".join(WEIGHTS)),
+            (self.ranges in RANGES, "ranges", ", ".join(RANGES)),
+            (50 < self.percentile <= 100, "percentile", "above 50, at most 100"),
+            (1 <= self.images <= 4096, "images", "1 to 4096"),
+            (self.kind in KINDS, "kind", ", ".join(KINDS)),
+            (0 <= self.equalise <= 1, "equalise", "0 to 1"),
+            (1 <= self.bias_images <= 4096, "bias_images", "1 to 4096"),
+        ):
+            if not good:
+                raise UsageError(f"recipe {self.name}: {name} {getattr(self, name)!r} "
+                                 f"does not fit; it must be {rule}")
+
+    @property
+    def edits(self) -> bool:
+        """Whether the recipe changes the float file before it is quantized."""
+        return self.equalise > 0 or self.bias_correction
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Return the recipe in the quantizer's own form (a later matching rule wins)."""
+        from ai_edge_quantizer import qtyping, recipe_manager
+
+        operations = qtyping.TFLOperationName
+        manager = recipe_manager.RecipeManager()
+        manager.add_static_config(
+            ".*", operations.ALL_SUPPORTED, self.activation_bits, self.weight_bits,
+            algorithm_key=self.weight_algorithm,
+        )
+        for layer in self.int16_layers:
+            manager.add_static_config(layer_pattern(layer), operations.ALL_SUPPORTED, 16,
+                                      self.weight_bits, algorithm_key=self.weight_algorithm)
+        manager.add_quantization_config(
+            "mask", operations.OUTPUT,
+            qtyping.OpQuantizationConfig(
+                activation_tensor_config=qtyping.TensorQuantizationConfig(
+                    num_bits=8, symmetric=False, dtype=qtyping.TensorDataType.UINT),
+                weight_tensor_config=qtyping.TensorQuantizationConfig(
+                    num_bits=8, symmetric=True,
+                    granularity=qtyping.QuantGranularity.CHANNELWISE),
+                compute_precision=qtyping.ComputePrecision.INTEGER,
+            ),
+        )
+        for pattern in (*map(layer_pattern, self.float_layers), *self.float_tensors):
+            manager.add_quantization_config(
+                pattern, operations.ALL_SUPPORTED, None, recipe_manager.AlgorithmName.NO_QUANTIZE)
+        return manager.get_quantization_recipe()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as a JSON object, tuples as lists."""
+        return {name: list(value) if isinstance(value, tuple) else value
+                for name, value in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any], where: str) -> Recipe:
+        """Build from a JSON object; unknown keys are errors, missing ones keep their default.
+
+        Raises:
+          UsageError: an unknown key or a value that does not fit; the message starts with `where`.
+        """
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        if not isinstance(fields, Mapping):
+            raise UsageError(f"{where}: a recipe is an object, got {type(fields).__name__}")
+        made: dict[str, Any] = {}
+        for key, value in fields.items():
+            if key not in known:
+                raise UsageError(f"{where}: unknown key {key!r}, known are {', '.join(known)}")
+            default = known[key].default
+            value = float(value) if isinstance(default, float) and type(value) is int else value
+            value = tuple(value) if isinstance(default, tuple) and type(value) is list else value
+            if type(value) is not type(default):
+                raise UsageError(f"{where}: {key} is {value!r}, expected a value like {default!r}")
+            made[key] = value
+        try:
+            return cls(**made)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from None
+
+
+def layer_pattern(layer: str) -> str:
+    """Return the regular expression of the tensors that a layer's operators give.
+
+    The converter names an operator's output by all layers that were folded into it, the last one
+    first, and puts shared constants' names behind; so only the first name counts.
+    """
+    return rf"^[^;]*/{layer}(\.|_\d+(/|;|$))"
+
+
+def names() -> list[str]:
+    """Return the names of all recipes, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def load(name: str) -> Recipe:
+    """Return a recipe by its name, or by the path of a JSON file.
+
+    Raises:
+      UsageError: no such recipe, or one that does not fit.
+    """
+    path = Path(name) if name.endswith(".json") else FOLDER / f"{name}.json"
+    if not re.fullmatch(r"[\w.-]+", path.stem) or not path.is_file():
+        raise UsageError(f"no recipe {name!r}; there are {', '.join(names())}")
+    found = Recipe.from_json(fileio.read_json(path), str(path))
+    if found.name != path.stem:
+        raise UsageError(f"{path}: is named {found.name!r} inside")
+    return found

@@ -1,0 +1,72 @@
+"""What calibration decides: its record gives the same file, or is refused where it does not fit."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export import flatfile, int8, plan
+from export.recipe import Recipe
+from oace_tf.errors import UsageError
+from tests.export.conftest import Made
+
+RECIPE = Recipe()
+
+
+def an_edit(made: Made) -> plan.Plan:
+    """Return a plan with one bias moved."""
+    model = flatfile.parse(made.float_bytes)
+    operator = next(op for op in flatfile.graph(model).operators
+                    if flatfile.operator_name(model, op) == "CONV_2D")
+    name = flatfile.name_of(flatfile.graph(model).tensors[int(operator.outputs[0])])
+    size = flatfile.graph(model).tensors[int(operator.inputs[2])].shape[0]
+    return plan.Plan(made.ranges, {}, {name: np.linspace(0, 1 / 3, size, dtype=np.float32)})
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_the_record_gives_the_same_file(made: Made, tmp_path: Path, edited: bool) -> None:
+    path = tmp_path / "statistics.json"
+    calibration = {"images": 8, "source": "drawn", "sha256": "0" * 64}
+    decided = an_edit(made) if edited else plan.Plan(made.ranges)
+    plan.save(path, decided, "ab" * 32, RECIPE, calibration)
+    found, told = plan.load(path, "ab" * 32, RECIPE)
+    assert told == calibration
+    files = [int8.quantize(p.edit(made.float_bytes), p.ranges, keep_names=True)
+             for p in (decided, found)]
+    assert files[0] == files[1]
+    assert (files[0] == made.int8_bytes) is not edited
+
+
+def test_statistics_of_other_weights_or_recipes_are_refused(made: Made, tmp_path: Path) -> None:
+    path = tmp_path / "statistics.json"
+    plan.save(path, plan.Plan(made.ranges), "ab" * 32, RECIPE, {})
+    with pytest.raises(UsageError, match="recorded for weights abababababab"):
+        plan.load(path, "cd" * 32, RECIPE)
+    with pytest.raises(UsageError, match="recorded for recipe plain, not for other"):
+        plan.load(path, "ab" * 32, Recipe(name="other"))
+
+
+def test_edits_of_another_network_are_refused(made: Made) -> None:
+    for wrong in (plan.Plan({}, {"no such tensor": [1]}), plan.Plan({}, {}, {"x": np.ones(1)})):
+        with pytest.raises(UsageError, match="do not fit the network"):
+            wrong.edit(made.float_bytes)
+
+
+@pytest.mark.parametrize("change", [
+    {"ranges": {"x": [1]}}, {"ranges": []}, {"mode": "OTHER"}, {"extra": 1},
+    {"factors": {"x": "1 a"}}, {"shifts": {"x": "?"}},
+])
+def test_malformed_statistics_are_refused(change: dict, tmp_path: Path) -> None:
+    path = tmp_path / "statistics.json"
+    plan.save(path, plan.Plan({"x": (0.0, 1.0)}), "ab" * 32, RECIPE, {})
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(UsageError, match="statistics.json"):
+        plan.load(path, "ab" * 32, RECIPE)
+
+
+def test_nan_survives_merging() -> None:
+    nan = float("nan")
+    for parts in ([{"x": (0.0, 1.0)}, {"x": (nan, nan)}], [{"x": (nan, nan)}, {"x": (0.0, 1.0)}]):
+        assert np.isnan(plan.merge_ranges(parts)["x"]).all()
