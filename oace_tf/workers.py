@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -51,11 +53,27 @@ def in_processes(
 def _begin(setup: Callable[..., None], setup_args: Sequence[Any]) -> None:
     """Set a worker up; an interrupt from the keyboard is left to the process that began it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     setup(*setup_args)
+
+
+def end_with_parent() -> None:
+    """End this worker process when the one that began it is gone.
+
+    A process that is killed cannot shut its workers down, and they would run or wait for ever.
+    """
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def apart(function: Callable[..., Result], *args: Any) -> Result:
     """Return `function(*args)`, computed in a process of its own, whose memory is then free."""
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(1, context, end_with_parent) as pool:
         return pool.submit(function, *args).result()

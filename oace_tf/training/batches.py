@@ -4,7 +4,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import threading
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,6 +16,7 @@ from oace_tf.samples.coco import CocoImage
 from oace_tf.training.scenes import Layered, Scene, make_twins, read_layered
 from oace_tf.training.settings import TrainSettings
 from oace_tf.training.sources import Source, find_sources
+from oace_tf.workers import end_with_parent
 
 logger = logging.getLogger(__name__)
 _TRIES = 50  # scenes in a row that may fail before the data are called unusable
@@ -105,18 +105,10 @@ def _start_worker(folders: list[Path], settings: TrainSettings, click_channels: 
     import cv2
 
     global _arguments
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     os.nice(5)
     cv2.setNumThreads(0)
     _arguments = folders, settings, click_channels
-
-
-def _end_with_parent() -> None:
-    # A trainer that is killed cannot shut its pool down; the workers would wait for ever.
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _batch_in_worker(step: int) -> tuple[dict[str, np.ndarray], set[str]]:

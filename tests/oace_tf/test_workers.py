@@ -2,7 +2,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +60,34 @@ def test_no_tasks() -> None:
 
 def test_apart() -> None:
     assert apart(os.getpid) != os.getpid()
+
+
+_KILLED = """
+import os, sys
+from oace_tf.workers import apart
+from tests.oace_tf.test_workers import _sleep
+if __name__ == "__main__":
+    apart(_sleep, sys.argv[1])
+"""
+
+
+def _sleep(path: str) -> None:
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(120)
+
+
+def test_a_worker_ends_with_a_killed_parent(tmp_path: Path) -> None:
+    note, script = tmp_path / "pid", tmp_path / "killed.py"
+    script.write_text(_KILLED)
+    root = str(Path(__file__).resolve().parents[2])
+    parent = subprocess.Popen([sys.executable, str(script), str(note)], cwd=root,
+                              env={**os.environ, "PYTHONPATH": root})
+    end = time.monotonic() + 60
+    while not (note.is_file() and note.read_text()) and time.monotonic() < end:
+        time.sleep(0.05)
+    worker = int(note.read_text())
+    parent.kill()
+    parent.wait()
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{worker}").exists()
