@@ -144,7 +144,12 @@ def read_image(path: PathLike) -> np.ndarray:
     Raises:
       UsageError: the file is missing, cut short, or no image.
     """
-    return _decode(path, cv2.IMREAD_COLOR_RGB)
+    return decode_image(read_bytes(path), os.fspath(path))
+
+
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """Return the photograph that these bytes are, as `read_image`; `name` is for messages."""
+    return _decode(data, name, cv2.IMREAD_COLOR_RGB)
 
 
 def read_gray(path: PathLike) -> np.ndarray:
@@ -155,7 +160,8 @@ def read_gray(path: PathLike) -> np.ndarray:
     Raises:
       UsageError: the file is missing, cut short, or no image.
     """
-    return _decode(path, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    return _decode(read_bytes(path), os.fspath(path),
+                   cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def read_brightest(path: PathLike) -> np.ndarray:
@@ -166,7 +172,8 @@ def read_brightest(path: PathLike) -> np.ndarray:
     Raises:
       UsageError: the file is missing, cut short, or no image.
     """
-    blue, green, red = cv2.split(_decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION))
+    blue, green, red = cv2.split(_decode(read_bytes(path), os.fspath(path),
+                                         cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION))
     return cv2.max(cv2.max(blue, green), red)  # much faster than .max(axis=2)
 
 
@@ -195,14 +202,13 @@ def write_image(path: PathLike, image: np.ndarray) -> None:
     atomic_write(path, encoded.tobytes())
 
 
-def _decode(path: PathLike, flags: int) -> np.ndarray:
-    data = np.frombuffer(read_bytes(path), np.uint8)
+def _decode(data: bytes, name: str, flags: int) -> np.ndarray:
     try:
-        image = cv2.imdecode(data, flags) if data.size else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:  # such as more pixels than OpenCV takes
         image = None
     if image is None:
-        raise UsageError(f"{path} is not a readable image (damaged, cut short or another kind of "
+        raise UsageError(f"{name} is not a readable image (damaged, cut short or another kind of "
                          "file); replace it or leave it out")
     return image
 

@@ -116,7 +116,7 @@ def _picture(kind: str, image: np.ndarray, mask: np.ndarray,
     return pictures.overlay(image, mask, clicks)
 
 
-def _silence_opencv() -> None:
+def silence_opencv() -> None:
     """Keep OpenCV's own warnings off standard error: what is wrong is said in one line, by us."""
     if hasattr(cv2, "setLogLevel"):  # OpenCV 4
         cv2.setLogLevel(0)
@@ -126,7 +126,7 @@ def _silence_opencv() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 done, 2 bad input."""
-    _silence_opencv()
+    silence_opencv()
     return guarded(lambda: run(parse_args(argv)), PROG)
 
 

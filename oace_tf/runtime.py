@@ -65,6 +65,20 @@ class TfliteModel:
           ValueError: an input of another shape or dtype, or points that are not finite.
           UsageError: the runtime cannot run this file.
         """
+        inputs = self.inputs(image_u8, points)
+        try:
+            with self._lock:
+                mask = self._runner(**inputs)["mask"]
+        except (ValueError, RuntimeError) as error:  # what the runtime raises at a bad graph
+            raise UsageError(f"{self.path}: the runtime cannot run this file: {error}") from error
+        return mask[0, :, :, 0]  # (S, S)
+
+    def inputs(self, image_u8: np.ndarray, points: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the file's input tensors by name, with the batch axis; arguments as `run`.
+
+        Raises:
+          ValueError: an input of another shape or dtype, or points that are not finite.
+        """
         if image_u8.shape != (self.size, self.size, 3) or image_u8.dtype != np.uint8:
             raise ValueError(f"image must be ({self.size}, {self.size}, 3) uint8, "
                              f"got {image_u8.shape} {image_u8.dtype}")
@@ -74,13 +88,8 @@ class TfliteModel:
         if not np.isfinite(points).all():
             raise ValueError("points must be finite")
         image = image_u8 if self.quantized else normalise(image_u8)
-        try:
-            with self._lock:
-                mask = self._runner(image=np.ascontiguousarray(image[None]),
-                                    points=np.ascontiguousarray(points[None]))["mask"]
-        except (ValueError, RuntimeError) as error:  # what the runtime raises at a bad graph
-            raise UsageError(f"{self.path}: the runtime cannot run this file: {error}") from error
-        return mask[0, :, :, 0]  # (S, S)
+        return {"image": np.ascontiguousarray(image[None]),
+                "points": np.ascontiguousarray(points[None])}
 
 
 def open_model(path: str | os.PathLike[str], threads: int = 1,

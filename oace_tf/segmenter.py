@@ -35,11 +35,7 @@ class TapSegmenter:
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, threads: int = 1,
                  sha256: str | None = None) -> None:
-        if model_path is None and not DEFAULT_MODEL.is_file():
-            raise UsageError(f"the package holds no model ({DEFAULT_MODEL} is missing); make one "
-                             "with `python export/quantize.py --int8` and give its path")
-        self.model = open_model(DEFAULT_MODEL if model_path is None else model_path, threads,
-                                sha256)
+        self.model = open_model(model_file(model_path), threads, sha256)
 
     def probability(self, image: Image, clicks: Sequence[Tap]) -> np.ndarray:
         """Return the probability that a pixel belongs to the tapped object.
@@ -79,3 +75,17 @@ class TapSegmenter:
             raise UsageError(f"{self.model.path} has one click channel and takes no background "
                              "taps; leave them out or take a model with two")
         return pack_points([frame.click(tap) for tap in taps], self.model.max_points)
+
+
+def model_file(path: str | os.PathLike[str] | None = None) -> Path:
+    """Return the path given, or that of the file in the package.
+
+    Raises:
+      UsageError: none is given and the package holds none.
+    """
+    if path is not None:
+        return Path(path)
+    if not DEFAULT_MODEL.is_file():
+        raise UsageError(f"the package holds no model ({DEFAULT_MODEL} is missing); make one "
+                         "with `python export/quantize.py --int8` and give its path")
+    return DEFAULT_MODEL

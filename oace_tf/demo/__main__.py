@@ -1,0 +1,170 @@
+"""Command: open a local page on which a tap becomes a cutout."""
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import ipaddress
+import os
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from oace_tf.errors import UsageError, guarded
+
+if TYPE_CHECKING:
+    from oace_tf.demo.engine import Engine
+
+PROG = "python -m oace_tf.demo"
+EXAMPLE = f"example: {PROG} --no-browser --port 8000"
+FIRST_PORT, PORTS = 7860, 20
+BUILT_FLOAT = Path("build") / "oace_float32.tflite"  # where export/quantize.py writes it
+MAX_IMAGE_PIXELS = 2**28  # OpenCV refuses larger pictures before it asks for their memory
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; {EXAMPLE}")
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the arguments; UsageError for wrong ones."""
+    parser = _Parser(prog=PROG, description="Open a local page on which a tap becomes a cutout.",
+                     epilog=EXAMPLE)
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", metavar="ADDRESS",
+        help="address to listen at (default: %(default)s, this machine alone; 0.0.0.0: the whole "
+        "network may use it)")
+    add("--port", type=int, metavar="N",
+        help=f"default: the first free one from {FIRST_PORT} on; 0: any")
+    add("--model", type=Path, metavar="FILE", help="int8 file (default: the one in the package)")
+    add("--float", type=Path, metavar="FILE", dest="float32",
+        help=f"its float twin, timed beside it (default: {BUILT_FLOAT} where it is there)")
+    add("--threads", type=int, default=1, metavar="N",
+        help="of each interpreter (default: %(default)s)")
+    add("--no-browser", action="store_true", help="print the address, open nothing")
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C; return 0. Everything that can be refused is refused first."""
+    for package in ("starlette", "uvicorn"):
+        if importlib.util.find_spec(package) is None:
+            raise UsageError(f"the page needs {package}; pip install starlette uvicorn, or this "
+                             "package with its extra `demo`")
+    # Read once, when OpenCV is loaded, so before everything below.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_IMAGE_PIXELS))
+    import uvicorn
+
+    from oace_tf.demo.web import make_app
+    from oace_tf.predict import silence_opencv
+
+    silence_opencv()
+    engine = _engine(args)
+    listener = listen(args.host, args.port)
+    address = url(args.host, listener.getsockname()[1])
+    local = is_loopback(args.host)
+    app = make_app(engine, _facts(engine, args.threads), LOOPBACK if local else None)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none",
+                                           lifespan="off", server_header=False))
+    print(f"{address} (Ctrl-C ends it)", flush=True)
+    if not local:
+        print(f"{PROG}: warning: everybody who reaches this machine's port can use the page",
+              file=sys.stderr)
+    if not args.no_browser and _has_screen():
+        threading.Timer(0.5, webbrowser.open, [address]).start()
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """Return a listening socket.
+
+    Args:
+      host: an address of this machine.
+      port: its port, 0 for any, None for the first free one from 7860 on.
+    Raises:
+      UsageError: the address is not of this machine, or the port is taken.
+    """
+    if port is not None and not 0 <= port <= 65535:
+        raise UsageError(f"--port {port}: a port is a number from 0 to 65535")
+    wanted = range(FIRST_PORT, FIRST_PORT + PORTS) if port is None else (port,)
+    for number in wanted:
+        try:
+            family, _, _, _, place = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
+            return socket.create_server(place[:2], family=family, backlog=64)
+        except socket.gaierror as error:
+            raise UsageError(f"--host {host}: {error.strerror}; give an address of this machine, "
+                             "such as 127.0.0.1") from error
+        except OSError as error:
+            if number == wanted[-1]:
+                ports = f"{number}" if port is not None else f"{wanted[0]} to {number}"
+                raise UsageError(f"cannot listen at {host}, port {ports}: {error.strerror}; name "
+                                 "another with --port or --host") from error
+    raise AssertionError("a range of ports is never empty")
+
+
+def url(host: str, port: int) -> str:
+    """Return the address to open: a wildcard is reached through the loopback."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _engine(args: argparse.Namespace) -> Engine:
+    """Return the files at work.
+
+    Raises:
+      UsageError: a file that was asked for cannot be opened.
+    """
+    from oace_tf.demo.engine import Engine
+    from oace_tf.runtime import open_model
+    from oace_tf.segmenter import model_file
+
+    int8 = model_file(args.model)
+    float32 = args.float32
+    if float32 is None and args.model is None and BUILT_FLOAT.is_file():
+        built, shipped = (open_model(path).metadata for path in (BUILT_FLOAT, int8))
+        if built.get("weights_sha256") == shipped.get("weights_sha256"):
+            float32 = BUILT_FLOAT
+    return Engine(int8, float32, args.threads)
+
+
+def _facts(engine: Engine, threads: int) -> dict[str, Any]:
+    """Return what the page says of the files."""
+    path = Path(engine.model.path)
+    return {"model": path.name, "size_mb": round(path.stat().st_size / 1e6, 2),
+            "weights_sha256": str(engine.model.metadata.get("weights_sha256", "")),
+            "max_points": engine.model.max_points, "click_channels": engine.model.click_channels,
+            "threads": threads, "has_float": engine.float_model is not None}
+
+
+def _has_screen() -> bool:
+    """Return whether a window can be opened; elsewhere a text browser would take the terminal."""
+    return sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 ended by Ctrl-C, 2 bad input."""
+    return guarded(lambda: run(parse_args(argv)), PROG)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

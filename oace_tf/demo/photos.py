@@ -1,0 +1,162 @@
+"""Photographs as people have them -> upright RGB, transparency, and a picture for the screen."""
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from oace_tf.errors import UsageError
+from oace_tf.fileio import decode_image
+from oace_tf.geometry import Frame
+
+PREVIEW_SIDE = 1600  # px, the longer side of what the page shows
+MAX_PIXELS = 200_000_000  # of one photograph, and of all that are kept: 600 MB
+_WITH_ALPHA = (b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")  # first bytes; RIFF is WebP
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photograph, upright.
+
+    Attributes:
+      name: the file's name, for messages and downloads.
+      image: (H, W, 3) uint8 RGB; transparent parts stand on white.
+      alpha: (H, W) uint8, the file's own transparency, or None.
+      preview: (h, w, 3) uint8 RGB, neither side above 1600 px.
+      small: (size, size, 3) uint8 RGB, what the network sees.
+      note: one sentence on what was done with the file, or nothing.
+    """
+
+    name: str
+    image: np.ndarray
+    alpha: np.ndarray | None
+    preview: np.ndarray
+    small: np.ndarray
+    note: str
+
+    @property
+    def frame(self) -> Frame:
+        """Return the way between the photograph and the network's frame."""
+        return Frame(self.image.shape[0], self.image.shape[1], self.small.shape[0])
+
+    @property
+    def preview_frame(self) -> Frame:
+        """Return the way between the preview and the network's frame."""
+        return Frame(self.preview.shape[0], self.preview.shape[1], self.small.shape[0])
+
+
+def read_photo(data: bytes, name: str, size: int) -> Photo:
+    """Return the photograph that these bytes are.
+
+    EXIF rotation is applied, of an animation the first picture is taken.
+
+    Args:
+      data: the bytes of a JPEG, PNG, WebP, GIF, TIFF, AVIF or BMP file.
+      name: the file's name.
+      size: side of the network's frame, pixels.
+    Raises:
+      UsageError: the bytes are no readable image, or too large a one.
+    """
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"heim", b"heis"):
+        raise UsageError(f"{name} is a HEIC photograph, which cannot be read here; save it as "
+                         "JPEG (iPhone: Settings, Camera, Formats, Most Compatible)")
+    image = decode_image(data, name)
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise UsageError(f"{name} has {image.shape[0] * image.shape[1] / 1e6:.0f} megapixels; at "
+                         f"most {MAX_PIXELS / 1e6:.0f} are taken, make it smaller")
+    notes = []
+    if _is_animated(data):
+        notes.append("This file is animated: its first picture is used.")
+    alpha = _alpha(data, image)
+    if alpha is not None:
+        image = _on_white(image, alpha)
+        notes.append("Transparent parts stand on white, and stay transparent in the cutout.")
+    frame = Frame(image.shape[0], image.shape[1], size)
+    return Photo(name, image, alpha, _preview(image), frame.image(image), " ".join(notes))
+
+
+def _is_animated(data: bytes) -> bool:
+    """Return whether there is more than one picture in the file."""
+    if data[:4] not in _WITH_ALPHA:  # neither JPEG nor BMP has several
+        return False
+    try:
+        done, two = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR, None, (0, 2))
+    except cv2.error:  # the first picture is sound, the second is not
+        return False
+    return done and len(two) > 1
+
+
+def _alpha(data: bytes, image: np.ndarray) -> np.ndarray | None:
+    """Return the transparency, (H, W) uint8, turned as `image` is; None where nothing is clear."""
+    if data[:4] not in _WITH_ALPHA:
+        return None
+    stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
+        return None
+    if stored.dtype == np.uint16:
+        stored = (stored // 256).astype(np.uint8)
+    if stored.dtype != np.uint8:
+        return None
+    # OpenCV turns upright only what it reads without transparency: turn this until both agree
+    colours = cv2.cvtColor(stored, cv2.COLOR_BGRA2RGB)
+    for mirrored in (False, True):
+        for quarters in range(4):
+            turned = np.rot90(colours[:, ::-1] if mirrored else colours, quarters)
+            if turned.shape == image.shape and _alike(turned, image):
+                alpha = np.rot90(stored[:, ::-1, 3] if mirrored else stored[..., 3], quarters)
+                return np.ascontiguousarray(alpha) if (alpha < 255).any() else None
+    return None
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether two pictures of one file are turned alike; rounding may differ."""
+    return float(cv2.absdiff(np.ascontiguousarray(one), other).max()) <= 1
+
+
+def _on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Return the picture on a white ground; (H, W, 3) uint8."""
+    share = alpha[..., None].astype(np.uint16)
+    return ((image * share + np.uint16(255) * (255 - share) + 127) // 255).astype(np.uint8)
+
+
+def _preview(image: np.ndarray) -> np.ndarray:
+    scale = PREVIEW_SIDE / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+class Shelf:
+    """The photographs that are open, by key; the oldest go when there are too many pixels."""
+
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
+        self._photos: OrderedDict[str, Photo] = OrderedDict()
+        self._max_pixels = max_pixels
+        self._lock = threading.Lock()
+
+    def put(self, photo: Photo) -> str:
+        """Keep a photograph; return its key, which cannot be guessed."""
+        key = secrets.token_urlsafe(12)
+        with self._lock:
+            self._photos[key] = photo
+            while len(self._photos) > 1 and self._pixels() > self._max_pixels:
+                self._photos.popitem(last=False)
+        return key
+
+    def get(self, key: str) -> Photo:
+        """Return a photograph.
+
+        Raises:
+          KeyError: it is not there (any more).
+        """
+        with self._lock:
+            self._photos.move_to_end(key)
+            return self._photos[key]
+
+    def _pixels(self) -> int:
+        return sum(photo.image.shape[0] * photo.image.shape[1] for photo in self._photos.values())

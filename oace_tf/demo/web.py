@@ -1,0 +1,243 @@
+"""The web application: photographs in, masks and pictures out, for a browser on this machine.
+
+Nothing is loaded from anywhere else: the page's Content-Security-Policy forbids it. Other pages in
+the same browser cannot reach it: the host name is checked against DNS rebinding, and a request
+from another origin is refused.
+"""
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from oace_tf import pictures
+from oace_tf.clicks import Click
+from oace_tf.demo import samples
+from oace_tf.demo.engine import Engine, encode
+from oace_tf.demo.photos import Photo, Shelf, read_photo
+from oace_tf.errors import UsageError
+
+MAX_UPLOAD_BYTES = 256 * 2**20
+PAGE = Path(__file__).resolve().parent / "page"
+_FILES = ("page.js", "show.js", "style.css", "icon.svg")
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data: blob:; connect-src 'self'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """Refuses requests by other names and from other pages; sets the headers of every answer."""
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str] | None) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or refuse with 403."""
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        why = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
+        app = self._app if why is None else _error(why, 403)
+        await app(scope, receive, send_with_headers)
+
+    def _refusal(self, headers: Headers) -> str | None:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self._hosts is not None and _host_name(host) not in self._hosts:
+            return "this page answers to its own address only"
+        if origin is not None and origin.partition("//")[2] != host:
+            return "requests from other pages are refused"
+        return None
+
+
+class Pages:
+    """What the routes answer."""
+
+    def __init__(self, engine: Engine, facts: dict[str, Any]) -> None:
+        self._engine = engine
+        self._facts = facts
+        self._shelf = Shelf()
+
+    def index(self, request: Request) -> Response:
+        """Return the page."""
+        return FileResponse(PAGE / "index.html", media_type="text/html")
+
+    def file(self, request: Request) -> Response:
+        """Return one of the page's files."""
+        name = request.path_params["name"]
+        if name not in _FILES:
+            raise HTTPException(404)
+        return FileResponse(PAGE / name)
+
+    def facts(self, request: Request) -> Response:
+        """Return what the page says of the files and of the samples."""
+        shown = ("file", "title", "photographer", "licence", "source")
+        return JSONResponse({**self._facts, "max_bytes": MAX_UPLOAD_BYTES, "samples": [
+            {key: getattr(sample, key) for key in shown} for sample in samples.list_samples()]})
+
+    def sample(self, request: Request) -> Response:
+        """Return a sample's file, for its small picture."""
+        return Response(_sample(request), media_type="image/jpeg")
+
+    def open_sample(self, request: Request) -> Response:
+        """Open a sample."""
+        return self._open(_sample(request), request.path_params["name"])
+
+    async def open_upload(self, request: Request) -> Response:
+        """Open the photograph in the request's body."""
+        given = unquote(request.headers.get("x-file-name", "")).replace("\\", "/")
+        name = PurePosixPath(given).name
+        data = await _body(request)
+        return await run_in_threadpool(self._open, data, name or "the photograph")
+
+    def preview(self, request: Request) -> Response:
+        """Return the photograph for the screen."""
+        return Response(encode(".jpg", self._photo(request).preview), media_type="image/jpeg")
+
+    async def mask(self, request: Request) -> Response:
+        """Return mask and time of the int8 file."""
+        photo, taps = self._photo(request), _taps(await _body(request))
+        answer = await run_in_threadpool(self._engine.answer, photo, taps)
+        return JSONResponse({
+            "mask": _data_url(pictures.cutout(photo.preview * 0, answer.mask)),
+            "share": float(answer.mask.mean()), "ms": round(answer.milliseconds, 1)})
+
+    async def details(self, request: Request) -> Response:
+        """Return the OACE picture and what the float file says."""
+        photo, taps = self._photo(request), _taps(await _body(request))
+        found = await run_in_threadpool(self._engine.details, photo, taps)
+        return JSONResponse({
+            "oace": None if found.oace is None else _data_url(found.oace),
+            "oace_note": found.oace_note, "float_note": found.float_note,
+            "float_ms": None if found.float_ms is None else round(found.float_ms, 1),
+            "agreement": found.agreement})
+
+    def cutout(self, request: Request) -> Response:
+        """Return the cutout, as large as the photograph, as a download."""
+        photo = self._photo(request)
+        data = self._engine.cutout(photo, _taps(request.query_params.get("taps", "").encode()))
+        name = quote(f"{PurePosixPath(photo.name).stem}_cutout.png")
+        return Response(data, media_type="image/png", headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
+
+    def _open(self, data: bytes, name: str) -> Response:
+        photo = read_photo(data, name, self._engine.model.size)
+        height, width = photo.image.shape[:2]
+        return JSONResponse({
+            "key": self._shelf.put(photo), "name": name, "width": width, "height": height,
+            "preview_width": photo.preview.shape[1], "preview_height": photo.preview.shape[0],
+            "note": photo.note})
+
+    def _photo(self, request: Request) -> Photo:
+        try:
+            return self._shelf.get(request.path_params["key"])
+        except KeyError:
+            raise HTTPException(410, "this photograph is not kept any more; open it "
+                                "again") from None
+
+
+def make_app(engine: Engine, facts: dict[str, Any], hosts: Sequence[str] | None) -> Starlette:
+    """Return the application.
+
+    Args:
+      engine: the files at work.
+      facts: what the page says of them, JSON.
+      hosts: the host names that it answers to; None for any.
+    """
+    pages = Pages(engine, facts)
+    routes = [
+        Route("/", pages.index),
+        Route("/page/{name}", pages.file),
+        Route("/facts", pages.facts),
+        Route("/samples/{name}", pages.sample),
+        Route("/photos", pages.open_upload, methods=["POST"]),
+        Route("/photos/samples/{name}", pages.open_sample, methods=["POST"]),
+        Route("/photos/{key}/preview", pages.preview),
+        Route("/photos/{key}/mask", pages.mask, methods=["POST"]),
+        Route("/photos/{key}/details", pages.details, methods=["POST"]),
+        Route("/photos/{key}/cutout.png", pages.cutout),
+    ]
+    return Starlette(
+        routes=routes, middleware=[Middleware(Guard, hosts=hosts)],
+        exception_handlers={UsageError: _usage_error, HTTPException: _http_error})
+
+
+def _sample(request: Request) -> bytes:
+    try:
+        return samples.read_sample(request.path_params["name"])
+    except KeyError:
+        raise HTTPException(404, "there is no such sample") from None
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body of a request; 413 where it is too large."""
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > MAX_UPLOAD_BYTES:
+            raise HTTPException(413, f"the file is larger than {MAX_UPLOAD_BYTES // 2**20} MB; "
+                                     "make it smaller")
+    return bytes(data)
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:  # such as an open bracket
+        return None
+
+
+def _taps(body: bytes) -> list[Click]:
+    """Return the taps of a JSON list [[x, y, positive], ...].
+
+    Raises:
+      UsageError: it is no such list, or a tap is not finite.
+    """
+    try:
+        rows = json.loads(body)
+        taps = [(float(x), float(y), positive) for x, y, positive in rows]
+    except (ValueError, TypeError, RecursionError, OverflowError):
+        raise UsageError("taps are a JSON list of [x, y, true or false]") from None
+    if not all(isinstance(positive, bool) for _, _, positive in taps):
+        raise UsageError("taps are a JSON list of [x, y, true or false]")
+    if not all(math.isfinite(x) and math.isfinite(y) for x, y, _ in taps):
+        raise UsageError("a tap must have finite coordinates")
+    return [Click(x, y, positive) for x, y, positive in taps]
+
+
+def _data_url(image: Any) -> str:
+    return "data:image/png;base64," + base64.b64encode(encode(".png", image)).decode("ascii")
+
+
+def _usage_error(request: Request, error: Exception) -> Response:
+    return _error(str(error), 400)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _error(error.detail, error.status_code)
+
+
+def _error(message: str, status: int) -> Response:
+    return JSONResponse({"error": message}, status)

@@ -1,0 +1,98 @@
+"""The OACE picture out of a .tflite file: the prior's answer, which the file keeps to itself.
+
+The file gives only the mask. Its prior ends in the one TANH of the graph, whose output is the OACE;
+an interpreter that keeps every tensor shows it. Such an interpreter cannot use XNNPACK and takes
+several times as long: it is for looking, not for use.
+"""
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from typing import Any
+
+import cv2
+import numpy as np
+
+from oace_tf.errors import UsageError
+from oace_tf.runtime import TfliteModel, open_model
+
+CHANNELS = 3
+_OPERATOR = "TANH"  # the prior's last activation, and the only one of its kind
+
+
+class OaceReader:
+    """Reads the OACE of taps from a .tflite file. Threads wait for each other.
+
+    Args:
+      path: an int8 or float file of the interface `points`.
+      threads: threads of the interpreter.
+    Raises:
+      UsageError: the file cannot be opened, or holds no OACE (a network that takes the plain
+        disk, or one of another make).
+    """
+
+    def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
+        self.model: TfliteModel = open_model(path, threads)  # checks the file before it is mapped
+        self._interpreter = _keeping_interpreter(self.model.path, threads)
+        self._interpreter.allocate_tensors()
+        self._oace = _oace_tensor(self._interpreter, self.model.path)
+        details = self._interpreter.get_signature_runner("serving_default").get_input_details()
+        self._inputs = {name: int(detail["index"]) for name, detail in details.items()}
+        self._lock = threading.Lock()
+
+    def read(self, image_u8: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Return the OACE.
+
+        Args:
+          image_u8: (size, size, 3) uint8 RGB, as `TfliteModel.run` takes it.
+          points: (max_points, 3) float32, likewise.
+        Returns:
+          (h, w, 3) float32 in [-1, 1], at the resolution at which the prior makes it (a fourth of
+          the frame's side in the shipped file).
+        """
+        inputs = self.model.inputs(image_u8, points)
+        with self._lock:
+            for name, value in inputs.items():
+                self._interpreter.set_tensor(self._inputs[name], value)
+            self._interpreter.invoke()
+            oace = self._interpreter.get_tensor(self._oace["index"])[0].astype(np.float32)
+        scale, zero_point = self._oace["quantization"]
+        return (oace - zero_point) * np.float32(scale) if scale else oace
+
+
+def oace_picture(oace: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """Return the OACE as a picture: its three channels as red, green, blue, -1 black and 1 bright.
+
+    Args:
+      oace: (h, w, 3) float32 in [-1, 1].
+      size_hw: height and width of the picture, pixels.
+    Returns:
+      (H, W, 3) uint8 RGB, enlarged by INTER_LINEAR.
+    """
+    colours = np.clip(np.rint((oace + 1) * 127.5), 0, 255).astype(np.uint8)
+    return cv2.resize(colours, (size_hw[1], size_hw[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def _keeping_interpreter(path: str, threads: int) -> Any:
+    """Return an interpreter that keeps every tensor."""
+    try:
+        from ai_edge_litert import interpreter as runtime
+    except ImportError:
+        from tflite_runtime import interpreter as runtime
+    with warnings.catch_warnings():  # LiteRT warns of what is asked for here
+        warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
+        return runtime.Interpreter(
+            model_path=path, num_threads=threads, experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=runtime.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+
+
+def _oace_tensor(interpreter: Any, path: str) -> dict[str, Any]:
+    """Return index and quantization of the OACE."""
+    found = [op for op in interpreter._get_ops_details() if op["op_name"] == _OPERATOR]
+    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    tensors = [details[op["outputs"][0]] for op in found]
+    if len(tensors) != 1 or tuple(tensors[0]["shape"])[3:] != (CHANNELS,):
+        raise UsageError(f"{path} holds no OACE that could be shown: {len(tensors)} {_OPERATOR}, "
+                         "expected one with three channels")
+    return {key: tensors[0][key] for key in ("index", "quantization")}

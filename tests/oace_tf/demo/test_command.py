@@ -1,0 +1,127 @@
+"""`python -m oace_tf.demo`: what it refuses, and its way from start to Ctrl-C."""
+from __future__ import annotations
+
+import importlib.util
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from oace_tf.demo import __main__ as command
+from oace_tf.errors import UsageError
+
+
+def _refused(capfd: pytest.CaptureFixture[str], *argv: Any) -> str:
+    assert command.main([str(one) for one in argv]) == 2
+    seen = capfd.readouterr()
+    lines = [line for line in seen.err.splitlines() if "INFO" not in line]
+    assert seen.out == "" and len(lines) == 1 and lines[0].startswith(f"{command.PROG}: error: ")
+    return lines[0]
+
+
+def test_loopback_unless_told_otherwise() -> None:
+    args = command.parse_args([])
+    assert args.host == "127.0.0.1" and command.is_loopback(args.host)
+    listener = command.listen(args.host, 0)
+    assert listener.getsockname()[0] == "127.0.0.1"
+    listener.close()
+    assert command.is_loopback("localhost") and command.is_loopback("::1")
+    assert not command.is_loopback("0.0.0.0") and not command.is_loopback("my-computer")
+
+
+def test_addresses() -> None:
+    assert command.url("127.0.0.1", 7860) == "http://127.0.0.1:7860/"
+    assert command.url("0.0.0.0", 1) == "http://127.0.0.1:1/"
+    assert command.url("::", 1) == "http://[::1]:1/"
+
+
+def test_the_next_port_where_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = command.listen("127.0.0.1", 0)
+    taken = first.getsockname()[1]
+    monkeypatch.setattr(command, "FIRST_PORT", taken)
+    second = command.listen("127.0.0.1", None)
+    assert taken < second.getsockname()[1] < taken + command.PORTS
+    with pytest.raises(UsageError, match=f"port {taken}.*--port"):
+        command.listen("127.0.0.1", taken)
+    first.close()
+    second.close()
+
+
+def test_refuses(capfd: pytest.CaptureFixture[str], tiny_int8: Path, tmp_path: Path,
+                 monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "70000" in _refused(capfd, "--model", tiny_int8, "--port", 70000)
+    assert "--host" in _refused(capfd, "--model", tiny_int8, "--host", "no such host")
+    assert "--port" in _refused(capfd, "--port", "abc")
+    assert "threads" in _refused(capfd, "--model", tiny_int8, "--threads", 0)
+    assert "none.tflite" in _refused(capfd, "--model", tmp_path / "none.tflite")
+    assert "none.tflite" in _refused(capfd, "--model", tiny_int8, "--float",
+                                     tmp_path / "none.tflite")
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec",
+                        lambda name: None if name == "uvicorn" else found(name))
+    assert "pip install" in _refused(capfd)
+
+
+def test_help_ends_with_an_example_that_parses(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--help"])
+    assert ended.value.code == 0
+    last = capfd.readouterr().out.strip().splitlines()[-1]
+    assert last.startswith("example: python -m oace_tf.demo ")
+    args = command.parse_args(last.split()[4:])
+    assert args.no_browser and args.port == 8000
+
+
+def test_no_text_browser_takes_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert not command._has_screen()
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert command._has_screen()
+
+
+def test_the_float_file_is_found_only_where_it_belongs(tmp_path: Path, tiny_int8: Path,
+                                                       tiny_float32: Path,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("oace_tf.segmenter.DEFAULT_MODEL", tiny_int8)
+    assert command._engine(command.parse_args([])).float_model is None
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "oace_float32.tflite").write_bytes(tiny_float32.read_bytes())
+    belongs = command._engine(command.parse_args([])).float_model
+    assert belongs is not None and not belongs.quantized
+    monkeypatch.setattr("oace_tf.segmenter.DEFAULT_MODEL", command.Path(
+        command.__file__).resolve().parents[1] / "weights" / "oace_int8.tflite")
+    assert command._engine(command.parse_args([])).float_model is None  # of other weights
+
+
+def test_from_start_to_ctrl_c(tiny_int8: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oace_tf.demo", "--no-browser", "--port", "0", "--model",
+         str(tiny_int8)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[0]
+        with urlopen(f"{address}facts", timeout=30) as answer:
+            facts = json.load(answer)
+        assert facts["model"] == "tiny_int8.tflite" and facts["has_float"] is False
+        with pytest.raises(OSError):  # from elsewhere there is nobody
+            socket.create_connection((_other_address(), int(address.split(":")[2].strip("/"))), 2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0 and "Traceback" not in err
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _other_address() -> str:
+    """Return another address than the loopback's first at which a wildcard would answer."""
+    return "127.0.0.2"

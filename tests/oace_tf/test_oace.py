@@ -1,0 +1,70 @@
+"""The OACE picture, read out of the shipped file."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from oace_tf import fileio
+from oace_tf.clicks import Click, draw_disks, pack_points
+from oace_tf.errors import UsageError
+from oace_tf.geometry import Frame, normalise
+from oace_tf.oace import OaceReader, oace_picture
+from oace_tf.segmenter import DEFAULT_MODEL
+
+ROOT = Path(__file__).resolve().parents[2]
+COFFEE = ROOT / "docs" / "samples" / "coffee.jpg"
+WEIGHTS = ROOT / "oace_tf" / "weights" / "efficientnet_lite0.safetensors"
+
+
+def _inputs(tap: Click, max_points: int) -> tuple[np.ndarray, np.ndarray]:
+    image = fileio.read_image(COFFEE)
+    frame = Frame(image.shape[0], image.shape[1])
+    return frame.image(image), pack_points([frame.click(tap)], max_points)
+
+
+@pytest.fixture(scope="module")
+def reader() -> OaceReader:
+    return OaceReader(DEFAULT_MODEL)
+
+
+def test_it_follows_the_tap(reader: OaceReader) -> None:
+    one, again, other = (reader.read(*_inputs(Click(x, y), reader.model.max_points))
+                         for x, y in ((290, 120), (290, 120), (60, 60)))
+    assert one.dtype == np.float32 and one.ndim == 3 and one.shape[2] == 3
+    assert -1 <= one.min() < -0.5 and 0.5 < one.max() <= 1
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).mean() > 0.02  # 0.09
+
+
+@pytest.mark.slow
+def test_it_is_the_prior_s_answer(reader: OaceReader) -> None:
+    """Keras, from the float weights, gives the same but for the noise of int8."""
+    import keras
+
+    from oace_tf.networks.weights import build_from_weights
+
+    image, points = _inputs(Click(290, 120), reader.model.max_points)
+    pair, _ = build_from_weights(WEIGHTS)
+    disks = np.stack([draw_disks(points, (512, 512), label) for label in (1, 0)], axis=-1)
+    assert pair.prior is not None
+    found = keras.ops.convert_to_numpy(pair.prior([normalise(image)[None], disks[None]]))[0]
+    oace = cv2.resize(reader.read(image, points), found.shape[:2], interpolation=cv2.INTER_LINEAR)
+    assert np.corrcoef(found.ravel(), oace.ravel())[0, 1] > 0.98  # 0.9987
+
+
+def test_a_file_without_oace(tiny_int8: Path) -> None:
+    with pytest.raises(UsageError, match="holds no OACE"):
+        OaceReader(tiny_int8)
+
+
+def test_wrong_inputs(reader: OaceReader) -> None:
+    with pytest.raises(ValueError, match="image must be"):
+        reader.read(np.zeros((5, 5, 3), np.uint8), np.zeros((20, 3), np.float32))
+
+
+def test_picture() -> None:
+    oace = np.array([[[-1, 0, 1]]], np.float32)
+    assert oace_picture(oace, (2, 3)).tolist() == [[[0, 128, 255]] * 3] * 2
