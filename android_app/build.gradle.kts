@@ -1,0 +1,5 @@
+plugins {
+    alias(libs.plugins.android.application) apply false
+    // not applied: the Android plugin brings Kotlin itself, and takes the version that stands here
+    alias(libs.plugins.kotlin.android) apply false
+}

@@ -1,0 +1,170 @@
+"""The files of the Android project that are read here without Gradle and without the Android SDK.
+
+Gradle and the Android SDK are not to be had from Debian, npm or PyPI in a version that could build
+the app, so this holds together what would otherwise fail only in somebody's Android Studio.
+"""
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from oace_tf.segmenter import DEFAULT_MODEL
+from oace_tf.tflite_file import SIGNATURE, read_facts
+from tests.android_app.compiled import APP, ROOT
+
+PROJECT = ROOT / "android_app"
+ANDROID = "{http://schemas.android.com/apk/res/android}"
+TOOLS = "{http://schemas.android.com/tools}"
+XML = sorted(APP.rglob("*.xml"))
+KOTLIN = sorted(APP.rglob("*.kt"))
+FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")  # Debian: Android 10
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def catalog() -> dict:
+    return tomllib.loads(text(PROJECT / "gradle" / "libs.versions.toml"))
+
+
+@pytest.fixture(scope="module")
+def manifest() -> ElementTree.Element:
+    return ElementTree.fromstring(text(APP / "main" / "AndroidManifest.xml"))
+
+
+@pytest.fixture(scope="module")
+def strings() -> dict[str, str]:
+    root = ElementTree.fromstring(text(APP / "main/res/values/strings.xml"))
+    found = [(entry.attrib["name"], entry.text or "") for entry in root.iter("string")]
+    assert len(dict(found)) == len(found), "a string twice"
+    return dict(found)
+
+
+# --- manifest and resources
+
+
+def test_xml_is_well_formed():
+    assert len(XML) >= 5
+    for path in XML:
+        ElementTree.fromstring(text(path))
+
+
+def test_the_app_asks_for_no_permission(manifest):
+    asked = [entry.attrib[ANDROID + "name"] for entry in manifest.iter("uses-permission")
+             if entry.get(TOOLS + "node") != "remove"]
+    assert asked == []
+    exported = [entry.attrib[ANDROID + "name"] for entry in manifest.iter()
+                if entry.get(ANDROID + "exported") == "true"]
+    assert exported == [".MainActivity"]
+    assert (APP / "main/kotlin/oace/android/MainActivity.kt").is_file()
+
+
+def test_every_resource_that_is_named_exists_and_every_string_is_used(strings):
+    defined = {f"string/{name}" for name in strings} | {"style/App"}
+    for path in XML:
+        if path.parent.name in ("layout", "drawable"):
+            defined.add(f"{path.parent.name}/{path.stem}")
+        defined |= {f"id/{name}" for name in re.findall(r'"@\+id/(\w+)"', text(path))}
+    named = {f"{kind}/{name}" for path in XML
+             for kind, name in re.findall(r'"@(string|drawable|style|layout)/(\w+)"', text(path))}
+    named |= {f"{kind}/{name}" for path in KOTLIN
+              for kind, name in re.findall(r"\bR\.(\w+)\.(\w+)", text(path))}
+    assert named <= defined
+    assert {name for name in defined if name.startswith(("string/", "id/"))} <= named
+
+
+def test_strings_get_the_arguments_that_they_have_places_for(strings):
+    given = {}
+    for path in KOTLIN:
+        for name, rest in re.findall(r"getString\(R\.string\.(\w+)((?:, [\w.]+)*)\)", text(path)):
+            given[name] = rest.count(",")
+    placed = {name: len(set(re.findall(r"%(\d)\$", value))) for name, value in strings.items()}
+    assert {name: count for name, count in placed.items() if count} == given
+
+
+def test_debians_aapt_packages_manifest_and_resources(tmp_path):
+    aapt = shutil.which("aapt")
+    if aapt is None or not FRAMEWORK.is_file():
+        pytest.skip("no aapt here (Debian: aapt, android-framework-res)")
+    # the package's name stands in build.gradle.kts; aapt wants it in the manifest
+    copy = tmp_path / "AndroidManifest.xml"
+    copy.write_text(text(APP / "main/AndroidManifest.xml").replace(
+        "<manifest ", '<manifest package="oace.android" ', 1), encoding="utf-8")
+    done = subprocess.run(
+        [aapt, "package", "-f", "-M", str(copy), "-S", str(APP / "main/res"), "-I", str(FRAMEWORK),
+         "--min-sdk-version", "29", "--target-sdk-version", "29", "-F", str(tmp_path / "app.apk")],
+        capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    badging = subprocess.run([aapt, "dump", "badging", str(tmp_path / "app.apk")],
+                             capture_output=True, text=True, check=True).stdout
+    assert "launchable-activity: name='oace.android.MainActivity'" in badging
+
+
+# --- Gradle
+
+
+def test_versions_are_exact_and_fit_the_rest_of_the_repository(catalog):
+    versions = catalog["versions"]
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions.values())
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", text(ROOT / "constraints.txt"), re.MULTILINE))
+    assert versions["litert"] == pins["ai-edge-litert"]
+    refs = [entry["version"]["ref"] for kind in ("plugins", "libraries")
+            for entry in catalog[kind].values()]
+    assert set(refs) == set(versions)
+
+
+def test_build_files_name_what_the_catalog_has(catalog):
+    scripts = [PROJECT / "build.gradle.kts", PROJECT / "app" / "build.gradle.kts"]
+    used = {name for path in scripts for name in re.findall(r"\blibs\.([\w.]+)", text(path))}
+    known = {f"plugins.{name.replace('-', '.')}" for name in catalog["plugins"]}
+    known |= {name.replace("-", ".") for name in catalog["libraries"]}
+    assert used == known
+    assert 'include(":app")' in text(PROJECT / "settings.gradle.kts")
+
+
+def test_the_wrapper_pins_gradle_by_its_hash():
+    wrapper = dict(line.split("=", 1) for line in text(
+        PROJECT / "gradle/wrapper/gradle-wrapper.properties").splitlines())
+    version = re.findall(r"/gradle-(\d+\.\d+\.\d+)-bin\.zip$", wrapper["distributionUrl"])
+    assert re.findall('gradle-version: "(.*)"',
+                      text(ROOT / ".github/workflows/android.yml")) == version
+    assert re.fullmatch(r"[0-9a-f]{64}", wrapper["distributionSha256Sum"])
+
+
+# --- the model
+
+
+def test_the_model_is_copied_from_the_package_and_nowhere_else():
+    script = text(PROJECT / "app" / "build.gradle.kts")
+    models = dict(re.findall(r'"(\w+)" to "([\w/.]+\.tflite)"', script))
+    assert ROOT / models["litert"] == DEFAULT_MODEL and DEFAULT_MODEL.is_file()
+    assert list(APP.rglob("*.tflite")) == []
+    for variant, path in models.items():
+        source = "\n".join(text(kt) for kt in (APP / variant).rglob("*.kt"))
+        assert f'const val ASSET = "{Path(path).name}"' in source
+
+
+def test_the_code_names_the_tensors_of_the_shipped_file():
+    facts = read_facts(DEFAULT_MODEL.read_bytes(), DEFAULT_MODEL.name)
+    source = text(APP / "litert/kotlin/oace/android/LiteRtModel.kt")
+    assert f'SIGNATURE = "{SIGNATURE}"' in source
+    size = int(re.findall(r"SIZE = (\d+)", source)[0])
+    assert {name: (fact.dtype, fact.shape) for name, fact in facts.inputs.items()} == {
+        "image": ("uint8", (1, size, size, 3)), "points": ("float32", facts.inputs["points"].shape)}
+    assert facts.outputs["mask"].shape == (1, size, size, 1)
+    assert set(re.findall(r'createInputBuffer\("(\w+)"', source)) == set(facts.inputs)
+    assert re.findall(r'createOutputBuffer\("(\w+)"', source) == list(facts.outputs)
+
+
+def test_the_tensor_code_needs_no_android():
+    imports = re.findall(r"^import (\S+)", text(APP / "main/kotlin/oace/android/TapSegmenter.kt"),
+                         re.MULTILINE)
+    assert imports and all(name.startswith("kotlin.") for name in imports)
