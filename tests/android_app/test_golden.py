@@ -176,6 +176,17 @@ def test_kotlin_is_as_near_to_the_package_as_it_runs_as_measured(answered):
         np.testing.assert_allclose(probability, expected, rtol=0, atol=IPP_TOLERANCE)
 
 
+def test_kotlin_refuses_what_makes_no_sense(answered):
+    folder, _ = answered
+    lines = (folder / "refused.txt").read_text(encoding="utf-8").splitlines()
+    expected = ["a photograph of 4x3 needs 12 pixels", "a photograph of 0x3", "no photograph yet",
+                "at least one tap must be on the object", "at least one tap must be on the object",
+                "3 taps, but the model takes 2", "the tap 3.6, 0.0 is outside",
+                "the tap 0.0, -0.6 is outside", "the tap NaN, 0.0 is outside", "taken"]
+    assert len(lines) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(lines, expected)), lines
+
+
 def test_a_changed_pixel_is_seen(answered):
     """The comparison can fail: one byte of one photograph changes the tensor."""
     folder, found = answered

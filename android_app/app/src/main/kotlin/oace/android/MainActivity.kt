@@ -174,7 +174,7 @@ class MainActivity : Activity() {
         taps = asked
         inWorker {
             if (question != latest) return@inWorker // a newer question waits already
-            val model = segmenter ?: return@inWorker
+            val model = segmenter ?: return@inWorker onMain(question) { say(R.string.no_model) }
             if (asked.isEmpty()) {
                 val shown = shown(whole.argb, whole)
                 return@inWorker onMain(question) { picture.setImageBitmap(shown) }

@@ -9,7 +9,8 @@ import java.nio.ByteOrder
  * compares them with Python. `cases.txt` has a line a case: name, width, height as stored, EXIF
  * orientation, side of the frame, rows of `points`, then x y label for each tap. NAME.rgb holds the
  * stored pixels, NAME.mask the mask that the model is made to give. Written: NAME.image, NAME.points,
- * NAME.probability (float32, little endian) and NAME.cutout (R, G, B, A).
+ * NAME.probability (float32, little endian), NAME.cutout (R, G, B, A), and refused.txt, what is said to
+ * input that makes no sense.
  */
 
 private val RGBA = intArrayOf(16, 8, 0, 24) // bits of 0xAARRGGBB to the right of each
@@ -60,7 +61,28 @@ private fun answer(folder: File, words: List<String>) {
     File(folder, "$name.cutout").writeBytes(rgba)
 }
 
+/** What is said to input that makes no sense; a line each, "taken" where nothing is said. */
+private fun refusals(): List<String> {
+    val photograph = Photograph(4, 3, IntArray(12))
+    val segmenter = TapSegmenter(Recorded(8, 2, ByteArray(64)))
+    segmenter.setPhotograph(photograph)
+    val on = Tap(0.0, 0.0)
+    return listOf<() -> Any>(
+        { Photograph(4, 3, IntArray(11)) },
+        { Photograph(0, 3, IntArray(0)) },
+        { TapSegmenter(Recorded(8, 2, ByteArray(64))).segment(listOf(on)) },
+        { segmenter.segment(listOf()) },
+        { segmenter.segment(listOf(Tap(0.0, 0.0, onObject = false))) },
+        { segmenter.segment(listOf(on, on, on)) },
+        { segmenter.segment(listOf(Tap(3.6, 0.0))) },
+        { segmenter.segment(listOf(Tap(0.0, -0.6))) },
+        { segmenter.segment(listOf(Tap(Double.NaN, 0.0))) },
+        { segmenter.segment(listOf(Tap(3.5, -0.5))) },
+    ).map { runCatching(it).exceptionOrNull()?.message ?: "taken" }
+}
+
 fun main(arguments: Array<String>) {
     val folder = File(arguments.single())
     File(folder, "cases.txt").forEachLine { answer(folder, it.split(' ')) }
+    File(folder, "refused.txt").writeText(refusals().joinToString("\n"))
 }
