@@ -179,7 +179,8 @@ def runnable_files() -> list[str]:
         if "ArgumentParser" in text and '__name__ == "__main__"' in text:
             name = path.relative_to(ROOT).as_posix()
             in_package = name.startswith("oace_tf/")
-            found.append(name[:-3].replace("/", ".") if in_package else name)
+            module = name[:-3].replace("/", ".").removesuffix(".__main__")
+            found.append(module if in_package else name)
     return found
 
 
