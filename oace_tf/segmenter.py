@@ -25,6 +25,10 @@ class TapSegmenter:
 
         mask = TapSegmenter().segment("photo.jpg", [(240, 310)])
 
+    Making one loads the file, and its first answer packs the weights: make one and keep it. It may
+    be used from several threads: it keeps nothing of a call, and runs of the network wait for each
+    other. To answer in parallel, give each thread one of its own.
+
     Args:
       model_path: a .tflite file of the interface `points`; None for the one in the package.
       threads: threads of the interpreter.

@@ -1,6 +1,9 @@
 """TapSegmenter: the way from the photograph and back, on the tiny file."""
 from __future__ import annotations
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -14,6 +17,8 @@ from oace_tf.errors import UsageError
 from oace_tf.fileio import write_image
 from oace_tf.geometry import Frame
 from oace_tf.segmenter import TapSegmenter
+
+COFFEE = Path(__file__).resolve().parents[2] / "docs" / "samples" / "coffee.jpg"
 
 
 def _photograph(height: int, width: int) -> np.ndarray:
@@ -131,3 +136,43 @@ def test_the_packaged_model() -> None:
     points = np.full((20, 3), -1, np.float32)
     points[0] = 256, 256, 1
     np.testing.assert_array_equal(model.run(small, points), model.run(small, points))
+
+
+def test_several_threads_on_one_segmenter() -> None:
+    """Photographs of several sizes, taps of both kinds: the answers as one after another."""
+    found, rng = TapSegmenter(), np.random.default_rng(11)
+    jobs = []
+    for number in range(4):
+        image = rng.integers(0, 256, (200 + 30 * number, 320 - 20 * number, 3), np.uint8)
+        image[60:140, 60:160] //= 4
+        jobs.append((image, [Click(100, 90 + number), Click(20, 20, positive=number % 2 == 0)]))
+    expected = [found.probability(*job) for job in jobs]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        answers = list(pool.map(lambda job: found.probability(*job), 2 * jobs))
+    assert len({answer.shape for answer in answers}) == 4
+    for answer, wanted in zip(answers, 2 * expected):
+        np.testing.assert_array_equal(answer, wanted)
+
+
+ALONE = """
+import sys
+
+class OnlyThese:  # whatever else is installed here might as well not be
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names and top not in ("oace_tf", "numpy", "cv2",
+                                                              "ai_edge_litert"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, OnlyThese())
+from oace_tf import TapSegmenter
+mask = TapSegmenter().segment(sys.argv[1], [(290, 120)])
+print(mask.shape, mask.dtype, mask.any())
+"""
+
+
+def test_numpy_opencv_and_litert_are_enough() -> None:
+    done = subprocess.run([sys.executable, "-c", ALONE, str(COFFEE)], capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[-2] == "(400, 600) bool True"
