@@ -1,4 +1,4 @@
-"""Fused Keras model -> float32 TFLite file (bytes). The only file that imports TensorFlow.
+"""Fused Keras model -> float32 TFLite file (bytes). Only this and fronts.py import TensorFlow.
 
 The file's contract: inputs image float32 [1,S,S,3] = (byte - 128) / 128 and points float32 [1,N,3],
 output mask float32 [1,S,S,1]; one signature `serving_default` with these names. The tensors of the

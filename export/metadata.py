@@ -3,6 +3,7 @@
 `TFLITE_METADATA` is the flatbuffer that other tools read (names, ranges, description, licence,
 version); it is written with `flatbuffers` alone, by the slot numbers of metadata_schema.fbs.
 `OACE_METADATA` is UTF-8 JSON that the runtime reads; the seal (SHA-256 of the file) goes into it.
+Both name the SHA-256 of the weights.
 """
 
 from __future__ import annotations
@@ -21,18 +22,22 @@ from oace_tf.tflite_file import METADATA_NAME, SEAL_KEY, seal
 
 STANDARD_NAME = "TFLITE_METADATA"
 STANDARD_IDENTIFIER = b"M001"
+SEGMENTER_NAME = "SEGMENTER_METADATA"  # what MediaPipe's segmenter looks for
+_SEGMENTER_IDENTIFIER = b"V001"
 _MIN_PARSER_VERSION = "1.5.0"
 _IMAGE_PROPERTIES = 2  # ContentProperties
 _RGB = 1  # ColorSpaceType
 _NORMALIZATION_OPTIONS = 1  # ProcessUnitOptions
 _MEAN_STD = 128.0  # (byte - 128) / 128 is what the network sees
+_NO_ACTIVATION = 0  # of ImageSegmenterOptions: the file's output is a probability already
+_ALIGNMENT = 16  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
     """What a file says of itself."""
 
-    interface: str  # "points"
+    interface: str  # "points", "mediapipe", ...
     click_channels: int  # 1: background taps are ignored; 2: they are drawn
     max_points: int
     weights_sha256: str
@@ -42,8 +47,27 @@ class Description:
     network: Mapping[str, Any]  # the network configuration as JSON object
 
 
-def add_metadata(content: bytes, about: Description) -> bytes:
-    """Return the file with both records appended and sealed; nothing may change afterwards."""
+@dataclass(frozen=True, slots=True)
+class TensorText:
+    """What a file says of one of its inputs or outputs."""
+
+    text: str
+    limits: tuple[float, float] | None = None  # smallest and largest value
+    mean_std: tuple[float, float] | None = None  # given for photographs: (byte - mean) / std
+
+
+def add_metadata(
+    content: bytes, about: Description, tensors: Mapping[str, TensorText] | None = None,
+    segmenter: bool = False,
+) -> bytes:
+    """Return the file with both records appended and sealed; nothing may change afterwards.
+
+    Args:
+      content: a file with one signature.
+      about: what it is.
+      tensors: a text for each name of the signature; None for those of the interface `points`.
+      segmenter: whether MediaPipe's own record goes in too: the output needs no activation.
+    """
     model = flatfile.parse(content)
     model.description = about.description
     ours = {
@@ -57,8 +81,9 @@ def add_metadata(content: bytes, about: Description) -> bytes:
         "network": dict(about.network),
         SEAL_KEY: "0" * 64,
     }
+    texts = points_texts(model, about) if tensors is None else tensors
     records = {
-        STANDARD_NAME: _standard(model, about),
+        STANDARD_NAME: _standard(model, about, texts, segmenter),
         METADATA_NAME: json.dumps(ours, ensure_ascii=False, allow_nan=False).encode("utf-8"),
     }
     kept = [m for m in model.metadata or [] if _text(m.name) not in records]
@@ -79,6 +104,27 @@ def metadata_buffer(content: bytes, name: str) -> bytes:
     raise KeyError(f"the file has no metadata {name!r}")
 
 
+def points_texts(model: Any, about: Description) -> dict[str, TensorText]:
+    """Return the texts of the interface `points`, for the int8 or the float32 file."""
+    tensors = flatfile.graph(model).tensors
+    inputs, outputs = flatfile.signature(model)
+    image, mask = (flatfile.type_name(tensors[index]) for index in (
+        inputs["image"], outputs["mask"]))
+    ignored = " (ignored)" if about.click_channels == 1 else ""
+    return {
+        "image": TensorText(
+            "RGB photograph, stretched to the network's square frame; the network sees "
+            f"(byte - 128) / 128; {image}",
+            (-1.0, 127 / 128) if image == "float32" else (0.0, 255.0), (_MEAN_STD, _MEAN_STD)),
+        "points": TensorText(
+            f"taps, {about.max_points} rows of x, y in pixels of the frame (pixel centres are "
+            f"whole numbers) and label: 1 object, 0 background{ignored}, -1 unused"),
+        "mask": TensorText(
+            "probability of the tapped object; as a byte round(256 p), at most 255: object from "
+            "128 on", (0.0, 255.0) if mask == "uint8" else (0.0, 1.0)),
+    }
+
+
 def _entry(model: Any, name: str, data: bytes) -> Any:
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(data, np.uint8)
@@ -88,55 +134,54 @@ def _entry(model: Any, name: str, data: bytes) -> Any:
     return entry
 
 
-def _standard(model: Any, about: Description) -> bytes:
+def _standard(
+    model: Any, about: Description, texts: Mapping[str, TensorText], segmenter: bool
+) -> bytes:
     """Return the ModelMetadata record as bytes."""
     build = flatbuffers.Builder(1024)
-    tensors = flatfile.graph(model).tensors
     inputs, outputs = flatfile.signature(model)
-    image = tensors[inputs["image"]]
-    # The lists follow the order of the subgraph's inputs, as readers expect.
-    order = sorted(inputs, key=lambda name: list(flatfile.graph(model).inputs).index(inputs[name]))
-    made = {
-        "image": lambda: _tensor(
-            build, "image", "RGB photograph, stretched to the network's square frame; "
-            f"the network sees (byte - 128) / 128; {flatfile.type_name(image)}",
-            (-1.0, 127 / 128) if flatfile.type_name(image) == "float32" else (0.0, 255.0),
-            image=True),
-        "points": lambda: _tensor(
-            build, "points", f"taps, {about.max_points} rows of x, y in pixels of the frame "
-            "(pixel centres are whole numbers) and label: 1 object, 0 background"
-            + (" (ignored)" if about.click_channels == 1 else "") + ", -1 unused", None),
-        "mask": lambda: _tensor(
-            build, "mask", "probability of the tapped object; as a byte round(256 p), at most "
-            "255: object from 128 on",
-            (0.0, 255.0) if flatfile.type_name(tensors[outputs["mask"]]) == "uint8"
-            else (0.0, 1.0)),
-    }
-    ins = _vector(build, [made[name]() for name in order])
-    outs = _vector(build, [made["mask"]()])
-    graph = _table(build, 10, {2: (_ref, ins), 3: (_ref, outs)})
-    graphs = _vector(build, [graph])
-    texts = {slot: (_ref, build.CreateString(text)) for slot, text in {
-        0: "oace_tf", 1: about.description, 2: about.version, 5: about.licence,
+    # The lists follow the order of the subgraph's inputs and outputs, as readers expect.
+    graph = flatfile.graph(model)
+    ins, outs = (
+        _vector(build, [_tensor(build, name, texts[name])
+                        for name in sorted(named, key=lambda n: list(order).index(named[n]))])
+        for named, order in ((inputs, graph.inputs), (outputs, graph.outputs)))
+    fields: dict[int, Field] = {2: (_ref, ins), 3: (_ref, outs)}
+    if segmenter:
+        data = _bytes(build, _segmenter_options())
+        custom = _table(build, 2, {
+            0: (_ref, build.CreateString(SEGMENTER_NAME)), 1: (_ref, data)})
+        fields[9] = (_ref, _vector(build, [custom]))
+    graphs = _vector(build, [_table(build, 10, fields)])
+    described = f"{about.description} SHA-256 of the weights: {about.weights_sha256}."
+    told = {slot: (_ref, build.CreateString(text)) for slot, text in {
+        0: "oace_tf", 1: described, 2: about.version, 5: about.licence,
         7: _MIN_PARSER_VERSION}.items()}
-    root = _table(build, 8, {**texts, 3: (_ref, graphs)})
+    root = _table(build, 8, {**told, 3: (_ref, graphs)})
     build.Finish(root, file_identifier=STANDARD_IDENTIFIER)
     return bytes(build.Output())
 
 
-def _tensor(
-    build: Any, name: str, text: str, limits: tuple[float, float] | None, image: bool = False
-) -> int:
-    fields = {0: (_ref, build.CreateString(name)), 1: (_ref, build.CreateString(text))}
-    if image:
+def _segmenter_options() -> bytes:
+    """Return the record ImageSegmenterOptions."""
+    build = flatbuffers.Builder(64)
+    build.ForceDefaults(True)  # activation NONE is 0, which would be left out
+    build.Finish(_table(build, 2, {0: (_byte, _NO_ACTIVATION)}),
+                 file_identifier=_SEGMENTER_IDENTIFIER)
+    return bytes(build.Output())
+
+
+def _tensor(build: Any, name: str, about: TensorText) -> int:
+    fields = {0: (_ref, build.CreateString(name)), 1: (_ref, build.CreateString(about.text))}
+    if about.mean_std is not None:
         properties = _table(build, 2, {0: (_byte, _RGB)})
         fields[3] = (_ref, _table(build, 3, {0: (_byte, _IMAGE_PROPERTIES), 1: (_ref, properties)}))
-        vectors = [_floats(build, [_MEAN_STD]) for _ in range(2)]
+        vectors = [_floats(build, [value]) for value in about.mean_std]
         options = _table(build, 2, {k: (_ref, place) for k, place in enumerate(vectors)})
         unit = _table(build, 2, {0: (_byte, _NORMALIZATION_OPTIONS), 1: (_ref, options)})
         fields[4] = (_ref, _vector(build, [unit]))
-    if limits is not None:
-        low, high = _floats(build, [limits[0]]), _floats(build, [limits[1]])
+    if about.limits is not None:
+        low, high = _floats(build, [about.limits[0]]), _floats(build, [about.limits[1]])
         fields[5] = (_ref, _table(build, 2, {0: (_ref, high), 1: (_ref, low)}))  # max, then min
     return _table(build, 7, fields)
 
@@ -170,6 +215,13 @@ def _floats(build: Any, values: Sequence[float]) -> int:
     build.StartVector(4, len(values), 4)
     for value in reversed(values):
         build.PrependFloat32(value)
+    return build.EndVector()
+
+
+def _bytes(build: Any, content: bytes) -> int:
+    build.StartVector(1, len(content), _ALIGNMENT)
+    for value in reversed(content):
+        build.PrependByte(value)
     return build.EndVector()
 
 

@@ -26,6 +26,8 @@ from export import (
     convert,
     facts,
     int8,
+    interface_files,
+    interfaces,
     metadata,
     plan,
     recipe,
@@ -77,6 +79,7 @@ class Job:
     budget: drift.Budget
     record_statistics: bool
     recipe: recipe.Recipe
+    interfaces: tuple[str, ...]
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -102,6 +105,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--recipe", default=recipe.DEFAULT, metavar="NAME",
         help=f"how: {', '.join(recipe.names())}, or a JSON file (default: %(default)s)")
     add("--size", type=int, default=512, help="side of the network's frame (512 in what ships)")
+    add("--interface", action="append", default=[], choices=interfaces.NAMES,
+        help="what else to make of the int8 file, which is always made and is the interface "
+        "points; may be repeated")
     add("--budget", type=Path, default=BUDGET, metavar="FILE", help="largest accepted drift, JSON")
     add("--coco-host", default=calibration_images.HOST, metavar="URL",
         help="where the listed COCO images are fetched from")
@@ -138,7 +144,8 @@ def check(args: argparse.Namespace) -> Job:
         raise UsageError(f"{named}: no such folder; correct OACE_DATA or --data")
     return Job(weights, fileio.sha256_file(weights), args.trunk, args.out, args.images, named,
                args.seed, args.threads, args.max_points, args.size, args.coco_host,
-               drift.read_budget(args.budget), args.record_statistics, recipe.load(args.recipe))
+               drift.read_budget(args.budget), args.record_statistics, recipe.load(args.recipe),
+               tuple(args.interface))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -149,7 +156,8 @@ def run(args: argparse.Namespace) -> int:
         result = build(job, folder)
         result["seconds"] = round(time.perf_counter() - begin, 1)
         fileio.write_json(folder / REPORT_NAME, result)
-        for name in (INT8_NAME, FLOAT_NAME, REPORT_NAME):  # the report last: it vouches for them
+        others = [Path(entry["path"]).name for entry in result["interfaces"]]
+        for name in (INT8_NAME, FLOAT_NAME, *others, REPORT_NAME):  # last what vouches for them
             os.replace(folder / name, job.out / name)
     print(report.table(result))
     return 0 if result["passed"] else 1
@@ -186,16 +194,20 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
         int8.quantize(decided.edit(float_path.read_bytes()), decided.ranges, job.recipe), about))
     fileio.atomic_write(float_path, metadata.add_metadata(float_path.read_bytes(), about))
     described, faults = report.structure(int8_path.read_bytes(), job.threads)
+    others, other_faults = interface_files.make_all(
+        job.interfaces, int8_path, folder, job.out, job.threads)
     measured = _verify(job, float_path, int8_path, photographs)
     _log.info("5/5 timing")
     timing = facts.timing({"int8": int8_path, "float32": float_path}, job.threads, LATENCY_RUNS,
                           job.seed)
-    failures = faults + drift.gate(measured, job.budget, labelled=bool(measured["drift"]))
+    failures = [*faults, *other_faults,
+                *drift.gate(measured, job.budget, labelled=bool(measured["drift"]))]
     return {
         "passed": not failures,
         "failures": failures,
         "int8": report.file_entry(int8_path, job.out / INT8_NAME),
         "float32": report.file_entry(float_path, job.out / FLOAT_NAME),
+        "interfaces": others,
         "params": made.params,
         "gmac": round(made.gmac, 3),
         **described,

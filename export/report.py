@@ -79,6 +79,9 @@ def table(report: Mapping[str, Any]) -> str:
     rows = [
         ("int8 file", f"{report['int8']['path']}, {report['int8']['size_mb']:.2f} MB"),
         ("float32 file", f"{report['float32']['path']}, {report['float32']['size_mb']:.2f} MB"),
+        *((entry["interface"], f"{entry['path']}, {entry['size_mb']:.2f} MB, "
+           f"{entry['mask_bytes']['differing']} of {entry['mask_bytes']['compared']} mask bytes "
+           "differ") for entry in report["interfaces"]),
         ("network", f"{report['network']['trunk']}, {report['params'] / 1e6:.2f} M parameters, "
                     f"{report['gmac']:.2f} GMAC"),
         ("calibration", f"{calibration['images']} images, {calibration['source']}; "

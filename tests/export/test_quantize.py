@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from export import calibration_images, quantize, verify
+from export import calibration_images, interface_files, interfaces, quantize, verify
 from oace_tf.runtime import open_model
 from tests.export.conftest import SIZE, liven
 
@@ -128,6 +128,24 @@ def test_without_labels(
         assert model.metadata["licence"] == "Apache-2.0, for tests"
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "oace_float32.tflite", "oace_int8.tflite", "report.json"]
+
+
+def test_other_interfaces(
+    run: Run, tmp_path: Path, folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interface_files, "apart", lambda function, *args: function(*args))
+    lax = budget(tmp_path / "lax.json", 100, 0)
+    asked = [word for name in interfaces.NAMES for word in ("--interface", name)]
+    assert run("--images", folder("photographs", 3), "--budget", lax, *asked) == 0
+    out = tmp_path / "out"
+    report = json.loads((out / "report.json").read_text())
+    assert [entry["interface"] for entry in report["interfaces"]] == [*interfaces.NAMES[1:]]
+    assert sorted(path.name for path in out.iterdir()) == sorted([
+        "oace_float32.tflite", "oace_int8.tflite", "report.json", *interface_files.FILES.values()])
+    for entry in report["interfaces"]:
+        path = out / interface_files.FILES[entry["interface"]]
+        assert entry["path"] == str(path) and entry["mask_bytes"]["differing"] == 0
+        assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_over_budget_writes_all_and_fails(

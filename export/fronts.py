@@ -1,0 +1,181 @@
+"""Entrances of the other interfaces as small float TFLite files: one input -> image, disks.
+
+Made by TensorFlow's converter from the same `Disks` layer as the file's own drawing, and joined to
+the int8 file by `interfaces`. Only operators that the delegate takes whole; what fails in their
+place: slices that drop an axis, comparisons, a reciprocal instead of a division.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from export import flatfile
+from export.convert import require_tensorflow_backend
+from oace_tf.clicks import DISK_ON, DISK_RADIUS
+
+_TINY = 1e-6  # an empty tap channel must not divide by zero; one grey level is 1
+_STEEP = 1e6
+_CORE = 0.9  # MediaPipe's dots: 1.0 inside, 0.93 at the lower right corner, edges below 0.35
+_TIPS = np.array([1, 0, 0, 0, 1])  # of the diamond, two pixels from its middle
+
+
+def tap_channel(size: int, side: int, click_channels: int) -> bytes:
+    """Return the entrance that finds one tap in a grey picture: grey -> disks.
+
+    The tap is the centroid of the picture, as in MEDIAPIPE's legacy task, which resizes its dot
+    together with the photograph: a grey blob of 8 to 30 pixels. An empty picture is no tap.
+
+    Args:
+      size: side S of the file's square, pixels.
+      side: side s of what the network sees of it, pixels.
+      click_channels: 1 or 2 maps; the second, of background taps, stays empty.
+    Returns:
+      File with the input grey (1, S, S, 1) float32, whole numbers 0 to 255, and the output disks
+      (1, s, s, click_channels) float32.
+    """
+    require_tensorflow_backend()
+    import keras
+
+    from oace_tf.networks.fused import Disks
+
+    disks = Disks(side, click_channels, size)
+    index = np.arange(size, dtype=np.float32)
+
+    def front(grey: Any) -> dict[str, Any]:
+        ops = keras.ops
+        by_column = ops.sum(grey, axis=1)  # (1, S, 1)
+        by_row = ops.sum(grey, axis=2)  # (1, S, 1)
+        total = ops.sum(by_column, axis=1, keepdims=True)  # (1, 1, 1)
+        safe = ops.maximum(total, _TINY)
+        x, y = (ops.sum(line * index.reshape(1, -1, 1), axis=1, keepdims=True) / safe
+                for line in (by_column, by_row))
+        label = 1.0 - 2.0 * ops.relu(1.0 - _STEEP * total)  # 1, or -1 where nothing is drawn
+        return {"disks": disks(ops.concatenate([x, y, label], axis=-1))}  # of (1, 1, 3)
+
+    return _converted(front, {"grey": (1, size, size, 1)})
+
+
+def dots(size: int, click_channels: int) -> bytes:
+    """Return the entrance that makes disks of dots: heat_map -> disks.
+
+    MediaPipe's new task draws a tap as a diamond of 13 pixels at 1.0 (|dx| + |dy| <= 2, cut off at
+    the border) with edges below 0.35 around it, at whole pixels. A pixel is a tap where the four
+    tips of a diamond around it are on, as far as they lie in the frame; a drawn line gives its
+    middle. The disk is the union of four boxes, each a sum along the columns and one along the
+    rows; with the rows or columns as channels these are depthwise convolutions that run 15 times
+    faster than a convolution of 11x11.
+
+    Args:
+      size: side S of the frame, pixels.
+      click_channels: 1: only the first map is read; 2: the second as well.
+    Returns:
+      File with the input heat_map (1, S, S, 3) float32 in [0, 1]: positive strokes, negative ones,
+      boxes (not read), and the output disks (1, S, S, click_channels) float32.
+    """
+    reach = int(DISK_RADIUS)
+    offsets = np.arange(-reach, reach + 1)
+    # half the disk's width in the row at each offset: 0 4 4.. 5 ..4 4 0
+    halves = np.floor(np.sqrt(DISK_RADIUS**2 - offsets**2)).astype(int)
+
+    def front(heat_map: Any) -> dict[str, Any]:
+        import tensorflow as tf
+
+        def along(lines: Any, taps: np.ndarray) -> Any:
+            """Convolve (1, S, 1, S) along its first S, every channel with the same taps."""
+            kernel = np.repeat(np.float32(taps).reshape(-1, 1, 1, 1), size, 2)
+            return tf.nn.depthwise_conv2d(lines, kernel, [1, 1, 1, 1], "SAME")
+
+        def turned(lines: Any) -> Any:
+            flat = tf.transpose(tf.reshape(lines, (1, size, size)), (0, 2, 1))
+            return tf.reshape(flat, (1, size, 1, size))
+
+        def disks(strokes: Any) -> Any:
+            off = tf.nn.relu(_CORE - tf.reshape(strokes, (1, size, 1, size))) * 1e3  # rows first
+            above_below = along(off, _TIPS)
+            left_right = along(turned(off), _TIPS)  # columns first
+            taps = tf.nn.relu(1.0 - (left_right + turned(above_below)))  # 1 or 0, columns first
+            count = 0.0
+            for half in sorted(set(halves)):
+                wide = turned(along(taps, np.ones(2 * half + 1)))  # rows first
+                count = count + along(wide, halves == half)
+            on = 1.0 - tf.nn.relu(1.0 - count)
+            return tf.reshape(on * float(DISK_ON), (1, size, size, 1))
+
+        maps = [disks(heat_map[..., k : k + 1]) for k in range(click_channels)]
+        return {"disks": maps[0] if len(maps) == 1 else tf.concat(maps, -1)}
+
+    return _converted(front, {"heat_map": (1, size, size, 3)})
+
+
+def encoder(size: int) -> bytes:
+    """Return the bundle's first file: photograph (1, S, S, 3) in [0, 1] -> as the network sees it.
+
+    The output picture is float32 (byte - 128) / 128.
+    """
+    def front(photograph: Any) -> dict[str, Any]:
+        return {"picture": photograph * (255 / 128) - 1.0}
+
+    return _converted(front, {"photograph": (1, size, size, 3)})
+
+
+def split_floats(size: int) -> bytes:
+    """Return what takes (1, S, S, 4) in [0, 1] apart: -> image in [-1, 127/128], grey 0 to 255."""
+    def front(image_and_tap: Any) -> dict[str, Any]:
+        return {"image": image_and_tap[..., :3] * (255 / 128) - 1.0,
+                "grey": image_and_tap[..., 3:4] * 255.0}
+
+    return _converted(front, {"image_and_tap": (1, size, size, 4)})
+
+
+def split_units(size: int) -> bytes:
+    """Return what takes (1, S, S, 4) in [-1, 127/128] apart: -> image, tap; grey 0 to 255."""
+    def front(rgba: Any) -> dict[str, Any]:
+        tap = rgba[..., 3:4]
+        return {"image": rgba[..., :3], "tap": tap, "grey": (tap + 1.0) * 128.0}
+
+    return _converted(front, {"rgba": (1, size, size, 4)})
+
+
+def both_masks(size: int) -> bytes:
+    """Return the ending: mask (1, S, S, 1) -> masks (1, S, S, 2), background and object.
+
+    The two add up to 511/512, half a step of the mask below one: at exactly one half, which is
+    object, the larger of the two must be the object's.
+    """
+    def rear(mask: Any) -> dict[str, Any]:
+        import tensorflow as tf
+
+        return {"masks": tf.concat([511 / 512 - mask, mask], axis=-1)}
+
+    return _converted(rear, {"mask": (1, size, size, 1)})
+
+
+def _converted(
+    function: Callable[..., dict[str, Any]], inputs: dict[str, tuple[int, ...]]
+) -> bytes:
+    """Return the file of a function of float32 tensors, its signature's names those given."""
+    require_tensorflow_backend()
+    import tensorflow as tf
+
+    logging.getLogger("absl").setLevel(logging.ERROR)  # see convert.py
+    specs = [tf.TensorSpec(shape, tf.float32, name=name) for name, shape in inputs.items()]
+    outputs: list[str] = []
+
+    def call(*tensors: Any) -> list[Any]:
+        made = function(*tensors)
+        outputs[:] = list(made)
+        return list(made.values())
+
+    concrete = tf.function(call, autograph=False).get_concrete_function(*specs)
+    content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+    model = flatfile.parse(content)
+    graph = flatfile.graph(model)
+    for tensor in graph.tensors:
+        tensor.name = ""  # Keras numbers its layers: the names would change from call to call
+    flatfile.add_signature(model, dict(zip(inputs, map(int, graph.inputs))),
+                           dict(zip(outputs, map(int, graph.outputs))))
+    return flatfile.serialise(model)

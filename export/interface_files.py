@@ -1,0 +1,226 @@
+"""Make the files of the other interfaces beside the int8 file, and hold each against it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export import bundle, facts, interfaces, metadata, report, verify
+from export.metadata import Description, TensorText
+from oace_tf import fileio
+from oace_tf.clicks import Click, pack_points
+from oace_tf.errors import UsageError
+from oace_tf.geometry import Frame
+from oace_tf.tflite_file import read_facts
+from oace_tf.workers import apart
+
+FILES = {"mediapipe": "oace_int8_mediapipe.tflite",
+         "mediapipe-bundle": "oace_int8_mediapipe.task",
+         "rgba": "oace_int8_rgba.tflite"}
+PICTURES = 4  # drawn ones, on which a file must give the bytes of the interface `points`
+_MANY = 0  # `max_points` of an interface without a limit
+_BYTES, _UNITS = (0.0, 255.0), (0.0, 1.0)
+_PROBABILITY = "probability of the tapped object, object from 0.5 on"
+_TEXTS: Mapping[str, Mapping[str, TensorText]] = {
+    "mediapipe": {
+        "image_and_tap": TensorText(
+            "R, G, B of the photograph, stretched to the frame, and a grey picture that is 0 but "
+            "for a dot on the tap; its centroid is the tap", _UNITS, (0.0, 255.0)),
+        "masks": TensorText("probability of background and of the tapped object", _UNITS)},
+    "rgba": {
+        "rgba": TensorText(
+            "R, G, B of the photograph, stretched to the frame, and a grey picture that is 0 but "
+            "for a dot on the tap; its centroid is the tap", _BYTES, (128.0, 128.0)),
+        "mask": TensorText("round(256 p), at most 255, p the " + _PROBABILITY, _BYTES)},
+    "encoder": {
+        "photograph": TensorText("RGB photograph, stretched to the frame", _UNITS, (0.0, 255.0)),
+        "picture": TensorText("the photograph as the network sees it", (-1.0, 127 / 128))},
+    "decoder": {
+        "heat_map": TensorText(
+            "positive strokes, negative strokes, boxes (not read), as MediaPipe 1.x draws them",
+            _UNITS),
+        "picture": TensorText("what the encoder gives", (-1.0, 127 / 128)),
+        "mask": TensorText(_PROBABILITY, _UNITS)},
+}
+_PURPOSE = {
+    "mediapipe": "for MediaPipe's task InteractiveSegmenter up to 0.10, InteractiveSegmenterLegacy "
+                 "from 1.0 on (one tap)",
+    "mediapipe-bundle": "for MediaPipe's task InteractiveSegmenter from 1.0 on (strokes)",
+    "rgba": "photograph and one tap in a single RGBA tensor",
+}
+
+
+def make_all(
+    names: Sequence[str], int8_path: Path, folder: Path, out: Path, threads: int
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Write the file of each interface but `points` into `folder`.
+
+    Args:
+      names: of `interfaces.NAMES`.
+      int8_path: the finished int8 file, metadata included.
+      folder, out: where the files are written, and where they will lie.
+      threads: of the interpreter.
+    Returns:
+      The report's entries on them, and what is wrong with them.
+    """
+    entries, faults = [], []
+    for name in dict.fromkeys(names):
+        if name == "points":
+            continue
+        path = folder / FILES[name]
+        # In a process of its own: TensorFlow's memory is gone afterwards.
+        fileio.atomic_write(path, apart(make, name, int8_path.read_bytes()))
+        entry, wrong = examine(name, path.read_bytes(), int8_path.read_bytes(), threads)
+        entries.append({"interface": name, **report.file_entry(path, out / path.name), **entry})
+        faults += [f"{path.name}: {fault}" for fault in wrong]
+    return entries, faults
+
+
+def make(name: str, points_file: bytes) -> bytes:
+    """Return the file of an interface, metadata included; the same file gives the same bytes.
+
+    Args:
+      name: a key of `FILES`.
+      points_file: the int8 file of the interface `points`, metadata included.
+    Raises:
+      UsageError: `points_file` is another file, or damaged.
+    """
+    about = _description(points_file)
+    described = dataclasses.replace(
+        about, interface=name, max_points=_MANY if name == "mediapipe-bundle" else 1,
+        description=f"Tap on a photograph, get the mask of the tapped object: {_PURPOSE[name]}. "
+                    f"Trunk {about.network.get('trunk', 'unknown')}.")
+    if name == "mediapipe":
+        return metadata.add_metadata(interfaces.mediapipe(points_file), described, _TEXTS[name],
+                                     segmenter=True)
+    if name == "rgba":
+        return metadata.add_metadata(interfaces.rgba(points_file), described, _TEXTS[name])
+    encoder, decoder, sides = interfaces.bundle_models(points_file)
+    return bundle.pack(*(metadata.add_metadata(content, described, _TEXTS[part])
+                         for part, content in (("encoder", encoder), ("decoder", decoder))), sides)
+
+
+def _description(points_file: bytes) -> Description:
+    """Return what the int8 file says of itself."""
+    told = read_facts(points_file, "the int8 file").metadata
+    names = [field.name for field in dataclasses.fields(Description)]
+    missing = sorted(set(names) - set(told))
+    if missing:
+        raise UsageError(f"the int8 file's metadata lacks {', '.join(missing)}; make the file "
+                         "with `python export/quantize.py --int8`")
+    return Description(**{name: told[name] for name in names})
+
+
+def examine(
+    name: str, content: bytes, points_file: bytes, threads: int
+) -> tuple[dict[str, Any], list[str]]:
+    """Return delegation of a file and how its masks differ from the int8 file's; and the faults."""
+    models = dict(bundle.unpack(content)) if name == "mediapipe-bundle" else {"": content}
+    models.pop(bundle.RECORD, None)
+    delegations = [facts.delegation(model, threads) for model in models.values()]
+    faults = [f"{part or 'it'} has {len(found.partitions)} delegates, outside: "
+              f"{', '.join(found.outside) or 'nothing'}"
+              for part, found in zip(models, delegations)
+              if len(found.partitions) != 1 or found.outside != (
+                  ("QUANTIZE", "QUANTIZE") if name == "rgba" else ())]
+    pairs = list(masks(name, content, points_file, PICTURES))
+    differing = sum(int(np.count_nonzero(ours != theirs)) for ours, theirs in pairs)
+    if differing:
+        faults.append(f"{differing} mask bytes are not those of the interface points")
+    return {
+        "delegates": [list(found.partitions) for found in delegations],
+        "operators_outside_delegate": [op for found in delegations for op in found.outside],
+        "mask_bytes": {"compared": sum(ours.size for ours, _ in pairs), "differing": differing},
+    }, faults
+
+
+def masks(
+    name: str, content: bytes, points_file: bytes, pictures: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the masks of an interface and of `points` on drawn pictures with taps at whole pixels.
+
+    Yields:
+      Two (S, S) arrays of whole numbers 0 to 255.
+    """
+    points_runner, shapes = _runner(points_file)
+    size, count = shapes["image"][1], shapes["points"][1]
+    body = interfaces.parse_points(points_file)
+    grid = size / interfaces.sides(body, *interfaces.places(body))[1]  # pixels of the file's square
+    run = _RUNS[name](content)
+    for number in range(pictures):
+        rng = np.random.default_rng((7, number))
+        drawn, (click,) = verify.synthetic(rng)
+        frame = Frame(drawn.shape[0], drawn.shape[1], size)
+        image, click = frame.image(drawn), frame.click(click)
+        taps = [Click(round(click.x), round(click.y))]
+        if name == "mediapipe-bundle":  # at whole pixels of the heat map; two more at random
+            places = [(click.x, click.y), *rng.uniform(0, size - 1, (2, 2))][:count]
+            taps = [Click(*((round((at + 0.5) / grid - 0.5) + 0.5) * grid - 0.5 for at in place),
+                          positive=k < 2) for k, place in enumerate(places)]
+        wanted = points_runner(image=image[None], points=pack_points(taps, count)[None])["mask"]
+        yield run(image, taps), wanted[0, :, :, 0]
+
+
+def _runner(content: bytes) -> tuple[Any, dict[str, tuple[int, ...]]]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    runner = interpreter.get_signature_runner()
+    return runner, {name: tuple(map(int, about["shape"]))
+                    for name, about in runner.get_input_details().items()}
+
+
+def _run_mediapipe(content: bytes) -> Any:
+    runner, _ = _runner(content)
+
+    def run(image: np.ndarray, taps: Sequence[Click]) -> np.ndarray:
+        feed = np.dstack([image, dot(image.shape[0], taps[0], 1)])[None] / np.float32(255)
+        return 256 * runner(image_and_tap=feed)["masks"][0, :, :, 1]
+
+    return run
+
+
+def _run_rgba(content: bytes) -> Any:
+    runner, _ = _runner(content)
+
+    def run(image: np.ndarray, taps: Sequence[Click]) -> np.ndarray:
+        feed = np.dstack([image, dot(image.shape[0], taps[0], 0)])[None]
+        return runner(rgba=feed)["mask"][0, :, :, 0]
+
+    return run
+
+
+def _run_bundle(content: bytes) -> Any:
+    models = bundle.unpack(content)
+    (encode, _), (decode, shapes) = (_runner(models[name])
+                                     for name in (bundle.ENCODER, bundle.DECODER))
+    side = shapes["heat_map"][1]
+
+    def run(image: np.ndarray, taps: Sequence[Click]) -> np.ndarray:
+        heat = np.zeros((side, side, 3), np.float32)
+        ratio = side / image.shape[0]
+        for tap in taps:
+            x, y = (round((at + 0.5) * ratio - 0.5) for at in (tap.x, tap.y))
+            heat[:, :, 0 if tap.positive else 1] += dot(side, Click(x, y), 2) > 0
+        picture = encode(photograph=image[None] / np.float32(255))["picture"]
+        mask = decode(heat_map=np.minimum(heat, 1)[None], picture=picture)["mask"]
+        return 256 * mask[0, :, :, 0]
+
+    return run
+
+
+_RUNS = {"mediapipe": _run_mediapipe, "rgba": _run_rgba, "mediapipe-bundle": _run_bundle}
+
+
+def dot(size: int, tap: Click, reach: int) -> np.ndarray:
+    """Return (S, S) uint8: 255 where |dx| + |dy| <= reach around a tap at a whole pixel, else 0.
+
+    Of reach 1 it is the dot of MediaPipe's legacy task, of reach 2 the core of the new task's.
+    """
+    index = np.arange(size)
+    far = np.abs(index[None, :] - tap.x) + np.abs(index[:, None] - tap.y)
+    return np.where(far <= reach, 255, 0).astype(np.uint8)

@@ -1,0 +1,212 @@
+"""The interfaces beside `points`, made of the finished int8 file.
+
+The network inside is that of the int8 file, operator by operator; only the entrance (how photograph
+and tap come in) and, for MediaPipe, the ending are others. docs/interfaces.md says what each takes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from export import flatfile, fronts, graft
+from export.int8 import MASK_SCALE, UNIT_SCALE
+from oace_tf.errors import UsageError
+
+NAMES = ("points", "mediapipe", "mediapipe-bundle", "rgba")
+_UNIT_ZERO = 128  # of the uint8 image
+
+
+def mediapipe(points_file: bytes) -> bytes:
+    """Return the file of MediaPipe's legacy task, without metadata.
+
+    Input image_and_tap (1, S, S, 4) float32 in [0, 1]: R, G, B and a dot on the tap. Output masks
+    (1, S, S, 2) float32: probability of background and of the object.
+
+    Args:
+      points_file: the int8 file of the interface `points`.
+    Raises:
+      UsageError: it is not.
+    """
+    body = parse_points(points_file)
+    image, disks = places(body)
+    size, side, channels = sides(body, image, disks)
+    open_image(body, image)
+    open_mask(body)
+    split = flatfile.parse(fronts.split_floats(size))
+    split_out = flatfile.signature(split)[1]
+    front = _with_tap(split, split_out["grey"], fronts.tap_channel(size, side, channels))
+    whole, place = graft.join(front, body, {
+        split_out["image"]: image, int(flatfile.graph(front).outputs[0]): disks})
+    rear = flatfile.parse(fronts.both_masks(size))
+    rear_in, _ = flatfile.signature(rear)
+    whole, _ = graft.join(whole, rear, {
+        place[flatfile.signature(body)[1]["mask"]]: rear_in["mask"]})
+    return finish(whole, ("image_and_tap",), "masks")
+
+
+def rgba(points_file: bytes) -> bytes:
+    """Return the file whose one input holds photograph and tap as bytes, without metadata.
+
+    Input rgba (1, S, S, 4) uint8: R, G, B and a dot on the tap, 0 elsewhere. Output mask
+    (1, S, S, 1) uint8 as in the interface `points`.
+
+    Raises:
+      UsageError: `points_file` is not the int8 file of the interface `points`.
+    """
+    body = parse_points(points_file)
+    image, disks = places(body)
+    size, side, channels = sides(body, image, disks)
+    split = flatfile.parse(fronts.split_units(size))
+    split_out = flatfile.signature(split)[1]
+    _take_bytes(split, split_out)
+    front = _with_tap(split, split_out["grey"], fronts.tap_channel(size, side, channels))
+    whole, _ = graft.join(front, body, {
+        split_out["image"]: _int8_image(body, image),
+        int(flatfile.graph(front).outputs[0]): disks})
+    return finish(whole, ("rgba",), "mask")
+
+
+def bundle_models(points_file: bytes) -> tuple[bytes, bytes, tuple[int, int]]:
+    """Return encoder and decoder of MediaPipe's new task, without metadata, and their sides.
+
+    The encoder normalises the photograph: photograph (1, S, S, 3) float32 in [0, 1] -> picture.
+    The decoder is the whole network: heat_map (1, s, s, 3) float32 in [0, 1] and picture -> mask
+    (1, S, S, 1) float32 probability; s is the side of what the network sees, usually S.
+
+    Raises:
+      UsageError: `points_file` is not the int8 file of the interface `points`.
+    """
+    body = parse_points(points_file)
+    image, disks = places(body)
+    size, side, channels = sides(body, image, disks)
+    open_image(body, image)
+    open_mask(body)
+    front = flatfile.parse(fronts.dots(side, channels))
+    whole, _ = graft.join(front, body, {flatfile.signature(front)[1]["disks"]: disks})
+    return (fronts.encoder(size), finish(whole, ("heat_map", "picture"), "mask"), (size, side))
+
+
+def parse_points(points_file: bytes) -> Any:
+    """Return the model of the int8 file of the interface `points`.
+
+    Raises:
+      UsageError: it is another file.
+    """
+    model = flatfile.parse(points_file)
+    inputs, outputs = flatfile.signature(model)
+    tensors = flatfile.graph(model).tensors
+    if set(inputs) != {"image", "points"} or set(outputs) != {"mask"} or "uint8" != (
+            flatfile.type_name(tensors[inputs["image"]])):
+        raise UsageError("other interfaces are made of the int8 file of the interface points; "
+                         f"this one takes {', '.join(sorted(inputs))}")
+    return model
+
+
+def places(body: Any) -> tuple[int, int]:
+    """Return the tensors image and disks of the int8 file."""
+    return flatfile.signature(body)[0]["image"], flatfile.by_name(body, "disks")
+
+
+def sides(body: Any, image: int, disks: int) -> tuple[int, int, int]:
+    """Return side S of the file's square, side of what the network sees of it, click channels."""
+    tensors = flatfile.graph(body).tensors
+    shape = tensors[disks].shape
+    return int(tensors[image].shape[1]), int(shape[1]), int(shape[3])
+
+
+def open_image(body: Any, image: int) -> None:
+    """Make the file take float32 (byte - 128) / 128 where it takes bytes."""
+    _int8_readers(body, image)
+    graft.set_type(flatfile.graph(body).tensors[image], "float32")
+
+
+def open_mask(body: Any) -> None:
+    """Make the file give float32 probabilities where it gives bytes, byte / 256 exactly."""
+    mask = flatfile.signature(body)[1]["mask"]
+    graph = flatfile.graph(body)
+    old = graft.producer(body, mask)
+    source = int(old.inputs[0])
+    made = graph.tensors[source]
+    if flatfile.operator_name(body, old) != "QUANTIZE" or flatfile.type_name(made) != "int8" or (
+            flatfile.scale_and_zero(made) != (MASK_SCALE, -128)):
+        raise ValueError("the mask is not written by a QUANTIZE of int8, scale 1/256, but by "
+                         f"{flatfile.operator_name(body, old)} of {flatfile.scale_and_zero(made)}")
+    graft.set_type(graph.tensors[mask], "float32")
+    graph.operators[graph.operators.index(old)] = graft.operator(
+        body, "DEQUANTIZE", 2, [source], [mask])
+
+
+def finish(model: Any, inputs: tuple[str, ...], output: str) -> bytes:
+    """Return the file of a joined model: pruned, its ends named, one signature."""
+    graft.prune(model)
+    graph = flatfile.graph(model)
+    for tensor in graph.tensors:
+        if flatfile.name_of(tensor) in ("image", "points", "mask", *inputs, output):
+            tensor.name = ""
+    flatfile.add_signature(model, dict(zip(inputs, map(int, graph.inputs), strict=True)),
+                           {output: int(graph.outputs[0])})
+    return flatfile.serialise(model)
+
+
+def _with_tap(split: Any, grey: int, tap_channel: bytes) -> Any:
+    tap = flatfile.parse(tap_channel)
+    return graft.join(split, tap, {grey: flatfile.signature(tap)[0]["grey"]})[0]
+
+
+def _int8_readers(body: Any, image: int) -> list[Any]:
+    """Return the operators that read the image: QUANTIZE to int8 of scale 1/128, all of them."""
+    tensors = flatfile.graph(body).tensors
+    readers = flatfile.consumers(body, image)
+    for reader in readers:
+        scale = flatfile.scale_and_zero(tensors[int(reader.outputs[0])])
+        if flatfile.operator_name(body, reader) != "QUANTIZE" or scale != (UNIT_SCALE, 0):
+            raise ValueError(f"the image is read by {flatfile.operator_name(body, reader)} of "
+                             f"{scale}; expected QUANTIZE of scale 1/128, zero point 0")
+    return readers
+
+
+def _int8_image(body: Any, image: int) -> int:
+    """Return the int8 image inside; what else is a copy of it is read from there."""
+    first, *copies = (int(reader.outputs[0]) for reader in _int8_readers(body, image))
+    for copied in copies:
+        for reader in flatfile.consumers(body, copied):
+            reader.inputs = np.array([first if int(i) == copied else int(i)
+                                      for i in reader.inputs], np.int32)
+    return first
+
+
+def _take_bytes(split: Any, outputs: dict[str, int]) -> None:
+    """Make `fronts.split_units` take bytes: image stays int8, the tap becomes float again.
+
+    The QUANTIZE stands first in the list of operators: behind a float operator it would split the
+    delegate in two.
+    """
+    graph = flatfile.graph(split)
+    source = int(graph.inputs[0])
+    units, tap = (copy_of(split, index) for index in (source, outputs["tap"]))
+    graft.set_type(graph.tensors[source], "uint8", UNIT_SCALE, _UNIT_ZERO)
+    graft.set_type(graph.tensors[units], "int8", UNIT_SCALE)
+    for index in (outputs["image"], outputs["tap"]):
+        graft.set_type(graph.tensors[index], "int8", UNIT_SCALE)
+    for reader in flatfile.consumers(split, outputs["tap"]):
+        reader.inputs = np.array([tap if int(i) == outputs["tap"] else int(i)
+                                  for i in reader.inputs], np.int32)
+    for reader in flatfile.consumers(split, source):
+        reader.inputs = np.array([units if int(i) == source else int(i)
+                                  for i in reader.inputs], np.int32)
+    slices = [graft.producer(split, outputs[name]) for name in ("image", "tap")]
+    rest = [op for op in graph.operators if all(op is not known for known in slices)]
+    graph.operators = [graft.operator(split, "QUANTIZE", 2, [source], [units]), *slices,
+                       graft.operator(split, "DEQUANTIZE", 2, [outputs["tap"]], [tap]), *rest]
+
+
+def copy_of(model: Any, index: int) -> int:
+    """Return a new tensor of the same shape and type, without content or name."""
+    graph = flatfile.graph(model)
+    old = graph.tensors[index]
+    made = type(old)()
+    made.shape, made.type, made.buffer, made.name = old.shape, old.type, 0, ""
+    graph.tensors.append(made)
+    return len(graph.tensors) - 1

@@ -1,0 +1,186 @@
+"""The files of the other interfaces against the int8 file they are made of, on the tiny network."""
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export import bundle, flatfile, fronts, graft, interface_files, interfaces, metadata
+from oace_tf.clicks import Click, draw_disks
+from oace_tf.errors import UsageError
+from oace_tf.runtime import open_model
+from oace_tf.tflite_file import read_facts
+from tests.export.conftest import MAX_POINTS, SIZE, Made
+from tests.export.test_metadata import Reader
+
+NAMES = ("mediapipe", "mediapipe-bundle", "rgba")
+
+
+@pytest.fixture(scope="module")
+def points_file(made: Made) -> bytes:
+    return metadata.add_metadata(made.int8_bytes, metadata.Description(
+        interface="points", click_channels=made.pair.config.click_channels,
+        max_points=MAX_POINTS, weights_sha256="ab" * 32, licence="CC0-1.0", version="1.2.3",
+        description="tiny", network={"trunk": "tiny"}))
+
+
+@pytest.fixture(scope="module")
+def files(points_file: bytes) -> dict[str, bytes]:
+    return {name: interface_files.make(name, points_file) for name in NAMES}
+
+
+def runner(content: bytes):
+    from ai_edge_litert.interpreter import Interpreter
+
+    return Interpreter(model_content=content, num_threads=1).get_signature_runner()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_masks_are_those_of_the_interface_points(
+    name: str, files: dict[str, bytes], points_file: bytes
+) -> None:
+    entry, faults = interface_files.examine(name, files[name], points_file, 1)
+    assert faults == []
+    assert entry["mask_bytes"] == {"compared": 4 * SIZE * SIZE, "differing": 0}
+    assert all(len(delegates) == 1 for delegates in entry["delegates"])
+    assert entry["operators_outside_delegate"] == (
+        ["QUANTIZE", "QUANTIZE"] if name == "rgba" else [])
+    masks = [ours for ours, _ in interface_files.masks(name, files[name], points_file, 2)]
+    assert len(np.unique(masks[0])) > 3 and (masks[0] != masks[1]).any()  # not a constant
+
+
+def test_another_network_is_noticed(files: dict[str, bytes], points_file: bytes) -> None:
+    model = flatfile.parse(files["rgba"])
+    graph = flatfile.graph(model)
+    kernels = [graph.tensors[int(op.inputs[1])] for op in graph.operators
+               if flatfile.operator_name(model, op) == "CONV_2D"]
+    model.buffers[kernels[0].buffer].data = 127 - model.buffers[kernels[0].buffer].data
+    entry, faults = interface_files.examine("rgba", flatfile.serialise(model), points_file, 1)
+    assert entry["mask_bytes"]["differing"] > 0
+    assert any("are not those of the interface points" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_bytes_again(name: str, files: dict[str, bytes], points_file: bytes) -> None:
+    assert interface_files.make(name, points_file) == files[name]
+
+
+def test_what_the_files_say_of_themselves(files: dict[str, bytes]) -> None:
+    models = {"mediapipe": files["mediapipe"], "rgba": files["rgba"],
+              **bundle.unpack(files["mediapipe-bundle"])}
+    models.pop(bundle.RECORD)
+    wanted = {
+        "mediapipe": (["image_and_tap"], ["masks"], 0.0, 255.0),
+        "rgba": (["rgba"], ["mask"], 128.0, 128.0),
+        bundle.ENCODER: (["photograph"], ["picture"], 0.0, 255.0),
+        bundle.DECODER: (["heat_map", "picture"], ["mask"], None, None)}
+    assert set(models) == set(wanted)
+    for name, content in models.items():
+        inputs, outputs, mean, std = wanted[name]
+        facts = read_facts(content, name)
+        assert facts.sealed and list(facts.inputs) == inputs and list(facts.outputs) == outputs
+        assert facts.metadata["weights_sha256"] == "ab" * 32
+        assert facts.metadata["licence"] == "CC0-1.0"
+        assert facts.metadata["interface"] in NAMES
+        root = Reader(metadata.metadata_buffer(content, "TFLITE_METADATA"))
+        assert "ab" * 32 in root.text(1) and root.text(5) == "CC0-1.0"
+        graph, = root.children(3)
+        told = [[tensor.text(0) for tensor in graph.children(slot)] for slot in (2, 3)]
+        assert told == [inputs, outputs]
+        assert all(tensor.offset(5) for tensor in graph.children(2) + graph.children(3))  # ranges
+        if mean is not None:
+            unit, = graph.children(2)[0].children(4)
+            assert [unit.child(1).floats(slot) for slot in (0, 1)] == [[mean], [std]]
+        # Only the legacy task asks for its own record: identifier V001, activation NONE.
+        assert bool(graph.offset(9)) == (name == "mediapipe")
+    graph, = Reader(metadata.metadata_buffer(models["mediapipe"], "TFLITE_METADATA")).children(3)
+    custom, = graph.children(9)
+    assert custom.text(0) == "SEGMENTER_METADATA"
+    start = custom.table.Vector(custom.offset(1))
+    data = bytes(custom.table.Bytes[start : start + custom.table.VectorLen(custom.offset(1))])
+    assert data[4:8] == b"V001" and Reader(data).byte(0) == 0
+
+
+def test_the_bundle_is_a_stored_zip(files: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(io.BytesIO(files["mediapipe-bundle"])) as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+        # four fields of 64: key byte (number << 3), then the number
+        assert archive.read("metadata.pb") == bytes([8, 64, 16, 64, 24, 64, 32, 64])
+    assert bundle._record((512, 3)) == bytes([8, 128, 4, 16, 128, 4, 24, 3, 32, 3])
+
+
+def test_other_files_are_refused(files: dict[str, bytes], made: Made, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="metadata lacks"):
+        interface_files.make("rgba", made.int8_bytes)
+    for content in (files["rgba"], made.float_bytes):
+        with pytest.raises(UsageError, match="interface points"):
+            interfaces.rgba(content)
+    (tmp_path / "rgba.tflite").write_bytes(files["rgba"])
+    with pytest.raises(UsageError, match="of another interface"):
+        open_model(tmp_path / "rgba.tflite")
+
+
+def test_probabilities_of_background_and_object(files: dict[str, bytes]) -> None:
+    feed = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 4)) / np.float32(255)
+    feed[..., 3] = interface_files.dot(SIZE, Click(30, 20), 1) / np.float32(255)
+    background, found = np.moveaxis(runner(files["mediapipe"])(
+        image_and_tap=feed.astype(np.float32))["masks"][0], -1, 0)
+    np.testing.assert_array_equal(background, 511 / 512 - found)
+    np.testing.assert_array_equal(np.argmax([background, found], 0) == 1, found >= 0.5)
+
+
+@pytest.mark.parametrize("channels", (1, 2))
+def test_the_tap_channel(channels: int) -> None:
+    """Grey blobs: the centroid in float64 and the reference drawing; an empty one draws nothing."""
+    run = runner(fronts.tap_channel(SIZE, SIZE, channels))
+    rng = np.random.default_rng(3)
+    greys = [np.zeros((SIZE, SIZE))]
+    for x, y in ((0, 0), (SIZE - 1, SIZE - 1), (0, 17), (31, 20), (SIZE - 1, 3)):
+        greys.append(interface_files.dot(SIZE, Click(x, y), 0))
+    for _ in range(8):
+        grey = np.zeros((SIZE, SIZE))
+        x, y = rng.integers(3, SIZE - 3, 2)
+        grey[y - 2 : y + 3, x - 2 : x + 3] = rng.integers(0, 256, (5, 5))
+        greys.append(grey)
+    for grey in greys:
+        made = run(grey=grey[None, :, :, None].astype(np.float32))["disks"][0]
+        assert made.shape == (SIZE, SIZE, channels)
+        rows, columns = np.indices(grey.shape)
+        total = grey.sum()
+        point = np.array([[(grey * columns).sum() / total, (grey * rows).sum() / total, 1.0]]
+                         if total else np.zeros((0, 3)), np.float32)
+        for channel, label in zip(range(channels), (1.0, 0.0)):
+            np.testing.assert_array_equal(
+                made[:, :, channel], draw_disks(point, (SIZE, SIZE), label))
+
+
+@pytest.mark.parametrize("channels", (1, 2))
+def test_dots_of_strokes(channels: int) -> None:
+    """Dots with MediaPipe's soft edges, everywhere: also cut by the border, and close together."""
+    run = runner(fronts.dots(SIZE, channels))
+    ends = (0, 1, 2, 3, SIZE - 3, SIZE - 2, SIZE - 1)
+    sets = [[(x, y, 1)] for x in ends for y in ends] + [
+        [(20, 20, 1), (40, 9, 1), (33, 50, 0)], [(20, 20, 1), (27, 20, 1)], [(9, 9, 0)], []]
+    for taps in sets:
+        heat = np.zeros((SIZE, SIZE, 3), np.float32)
+        for x, y, label in taps:
+            drawn = heat[:, :, 1 - label]
+            for reach, value in ((3, 0.31), (2, 0.93), (1, 1.0)):
+                drawn[interface_files.dot(SIZE, Click(x, y), reach) > 0] = value
+        heat[:, :, 2] = 1  # boxes are not read
+        made = run(heat_map=heat[None])["disks"][0]
+        points = np.array(taps, np.float32).reshape(-1, 3)
+        for channel, label in zip(range(channels), (1.0, 0.0)):
+            np.testing.assert_array_equal(
+                made[:, :, channel], draw_disks(points, (SIZE, SIZE), label))
+
+
+def test_a_link_of_unequal_tensors(made: Made) -> None:
+    body = interfaces.parse_points(made.int8_bytes)
+    front = flatfile.parse(fronts.tap_channel(SIZE, SIZE // 2, 1))
+    with pytest.raises(ValueError, match="take its place"):
+        graft.join(front, body, {
+            flatfile.signature(front)[1]["disks"]: flatfile.by_name(body, "disks")})
