@@ -15,14 +15,9 @@ RECORD = "metadata.pb"
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 
 
-def pack(encoder: bytes, decoder: bytes, sides: tuple[int, int]) -> bytes:
-    """Return the bundle of two TFLite files.
-
-    Args:
-      encoder, decoder: the files.
-      sides: of the square photograph that the encoder takes, and of the decoder's heat map, pixels.
-    """
-    entries = {ENCODER: encoder, DECODER: decoder, RECORD: _record(sides)}
+def pack(encoder: bytes, decoder: bytes, size: int) -> bytes:
+    """Return the bundle of two TFLite files that both work in a square of `size` pixels."""
+    entries = {ENCODER: encoder, DECODER: decoder, RECORD: _record(size)}
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name, content in entries.items():
@@ -38,11 +33,10 @@ def unpack(content: bytes) -> Mapping[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def _record(sides: tuple[int, int]) -> bytes:
-    """Return the protobuf: width and height of encoder and decoder, each key and number."""
-    numbers = (sides[0], sides[0], sides[1], sides[1])
-    return b"".join(bytes([field << 3]) + _varint(number)  # wire type 0
-                    for field, number in enumerate(numbers, 1))
+def _record(size: int) -> bytes:
+    """Return the protobuf: width and height of encoder and decoder, fields 1 to 4."""
+    # a key is the field's number and wire type 0
+    return b"".join(bytes([field << 3]) + _varint(size) for field in range(1, 5))
 
 
 def _varint(number: int) -> bytes:

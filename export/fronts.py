@@ -8,6 +8,7 @@ place: slices that drop an axis, comparisons, a reciprocal instead of a division
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,8 @@ from oace_tf.clicks import DISK_ON, DISK_RADIUS
 _TINY = 1e-6  # an empty tap channel must not divide by zero; one grey level is 1
 _STEEP = 1e6
 _CORE = 0.9  # MediaPipe's dots: 1.0 inside, 0.93 at the lower right corner, edges below 0.35
-_TIPS = np.array([1, 0, 0, 0, 1])  # of the diamond, two pixels from its middle
+_TIP = 2  # pixels from the middle of the diamond to its tips
+_MIN_BLOCK = 4  # pixels
 
 
 def tap_channel(size: int, side: int, click_channels: int) -> bytes:
@@ -59,56 +61,77 @@ def tap_channel(size: int, side: int, click_channels: int) -> bytes:
     return _converted(front, {"grey": (1, size, size, 1)})
 
 
-def dots(size: int, click_channels: int) -> bytes:
+def dots(size: int, side: int, click_channels: int) -> bytes:
     """Return the entrance that makes disks of dots: heat_map -> disks.
 
     MediaPipe's new task draws a tap as a diamond of 13 pixels at 1.0 (|dx| + |dy| <= 2, cut off at
     the border) with edges below 0.35 around it, at whole pixels. A pixel is a tap where the four
     tips of a diamond around it are on, as far as they lie in the frame; a drawn line gives its
-    middle. The disk is the union of four boxes, each a sum along the columns and one along the
-    rows; with the rows or columns as channels these are depthwise convolutions that run 15 times
-    faster than a convolution of 11x11.
+    middle. Both steps, from dots to taps and from taps to disks, are convolutions over blocks of
+    pixels: 16 and more channels, and where the network sees a smaller square, its blocks are
+    smaller too, so that the disks lie at fractions of its pixels as they should.
 
     Args:
-      size: side S of the frame, pixels.
+      size: side S of the file's square, pixels.
+      side: side s of what the network sees of it, pixels.
       click_channels: 1: only the first map is read; 2: the second as well.
     Returns:
       File with the input heat_map (1, S, S, 3) float32 in [0, 1]: positive strokes, negative ones,
-      boxes (not read), and the output disks (1, S, S, click_channels) float32.
+      boxes (not read), and the output disks (1, s, s, click_channels) float32.
     """
-    reach = int(DISK_RADIUS)
-    offsets = np.arange(-reach, reach + 1)
-    # half the disk's width in the row at each offset: 0 4 4.. 5 ..4 4 0
-    halves = np.floor(np.sqrt(DISK_RADIUS**2 - offsets**2)).astype(int)
+    block, seen = _blocks(size, side)
+    tips = _block_kernel(block, block, 1.0, _TIP, lambda dy, dx: (
+        (np.abs(dy) + np.abs(dx) == _TIP) & ((dy == 0) | (dx == 0))))
+    disk = _block_kernel(block, seen, side / size, DISK_RADIUS, lambda dy, dx: (
+        dy * dy + dx * dx <= DISK_RADIUS**2))
 
     def front(heat_map: Any) -> dict[str, Any]:
         import tensorflow as tf
 
-        def along(lines: Any, taps: np.ndarray) -> Any:
-            """Convolve (1, S, 1, S) along its first S, every channel with the same taps."""
-            kernel = np.repeat(np.float32(taps).reshape(-1, 1, 1, 1), size, 2)
-            return tf.nn.depthwise_conv2d(lines, kernel, [1, 1, 1, 1], "SAME")
-
-        def turned(lines: Any) -> Any:
-            flat = tf.transpose(tf.reshape(lines, (1, size, size)), (0, 2, 1))
-            return tf.reshape(flat, (1, size, 1, size))
-
         def disks(strokes: Any) -> Any:
-            off = tf.nn.relu(_CORE - tf.reshape(strokes, (1, size, 1, size))) * 1e3  # rows first
-            above_below = along(off, _TIPS)
-            left_right = along(turned(off), _TIPS)  # columns first
-            taps = tf.nn.relu(1.0 - (left_right + turned(above_below)))  # 1 or 0, columns first
-            count = 0.0
-            for half in sorted(set(halves)):
-                wide = turned(along(taps, np.ones(2 * half + 1)))  # rows first
-                count = count + along(wide, halves == half)
-            on = 1.0 - tf.nn.relu(1.0 - count)
-            return tf.reshape(on * float(DISK_ON), (1, size, size, 1))
+            off = tf.nn.relu(_CORE - strokes) * 1e3  # (1, S, S, 1): 0, or above 1
+            off = tf.nn.space_to_depth(off, block)  # (1, S/P, S/P, P P)
+            taps = tf.nn.relu(1.0 - tf.nn.conv2d(off, tips, 1, "SAME"))  # 1 or 0
+            count = tf.nn.conv2d(taps, disk, 1, "SAME")  # (1, s/Q, s/Q, Q Q)
+            on = (1.0 - tf.nn.relu(1.0 - count)) * float(DISK_ON)
+            return tf.nn.depth_to_space(on, seen)  # (1, s, s, 1)
 
         maps = [disks(heat_map[..., k : k + 1]) for k in range(click_channels)]
         return {"disks": maps[0] if len(maps) == 1 else tf.concat(maps, -1)}
 
     return _converted(front, {"heat_map": (1, size, size, 3)})
+
+
+def _blocks(size: int, side: int) -> tuple[int, int]:
+    """Return the sides P and Q of blocks that cover the same part of both squares."""
+    common = math.gcd(size, side)
+    block, seen = size // common, side // common
+    while block < _MIN_BLOCK and common % 2 == 0:
+        block, seen, common = 2 * block, 2 * seen, common // 2
+    return block, seen
+
+
+def _block_kernel(
+    block: int, seen: int, scale: float, radius: float,
+    on: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Return the convolution over blocks that puts a figure around every pixel that is set.
+
+    Args:
+      block, seen: sides P of the blocks that are read, Q of those that are written.
+      scale: pixels written per pixel read.
+      radius: of the figure, pixels written.
+      on: (dy, dx) in pixels from a set one to a written one -> whether it belongs to the figure.
+    Returns:
+      (n, n, P P, Q Q) float32 of 0 and 1.
+    """
+    reach = math.ceil((radius + 1) / seen)  # blocks on each side
+    n = 2 * reach + 1
+    read = (np.arange(n * block) - reach * block + 0.5) * scale - 0.5  # in pixels written
+    gap = np.arange(seen)[None, :] - read[:, None]  # (n P, Q), the same for rows and columns
+    figure = on(gap[:, None, :, None], gap[None, :, None, :])  # (n P, n P, Q, Q)
+    parts = figure.reshape(n, block, n, block, seen, seen).transpose(0, 2, 1, 3, 4, 5)
+    return parts.reshape(n, n, block * block, seen * seen).astype(np.float32)
 
 
 def encoder(size: int) -> bytes:

@@ -99,9 +99,9 @@ def make(name: str, points_file: bytes) -> bytes:
                                      segmenter=True)
     if name == "rgba":
         return metadata.add_metadata(interfaces.rgba(points_file), described, _TEXTS[name])
-    encoder, decoder, sides = interfaces.bundle_models(points_file)
-    return bundle.pack(*(metadata.add_metadata(content, described, _TEXTS[part])
-                         for part, content in (("encoder", encoder), ("decoder", decoder))), sides)
+    encoder, decoder, size = interfaces.bundle_models(points_file)
+    return bundle.pack(metadata.add_metadata(encoder, described, _TEXTS["encoder"]),
+                       metadata.add_metadata(decoder, described, _TEXTS["decoder"]), size)
 
 
 def _description(points_file: bytes) -> Description:
@@ -148,8 +148,6 @@ def masks(
     """
     points_runner, shapes = _runner(points_file)
     size, count = shapes["image"][1], shapes["points"][1]
-    body = interfaces.parse_points(points_file)
-    grid = size / interfaces.sides(body, *interfaces.places(body))[1]  # pixels of the file's square
     run = _RUNS[name](content)
     for number in range(pictures):
         rng = np.random.default_rng((7, number))
@@ -157,10 +155,9 @@ def masks(
         frame = Frame(drawn.shape[0], drawn.shape[1], size)
         image, click = frame.image(drawn), frame.click(click)
         taps = [Click(round(click.x), round(click.y))]
-        if name == "mediapipe-bundle":  # at whole pixels of the heat map; two more at random
-            places = [(click.x, click.y), *rng.uniform(0, size - 1, (2, 2))][:count]
-            taps = [Click(*((round((at + 0.5) / grid - 0.5) + 0.5) * grid - 0.5 for at in place),
-                          positive=k < 2) for k, place in enumerate(places)]
+        if name == "mediapipe-bundle":  # and one more on the object, one beside it
+            taps += [Click(float(x), float(y), positive) for (x, y), positive in zip(
+                rng.integers(0, size, (2, 2)), (True, False))][: count - 1]
         wanted = points_runner(image=image[None], points=pack_points(taps, count)[None])["mask"]
         yield run(image, taps), wanted[0, :, :, 0]
 
@@ -196,16 +193,12 @@ def _run_rgba(content: bytes) -> Any:
 
 def _run_bundle(content: bytes) -> Any:
     models = bundle.unpack(content)
-    (encode, _), (decode, shapes) = (_runner(models[name])
-                                     for name in (bundle.ENCODER, bundle.DECODER))
-    side = shapes["heat_map"][1]
+    encode, decode = (_runner(models[name])[0] for name in (bundle.ENCODER, bundle.DECODER))
 
     def run(image: np.ndarray, taps: Sequence[Click]) -> np.ndarray:
-        heat = np.zeros((side, side, 3), np.float32)
-        ratio = side / image.shape[0]
+        heat = np.zeros(image.shape, np.float32)
         for tap in taps:
-            x, y = (round((at + 0.5) * ratio - 0.5) for at in (tap.x, tap.y))
-            heat[:, :, 0 if tap.positive else 1] += dot(side, Click(x, y), 2) > 0
+            heat[:, :, 0 if tap.positive else 1] += dot(image.shape[0], tap, 2) > 0
         picture = encode(photograph=image[None] / np.float32(255))["picture"]
         mask = decode(heat_map=np.minimum(heat, 1)[None], picture=picture)["mask"]
         return 256 * mask[0, :, :, 0]

@@ -68,12 +68,12 @@ def rgba(points_file: bytes) -> bytes:
     return finish(whole, ("rgba",), "mask")
 
 
-def bundle_models(points_file: bytes) -> tuple[bytes, bytes, tuple[int, int]]:
-    """Return encoder and decoder of MediaPipe's new task, without metadata, and their sides.
+def bundle_models(points_file: bytes) -> tuple[bytes, bytes, int]:
+    """Return encoder and decoder of MediaPipe's new task, without metadata, and their side S.
 
     The encoder normalises the photograph: photograph (1, S, S, 3) float32 in [0, 1] -> picture.
-    The decoder is the whole network: heat_map (1, s, s, 3) float32 in [0, 1] and picture -> mask
-    (1, S, S, 1) float32 probability; s is the side of what the network sees, usually S.
+    The decoder is the whole network: heat_map (1, S, S, 3) float32 in [0, 1] and picture -> mask
+    (1, S, S, 1) float32 probability.
 
     Raises:
       UsageError: `points_file` is not the int8 file of the interface `points`.
@@ -83,9 +83,9 @@ def bundle_models(points_file: bytes) -> tuple[bytes, bytes, tuple[int, int]]:
     size, side, channels = sides(body, image, disks)
     open_image(body, image)
     open_mask(body)
-    front = flatfile.parse(fronts.dots(side, channels))
+    front = flatfile.parse(fronts.dots(size, side, channels))
     whole, _ = graft.join(front, body, {flatfile.signature(front)[1]["disks"]: disks})
-    return (fronts.encoder(size), finish(whole, ("heat_map", "picture"), "mask"), (size, side))
+    return fronts.encoder(size), finish(whole, ("heat_map", "picture"), "mask"), size
 
 
 def parse_points(points_file: bytes) -> Any:

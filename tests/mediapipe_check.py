@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import mediapipe as mp
 import numpy as np
@@ -72,7 +73,7 @@ def bundle(model: str, source: str) -> Iterator[dict[str, np.ndarray]]:
 
 def main(kind: str, model: str, source: str, target: str) -> int:
     """Write the masks; 0."""
-    made: dict[str, np.ndarray] = {"version": np.array(mp.__version__)}
+    made: dict[str, Any] = {"version": np.array(mp.__version__)}
     for number, arrays in enumerate({"legacy": legacy, "bundle": bundle}[kind](model, source)):
         made.update({f"{name}{number}": array for name, array in arrays.items()})
     np.savez(target, **made)

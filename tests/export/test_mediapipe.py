@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,10 +62,10 @@ def version(interpreter: str) -> tuple[int, ...]:
     return tuple(int(part) for part in told.strip().split(".")[:2])
 
 
-@pytest.fixture(scope="module", params=interpreters() or [None], ids=lambda python: (
-    "none" if python is None else "mediapipe-" + ".".join(map(str, version(python)))))
+@pytest.fixture(scope="module", params=interpreters() or [""], ids=lambda python: (
+    "mediapipe-" + ".".join(map(str, version(python))) if python else "none"))
 def wheel(request: pytest.FixtureRequest) -> str:
-    if request.param is None:
+    if not request.param:
         pytest.skip("mediapipe is not installed here, and OACE_MEDIAPIPE names no environment "
                     "that has it")
     return request.param
@@ -104,9 +105,9 @@ def at_size(image: np.ndarray, tap: Click, size: tuple[int, int]) -> tuple[np.nd
     if size == OWN_SIZE:
         return image, tap
     width, height = size
-    moved = [int((at + 0.5) * new / old) for at, new, old in (
-        (tap.x, width, image.shape[1]), (tap.y, height, image.shape[0]))]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), Click(*moved)
+    x, y = (int((at + 0.5) * new / old) for at, new, old in (
+        (tap.x, width, image.shape[1]), (tap.y, height, image.shape[0])))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), Click(x, y)
 
 
 def cases_of(segmenter: TapSegmenter, photographs: Sequence[tuple[np.ndarray, Click]],
@@ -123,7 +124,7 @@ def run(wheel: str, kind: str, file: Path, cases: Sequence[Case], folder: Path
         ) -> dict[str, np.ndarray]:
     """Return what the wheel makes of the cases."""
     source, target = folder / "cases.npz", folder / "masks.npz"
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for number, case in enumerate(cases):
         arrays[f"image{number}"] = case.image
         arrays[f"taps{number}"] = np.array([(t.x, t.y, t.positive) for t in case.taps])
@@ -212,7 +213,7 @@ def test_bundle_at_other_sizes(
     assert np.median(found) >= 0.9, found
 
 
-def plain_kernels(content: bytes):
+def plain_kernels(content: bytes) -> Any:
     """Return a runner that uses no delegate."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
