@@ -23,17 +23,21 @@ class NetworkConfig:
     """
 
     trunk: str = "efficientnet_lite0"  # of both networks; "hrnet" is the paper's (3.1, 3.2)
-    frame: int = 512  # side of the square the networks see while the file's is 512, px
     stem_stride: int = 2  # pixels of the frame per cell of MSFNet's finest map: 1, 2 or 4
     prior_stem_stride: int | None = 4  # the same of the prior; None: that of MSFNet
     click_channels: int = 2  # 1: object taps (the paper); 2: object and background taps
     msf: bool = True  # the Multi-Stage-Fusion module (paper 3.2); off in the paper's baseline
     click_input: str = "oace+disk"  # what MSFNet is fed with beside the photograph
     prior_fusion: str = "early"  # "early": image ++ disks (paper 3.1); "late": a stem each, added
-    tap_film: bool = False  # features under the taps scale and shift the others (not in the paper)
     prior_width: int = 64  # channels of the prior's decoder
     msfnet_width: int = 64  # channels of MSFNet's joined features
     msf_width: int = 16  # channels of one arm of an SE-Inception block
+    # Fields added later. `to_json` leaves them out at their default, so that files and checkpoints
+    # that were made before stay as they are, byte for byte.
+    frame: int = 512  # side of the square the networks see while the file's is 512, px
+    tap_film: bool = False  # features under the taps scale and shift the others (not in the paper)
+    head_width: int | None = None  # channels of MSFNet's head; None: see `width_of_head`
+    shared_trunk: bool = False  # one trunk for the photograph serves both networks
 
     def __post_init__(self) -> None:
         def check(field: str, allowed: tuple[Any, ...]) -> None:
@@ -52,8 +56,15 @@ class NetworkConfig:
         check("click_input", CLICK_INPUTS)
         check("prior_fusion", ("early", "late"))
         check("tap_film", (True, False))
-        for field in ("prior_width", "msfnet_width", "msf_width"):
+        check("shared_trunk", (True, False))
+        if self.shared_trunk:  # it sees the photograph alone, and both networks start from it
+            check("prior_stem_stride", (None,))
+            check("prior_fusion", ("late",))
+            check("click_input", ("oace", "oace+disk"))
+        for field in ("prior_width", "msfnet_width", "msf_width", "head_width"):
             value = getattr(self, field)
+            if field == "head_width" and value is None:
+                continue
             if type(value) is not int or not 4 <= value <= 512 or value % 2:
                 raise UsageError(f"network configuration: {field} is {value!r}, "
                                  "expected an even number in [4, 512]")
@@ -81,9 +92,17 @@ class NetworkConfig:
         """The stem stride of the prior, resolved."""
         return self.stem_stride if self.prior_stem_stride is None else self.prior_stem_stride
 
+    @property
+    def width_of_head(self) -> int:
+        """The channels of MSFNet's head (its second half has half of them), resolved."""
+        if self.head_width is not None:
+            return self.head_width
+        return 64 if self.trunk == "hrnet" else self.msfnet_width // 2
+
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as a JSON object."""
-        return dataclasses.asdict(self)
+        """Return the fields as a JSON object, `_ADDED` ones only where they say something."""
+        return {name: value for name, value in dataclasses.asdict(self).items()
+                if name not in _ADDED or value != _ADDED[name]}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any], where: str = "") -> NetworkConfig:
@@ -115,13 +134,23 @@ class NetworkConfig:
             raise UsageError(f"no preset {name!r}; there are {', '.join(PRESETS)}") from None
 
 
-_HRNET = NetworkConfig(trunk="hrnet", stem_stride=4, prior_stem_stride=None, prior_width=128,
-                       msfnet_width=96, click_input="oace")
-_PAPER = dataclasses.replace(_HRNET, click_channels=1)
+# The fields added later, with their defaults.
+_ADDED: Mapping[str, Any] = {"frame": FILE_SIDE, "tap_film": False, "head_width": None,
+                             "shared_trunk": False}
+
+# Slim: the trunks are 25.6 of 28.6 GMAC. Widths as in the light pair, where they carry the same
+# information at the same resolution; the rows of the paper's table keep the wide ones.
+_HRNET = NetworkConfig(trunk="hrnet", stem_stride=4, prior_stem_stride=None, prior_width=64,
+                       msfnet_width=64, head_width=48, click_input="oace")
+_PAPER = NetworkConfig(trunk="hrnet", stem_stride=4, prior_stem_stride=None, prior_width=128,
+                       msfnet_width=96, click_input="oace", click_channels=1)
 
 PRESETS: Mapping[str, NetworkConfig] = {
     "efficientnet_lite0": NetworkConfig(frame=384, tap_film=True),
     "hrnet": _HRNET,
+    "hrnet_shared": dataclasses.replace(_HRNET, shared_trunk=True, prior_fusion="late",
+                                        tap_film=True, prior_width=56, msf_width=12,
+                                        head_width=32),
     # The rows of the paper's table 2.
     "paper_baseline": dataclasses.replace(_PAPER, click_input="disk", msf=False),
     "paper_msfnet": dataclasses.replace(_PAPER, click_input="disk"),

@@ -124,8 +124,7 @@ def open_embedding(weights: Path) -> Embed | None:
     pair, _ = build_from_weights(weights, NETWORK_SIZE, 1)
     if pair.prior is None:
         return None
-    prior, channels = pair.prior, pair.config.click_channels
-    side = pair.config.network_side(NETWORK_SIZE)
+    channels, side = pair.config.click_channels, pair.config.network_side(NETWORK_SIZE)
 
     def embed(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
         from oace_tf.clicks import NEGATIVE, POSITIVE, draw_disks
@@ -134,8 +133,7 @@ def open_embedding(weights: Path) -> Embed | None:
         points = pack_points([frame.click(click) for click in clicks], len(clicks))
         disks = np.stack([draw_disks(points, (side, side), label)
                           for label in (POSITIVE, NEGATIVE)[:channels]], axis=-1)
-        oace = np.asarray(prior.predict_on_batch(
-            [normalise(frame.image(image))[None], disks[None]])[0])
+        oace = pair.embedding(normalise(frame.image(image)), disks)
         if side == NETWORK_SIZE:
             return oace
         return cv2.resize(oace, (NETWORK_SIZE, NETWORK_SIZE), interpolation=cv2.INTER_LINEAR)

@@ -35,12 +35,9 @@ class Forward:
         Raises:
           ValueError: the pair has no prior.
         """
-        if self._pair.prior is None:
-            raise ValueError("a pair without a prior has no OACE")
         labels = (POSITIVE, NEGATIVE)[:self._pair.config.click_channels]
         disks = np.stack([draw_disks(points, image_u8.shape[:2], label) for label in labels], -1)
-        return np.asarray(self._pair.prior.predict_on_batch([normalise(image_u8)[None],
-                                                             disks[None]])[0])
+        return self._pair.embedding(normalise(image_u8), disks)
 
     def mask(self, image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
         """Return the (H, W) float32 probability of a photograph and its clicks.

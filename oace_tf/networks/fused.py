@@ -116,6 +116,8 @@ def build_fused(
     disks = Disks(side, pair.config.click_channels, size, name=DISKS_LAYER)(points)
     seen = image if side == size else Resized(side, name="fit")(image)
     made = {"image": seen, "disks": disks}
+    if getattr(pair, "shared", None) is not None:
+        made.update(pair.shared(seen))
     if pair.prior is not None:
         made["oace"] = pair.prior(_feed(pair.prior, made))  # (B, s, s, 3) in [-1, 1]
     logits = pair.msfnet(_feed(pair.msfnet, made))  # (B, s, s, 1)
@@ -125,11 +127,14 @@ def build_fused(
     return keras.Model([image, points], mask, name="fused")
 
 
-def _feed(network: keras.Model, made: dict[str, Any]) -> dict[str, Any]:
-    """Return the made tensors `network` takes, by the names of its inputs."""
+def _feed(network: keras.Model, made: dict[str, Any]) -> dict[str, Any] | list[Any]:
+    """Return the made tensors `network` takes, in the form and order of its inputs."""
     wanted = network.input
     names = list(wanted) if isinstance(wanted, dict) else [t.name for t in network.inputs]
     unknown = sorted(set(names) - set(made))
     if unknown:
         raise ValueError(f"{network.name} takes {unknown}; made here: {sorted(made)}")
-    return {name: made[name] for name in names}
+    if isinstance(wanted, dict):
+        return {name: made[name] for name in names}
+    # A list: of a dict, Keras would work out the shapes in alphabetical order.
+    return [made[name] for name in names]

@@ -69,7 +69,7 @@ def init_trunks(pair: Pair, path: str | Path | None = None) -> int:
     path = find_efficientnet_lite0() if path is None else Path(path)
     tensors = trunk_tensors(path)
     filled = []
-    for model in pair.models():
+    for model in pair.with_trunks():
         prefix = f"{model.name}.trunk."
         variables = {name.removeprefix(prefix): variable
                      for name, variable in named_variables(model) if name.startswith(prefix)}

@@ -8,27 +8,32 @@ from keras import layers
 
 from oace_tf.config import NetworkConfig
 from oace_tf.networks.layers import HalfSize, Scope, merge
+from oace_tf.networks.shared import click_pyramid, feature_inputs, join
 from oace_tf.networks.tap_film import tap_film
-from oace_tf.networks.trunks import stem_layout, trunk_features
+from oace_tf.networks.trunks import pyramid_of, stem_layout, trunk_features
 
 OACE_CHANNELS = 3
 
 
-def build_prior(config: NetworkConfig, size: int | None = 512,
-                batch: int | None = None) -> keras.Model:
+def build_prior(config: NetworkConfig, size: int | None = 512, batch: int | None = None,
+                shared: keras.Model | None = None) -> keras.Model:
     """Return the prior.
 
     Args:
       config: which trunk, stem stride, number of click channels, fusion, width.
       size: side of the square frame; None for any multiple of 64 (training at several sizes).
       batch: fixed batch size, or None.
+      shared: the trunk that both networks start from (see `shared`), where there is one.
     Returns:
       A functional model named `prior`: `image` (B, S, S, 3) float32 in [-1, 1) and `disks`
       (B, S, S, click_channels) float32 in {0, 127/128} -> OACE (B, S, S, 3) float32 in [-1, 1].
+      With a shared trunk its features take the place of `image`.
     """
-    image = keras.Input((size, size, 3), batch_size=batch, name="image")
     disks = keras.Input((size, size, config.click_channels), batch_size=batch, name="disks")
     scope = Scope("prior")
+    if shared is not None:
+        return _on_shared(scope, feature_inputs(shared), disks, config)
+    image = keras.Input((size, size, 3), batch_size=batch, name="image")
     stride = config.stride_of_prior
     if config.prior_fusion == "early":
         x = scope.concat([image, disks], "image_disks")
@@ -44,6 +49,22 @@ def build_prior(config: NetworkConfig, size: int | None = 512,
     oace = scope("decoder").up(oace, "up", stride)
     oace = layers.Activation("linear", dtype="float32", name="oace")(oace)
     return keras.Model([image, disks], oace, name="prior")
+
+
+def _on_shared(scope: Scope, inputs: list[Any], disks: Any, config: NetworkConfig) -> keras.Model:
+    """The prior as a decoder of a shared trunk's features, with the disks joined in."""
+    features, stride = pyramid_of(inputs, config.trunk, config.stem_stride)
+    width, part = config.prior_width, scope("decoder")
+    sides = click_pyramid(scope("clicks"), disks, stride, len(features), width)
+    x = join(scope("join"), features, sides, width)
+    x = tap_film(part("film"), x, disks) if config.tap_film else x
+    x = part.conv_bn_relu(x, "block1", width, 3)
+    x = part.conv_bn_relu(x, "block2", width // 2, 3)
+    x = part.conv(x, "embed", OACE_CHANNELS, 1, use_bias=True,
+                  kernel_initializer="glorot_uniform")
+    x = layers.Activation("tanh", name=part.at("tanh"))(x)
+    oace = layers.Activation("linear", dtype="float32", name="oace")(part.up(x, "up", stride))
+    return keras.Model([*inputs, disks], oace, name="prior")
 
 
 def _decoder(scope: Scope, features: list[Any], disks: Any, config: NetworkConfig) -> Any:

@@ -27,6 +27,17 @@ def stem_layout(trunk: str, stem_stride: int) -> StemLayout:
     return StemLayout(stem_stride == 4, min(stem_stride, 2), channels)
 
 
+def pyramid_of(features: list[Any], trunk: str, stem_stride: int) -> tuple[list[Any], int]:
+    """Return the features that decoders join, and the pixels of the frame per cell of the first.
+
+    The finest map of a trunk other than HRNet has seen a handful of convolutions; decoders take it
+    for edges, behind the join.
+    """
+    if trunk == "hrnet":
+        return features, stem_stride
+    return features[1:], 2 * stem_stride
+
+
 def trunk_features(scope: Scope, x: Any, trunk: str, stem_stride: int, *, small: bool = False,
                    side: Any = None) -> list[Any]:
     """Return the trunk's feature maps, finest first, each half the size of the one before.

@@ -9,6 +9,7 @@ seed, scores, licence) and a checksum of all of it (see `tensor_file`).
 """
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -144,7 +145,7 @@ def load_weights(path: str | Path, pair: Pair) -> dict[str, Any]:
     """
     config, record, arrays = read_arrays(path)
     if config != pair.config:
-        ours, theirs = pair.config.to_json(), config.to_json()
+        ours, theirs = dataclasses.asdict(pair.config), dataclasses.asdict(config)
         field = next(field for field in ours if ours[field] != theirs[field])
         raise UsageError(f"{path}: is for a network with {field} {theirs[field]!r}, "
                          f"expected {ours[field]!r}")

@@ -26,10 +26,11 @@ class TrainingModel(keras.Model):
     def __init__(self, pair: Pair, stage: str, settings: LossSettings) -> None:
         super().__init__(name="training")
         self.twin_pairs = 0
-        self.prior, self.msfnet = pair.prior, pair.msfnet
+        self.prior, self.msfnet, self.shared = pair.prior, pair.msfnet, pair.shared
         self._pair, self._stage, self._settings = pair, stage, settings
-        if pair.prior is not None:
-            pair.prior.trainable = stage != "msfnet"
+        for model in (pair.prior, pair.shared):  # a frozen prior stands on a frozen trunk
+            if model is not None:
+                model.trainable = stage != "msfnet"
         pair.msfnet.trainable = stage != "prior"
 
     def call(self, batch: dict[str, Any], training: bool = False) -> dict[str, Any]:
@@ -37,15 +38,13 @@ class TrainingModel(keras.Model):
         image = (ops.cast(batch["image"], "float32") - 128.0) / 128.0
         disks = ops.cast(batch["disks"], "float32") * DISK_ON
         outputs: dict[str, Any] = {}
-        oace = None
-        if self.prior is not None:
-            oace = self.prior([image, disks], training=training and self._stage != "msfnet")
-            if self._weight_of_contrastive() > 0:
-                outputs["contrastive"] = self._contrastive(oace, image, disks, batch, training)
+        of_prior = training and self._stage != "msfnet"
+        seen = self._pair.seen(image, of_prior)
+        oace = self._pair.embed(seen, disks, of_prior)
+        if oace is not None and self._weight_of_contrastive() > 0:
+            outputs["contrastive"] = self._contrastive(oace, seen, disks, batch, training)
         if self._stage != "prior":
-            inputs = {"image": image, "oace": oace, "disks": disks}
-            outputs["logits"] = self.msfnet([inputs[tensor.name] for tensor in self.msfnet.inputs],
-                                            training=training)
+            outputs["logits"] = self._pair.segment(seen, oace, disks, training)
         if self._settings.steadiness > 0:
             outputs["unsteady"] = self._unsteady(oace, outputs.get("logits"))
         return outputs
@@ -65,7 +64,7 @@ class TrainingModel(keras.Model):
         weights = {"prior": 1.0, "msfnet": 0.0, "joint": self._settings.contrastive}
         return weights[self._stage]
 
-    def _contrastive(self, oace: Any, image: Any, disks: Any, batch: dict[str, Any],
+    def _contrastive(self, oace: Any, seen: dict[str, Any], disks: Any, batch: dict[str, Any],
                      training: bool) -> Any:
         """Equation (1); where the background patches come from is a setting.
 
@@ -80,8 +79,7 @@ class TrainingModel(keras.Model):
         if self._settings.background_from in ("pass2", "both"):
             inverse = DISK_ON - disks[..., :1]
             inverse = ops.concatenate([inverse, ops.zeros_like(disks[..., 1:])], axis=-1)
-            assert self.prior is not None
-            second = self.prior([image, inverse], training=training)
+            second = self._pair.embed(seen, inverse, training)
             kinds.append(losses.gather_patches(second, batch["background_xy"]))
         values = [losses.contrastive_loss(objects, backgrounds) for backgrounds in kinds]
         return ops.mean(sum(values) / len(values))

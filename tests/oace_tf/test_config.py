@@ -16,6 +16,24 @@ def test_json_both_ways(name):
     assert NetworkConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
+def test_fields_added_later_are_left_out_at_their_default():
+    first = {"trunk", "stem_stride", "prior_stem_stride", "click_channels", "msf", "click_input",
+             "prior_fusion", "prior_width", "msfnet_width", "msf_width"}
+    assert set(NetworkConfig().to_json()) == first  # what the first weights file says
+    config = NetworkConfig(frame=384, tap_film=True, head_width=8, shared_trunk=True,
+                           prior_stem_stride=None, prior_fusion="late")
+    assert set(config.to_json()) - first == {"frame", "tap_film", "head_width", "shared_trunk"}
+
+
+@pytest.mark.parametrize(("field", "value"), (
+    ("prior_stem_stride", 4), ("prior_fusion", "early"), ("click_input", "disk")))
+def test_a_shared_trunk_sees_the_photograph_alone(field, value):
+    fields = {"shared_trunk": True, "prior_stem_stride": None, "prior_fusion": "late"}
+    assert NetworkConfig(**fields).shared_trunk
+    with pytest.raises(UsageError, match=f"{field} is {value!r}"):
+        NetworkConfig(**{**fields, field: value})
+
+
 def test_missing_keys_keep_their_default():
     assert NetworkConfig.from_json({}) == NetworkConfig()
     assert NetworkConfig.from_json({"msf": False}) == NetworkConfig(msf=False)
@@ -33,7 +51,8 @@ def test_an_unknown_key_is_named_with_its_file():
     ("click_channels", "1"), ("msf", 1), ("msf", None), ("click_input", "mask"),
     ("click_input", ["oace"]), ("prior_fusion", "middle"), ("prior_width", 63),
     ("prior_width", 2), ("prior_width", 514), ("prior_width", 64.0), ("msfnet_width", True),
-    ("msf_width", "16"), ("msf_width", float("nan"))))
+    ("msf_width", "16"), ("msf_width", float("nan")), ("head_width", 7),
+    ("head_width", 2.0), ("shared_trunk", 1)))
 def test_a_bad_value_is_named_with_field_value_and_rule(field, value):
     with pytest.raises(UsageError) as caught:
         NetworkConfig.from_json({field: value}, "pair.json")

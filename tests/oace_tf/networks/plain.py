@@ -60,11 +60,11 @@ def up2(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def up4(x: np.ndarray) -> np.ndarray:
+def up4(x: np.ndarray, factor: int = 4) -> np.ndarray:
     """Four times the size; the centres of new pixels lie 1/8, 3/8, 5/8, 7/8 into a cell."""
     for axis in (0, 1):
         side = x.shape[axis]
-        place = np.clip((np.arange(4 * side) + 0.5) / 4 - 0.5, 0, side - 1)
+        place = np.clip((np.arange(factor * side) + 0.5) / factor - 0.5, 0, side - 1)
         low = np.minimum(place.astype(int), side - 2)
         share = (place - low).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
         x = x.take(low, axis) * (1 - share) + x.take(low + 1, axis) * share
@@ -174,8 +174,8 @@ def film(x: np.ndarray, disks: np.ndarray, weights: Weights, name: str) -> np.nd
 
 
 def enlarge(x: np.ndarray, factor: int) -> np.ndarray:
-    """Once, twice or four times the size."""
-    return {1: lambda: x, 2: lambda: up2(x), 4: lambda: up4(x)}[factor]()
+    """Once, twice, four or eight times the size."""
+    return {1: lambda: x, 2: lambda: up2(x), 4: lambda: up4(x), 8: lambda: up4(x, 8)}[factor]()
 
 
 def prior(image: np.ndarray, disks: np.ndarray, weights: Weights, stride: int,

@@ -86,7 +86,7 @@ def test_the_light_pair_keeps_its_budget():
     totals = totals_of(build_pair(NetworkConfig.preset("efficientnet_lite0"), 512))
     prior, msfnet = totals["prior"], totals["msfnet"]
     assert prior.params + msfnet.params <= 9.0e6
-    assert prior.gmac + msfnet.gmac <= 10
+    assert prior.gmac + msfnet.gmac <= 6
 
 
 @pytest.mark.slow
@@ -95,10 +95,17 @@ def test_the_hrnet_pair_keeps_its_budget():
     assert (config.stem_stride, config.stride_of_prior) == (4, 4)
     totals = totals_of(build_pair(config, 512))
     prior, msfnet = totals["prior"], totals["msfnet"]
-    assert 4.0e6 <= prior.params <= 5.5e6
+    assert 3.9e6 <= prior.params <= 5.5e6
     assert 9.5e6 <= msfnet.params <= 10.5e6
-    assert prior.params + msfnet.params <= 15.5e6
-    assert prior.gmac + msfnet.gmac <= 40
+    assert prior.params + msfnet.params <= 13.7e6
+    assert prior.gmac + msfnet.gmac <= 29
+
+
+@pytest.mark.slow
+def test_the_papers_rows_keep_their_wide_decoders():
+    totals = totals_of(build_pair(NetworkConfig.preset("paper_msfnet_oace"), 512))
+    assert 4.0e6 <= totals["prior"].params <= 5.5e6
+    assert 32 <= totals["prior"].gmac + totals["msfnet"].gmac <= 33
 
 
 @pytest.mark.slow

@@ -186,6 +186,8 @@ def test_other_formats_and_broken_metadata_are_refused(pair, path):
 
 def test_weights_of_another_configuration_are_refused(tiny_pair, path):
     assert_refused(path, tiny_pair(msf=False), "msf True", "expected False")
+    # also in a field that files leave out at its default
+    assert_refused(path, tiny_pair(tap_film=True), "tap_film False", "expected True")
 
 
 @pytest.mark.parametrize("value", (np.float32(65504), 1e6, -1e6, np.nan, np.inf))
