@@ -98,7 +98,7 @@ def delegation(content: bytes, threads: int = 1) -> Delegation:
     The interpreter lists the original operators and, at the end, a DELEGATE node a partition;
     what lies between the inputs and the outputs of such a node is inside.
     """
-    interpreter = _interpreter(content, threads)
+    interpreter = opened(content, threads)
     nodes = interpreter._get_ops_details()  # the only way to see the delegate from Python
     original = [node for node in nodes if node["op_name"] != "DELEGATE"]
     producer = {int(t): k for k, node in enumerate(original) for t in node["outputs"]}
@@ -132,8 +132,8 @@ def timing(
     for name, path in files.items():
         content = Path(path).read_bytes()
         begin = time.perf_counter()
-        interpreter = _interpreter(content, threads)
-        _fill(interpreter, seed)
+        interpreter = opened(content, threads)
+        fill(interpreter, seed)
         interpreter.invoke()
         load[name] = 1e3 * (time.perf_counter() - begin)
         ready[name] = interpreter
@@ -154,7 +154,8 @@ def timing(
     }
 
 
-def _interpreter(content: bytes, threads: int) -> Any:
+def opened(content: bytes, threads: int) -> Any:
+    """Return an interpreter of a file, ready for its inputs."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=content, num_threads=threads)
@@ -162,17 +163,18 @@ def _interpreter(content: bytes, threads: int) -> Any:
     return interpreter
 
 
-def _fill(interpreter: Any, seed: int) -> None:
+def fill(interpreter: Any, seed: int) -> None:
+    """Give a file (or a part of one) a picture of noise and one tap in its upper left corner."""
     rng = np.random.default_rng(seed)
     for entry in interpreter.get_input_details():
         shape = tuple(entry["shape"])
         if len(shape) == 4:
-            byte = rng.integers(0, 256, shape)
-            floats = entry["dtype"] == np.float32
-            value = (byte - 128) / 128 if floats else byte
+            low = 0 if entry["dtype"] == np.uint8 else -128
+            byte = rng.integers(low, low + 256, shape)
+            value = byte / 128 if entry["dtype"] == np.float32 else byte
         else:
             value = np.full(shape, -1.0)
-            value[0, 0] = (0.5, 0.5, 1.0)
+            value.reshape(-1)[:3] = (0.5, 0.5, 1.0)[:value.size]
         interpreter.set_tensor(entry["index"], value.astype(entry["dtype"]))
 
 

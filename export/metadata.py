@@ -58,7 +58,7 @@ class TensorText:
 
 def add_metadata(
     content: bytes, about: Description, tensors: Mapping[str, TensorText] | None = None,
-    segmenter: bool = False,
+    segmenter: bool = False, compact: bool = False,
 ) -> bytes:
     """Return the file with both records appended and sealed; nothing may change afterwards.
 
@@ -67,6 +67,7 @@ def add_metadata(
       about: what it is.
       tensors: a text for each name of the signature; None for those of the interface `points`.
       segmenter: whether MediaPipe's own record goes in too: the output needs no activation.
+      compact: that of `flatfile.serialise`.
     """
     model = flatfile.parse(content)
     model.description = about.description
@@ -88,7 +89,7 @@ def add_metadata(
     }
     kept = [m for m in model.metadata or [] if _text(m.name) not in records]
     model.metadata = kept + [_entry(model, name, data) for name, data in records.items()]
-    return seal(flatfile.serialise(model))
+    return seal(flatfile.serialise(model, compact))
 
 
 def metadata_buffer(content: bytes, name: str) -> bytes:

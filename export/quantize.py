@@ -48,6 +48,8 @@ TRUNKS = ("efficientnet_lite0", "hrnet")
 SHIPPED = ROOT / "oace_tf" / "weights" / "efficientnet_lite0.safetensors"
 BUDGET = ROOT / "export" / "drift_budget.json"
 LATENCY_RUNS = 11
+# Trunks whose int8 file is written with equal vectors shared; the light one keeps its old bytes.
+COMPACT = ("hrnet",)
 NO_LABELS = (
     "NO LABELLED SET WAS AT HAND. The agreement of the two files' masks stands in place of the "
     "drift; the accuracy of neither file was measured. Set OACE_DATA or give --data."
@@ -191,7 +193,8 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
     _log.info("3/5 quantizing")
     about = _description(job, made)
     fileio.atomic_write(int8_path, metadata.add_metadata(
-        int8.quantize(decided.edit(float_path.read_bytes()), decided.ranges, job.recipe), about))
+        int8.quantize(decided.edit(float_path.read_bytes()), decided.ranges, job.recipe), about,
+        compact=made.network["trunk"] in COMPACT))
     fileio.atomic_write(float_path, metadata.add_metadata(float_path.read_bytes(), about))
     described, faults = report.structure(int8_path.read_bytes(), job.threads)
     others, other_faults = interface_files.make_all(

@@ -80,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
               "steps": trainer.step, "start": start, "data": data,
               "skipped_images": len(trainer.skipped), "keras": keras.version(),
               "backend": keras.backend.backend()}
+    if trainer.teacher_sha256 is not None:
+        record["teacher"] = trainer.teacher_sha256
     path = trainer.save(record)
     print(f"{path}: weights after {trainer.step} steps; {len(trainer.skipped)} unreadable images")
     return 0

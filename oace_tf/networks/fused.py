@@ -116,7 +116,7 @@ def build_fused(
     disks = Disks(side, pair.config.click_channels, size, name=DISKS_LAYER)(points)
     seen = image if side == size else Resized(side, name="fit")(image)
     made = {"image": seen, "disks": disks}
-    if getattr(pair, "shared", None) is not None:
+    if pair.shared is not None:
         made.update(pair.shared(seen))
     if pair.prior is not None:
         made["oace"] = pair.prior(_feed(pair.prior, made))  # (B, s, s, 3) in [-1, 1]

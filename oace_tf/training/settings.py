@@ -110,6 +110,21 @@ class LossSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DistillSettings:
+    """A trained pair whose masks and OACE the trained one follows (see `distill`)."""
+
+    teacher: str = ""  # its weights file
+    weight: float = 1.0  # of the whole, beside the labelled losses
+    oace: float = 1.0  # weight of the OACE's part, that of the masks being 1
+
+    def __post_init__(self) -> None:
+        _check_types(self, "distill.")
+        _check(self.teacher != "", "distill.teacher", self.teacher, "a weights file")
+        _check(0.0 < self.weight < 100.0, "distill.weight", self.weight, "in (0, 100)")
+        _check(0.0 <= self.oace < 100.0, "distill.oace", self.oace, "in [0, 100)")
+
+
+@dataclass(frozen=True, slots=True)
 class TrainSettings:
     """One training run."""
 
@@ -124,6 +139,7 @@ class TrainSettings:
     sources: tuple[tuple[str, float], ...] = ()  # folder name and share; others: by images
     scenes: SceneSettings = field(default_factory=SceneSettings)
     losses: LossSettings = field(default_factory=LossSettings)
+    distill: DistillSettings | None = None
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -165,8 +181,11 @@ class TrainSettings:
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * share)))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as a JSON object."""
-        return dataclasses.asdict(self)
+        """Return the settings as a JSON object; without a teacher nothing is said of one."""
+        fields = dataclasses.asdict(self)
+        if self.distill is None:
+            del fields["distill"]
+        return fields
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any], where: str) -> TrainSettings:
@@ -189,6 +208,8 @@ class TrainSettings:
                 fields["scenes"] = SceneSettings(**_known(SceneSettings, fields["scenes"]))
             if "losses" in fields:
                 fields["losses"] = LossSettings(**_known(LossSettings, fields["losses"]))
+            if fields.get("distill") is not None:
+                fields["distill"] = DistillSettings(**_known(DistillSettings, fields["distill"]))
             return cls(**fields)
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from None

@@ -9,6 +9,7 @@ from keras import ops
 from oace_tf.clicks import DISK_ON
 from oace_tf.networks.pair import Pair
 from oace_tf.training import losses
+from oace_tf.training.distill import Teacher
 from oace_tf.training.settings import LossSettings
 
 
@@ -23,8 +24,10 @@ class TrainingModel(keras.Model):
         when the step's graph is made.
     """
 
-    def __init__(self, pair: Pair, stage: str, settings: LossSettings) -> None:
+    def __init__(self, pair: Pair, stage: str, settings: LossSettings,
+                 teacher: Teacher | None = None) -> None:
         super().__init__(name="training")
+        self._teacher, self.taught_by = teacher, teacher.models() if teacher else []
         self.twin_pairs = 0
         self.prior, self.msfnet, self.shared = pair.prior, pair.msfnet, pair.shared
         self._pair, self._stage, self._settings = pair, stage, settings
@@ -47,6 +50,9 @@ class TrainingModel(keras.Model):
             outputs["logits"] = self._pair.segment(seen, oace, disks, training)
         if self._settings.steadiness > 0:
             outputs["unsteady"] = self._unsteady(oace, outputs.get("logits"))
+        if self._teacher is not None:
+            outputs["untaught"] = self._teacher.loss(
+                image, disks, oace if self._stage != "msfnet" else None, outputs.get("logits"))
         return outputs
 
     def _unsteady(self, oace: Any, logits: Any) -> Any:
@@ -90,6 +96,8 @@ class TrainingModel(keras.Model):
         total = 0.0
         if "unsteady" in y_pred:
             total = total + self._settings.steadiness * y_pred["unsteady"]
+        if "untaught" in y_pred and self._teacher is not None:
+            total = total + self._teacher.settings.weight * y_pred["untaught"]
         if "contrastive" in y_pred:
             total = total + self._weight_of_contrastive() * y_pred["contrastive"]
         if "logits" in y_pred:

@@ -22,6 +22,7 @@ from oace_tf.networks.weights import get_arrays, save_weights, set_arrays, value
 from oace_tf.tensor_file import write_tensors
 from oace_tf.training.batches import batches, twin_pairs
 from oace_tf.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from oace_tf.training.distill import load_teacher
 from oace_tf.training.settings import Phase, TrainSettings
 from oace_tf.training.step import TrainingModel
 
@@ -47,7 +48,8 @@ class Trainer:
             raise UsageError(f"stage {stage!r} trains a prior, but this network has none")
         self._pair, self._stage, self._settings = pair, stage, settings
         self._folders, self._out, self._workers = folders, out, workers
-        self._model = TrainingModel(pair, stage, settings.losses)
+        teacher = load_teacher(settings.distill, stage)
+        self._model = TrainingModel(pair, stage, settings.losses, teacher)
         self._optimizer = _optimizer(settings)
         self._model.compile(optimizer=self._optimizer,
                             jit_compile=keras.backend.backend() == "jax")
@@ -55,12 +57,19 @@ class Trainer:
         self._step = 0
         self._skipped: set[str] = set()
         self._run = {"stage": stage, "network": pair.config.to_json(),
-                     "settings": settings.to_json()}
+                     "settings": settings.to_json(),
+                     **({} if teacher is None else {"teacher": teacher.sha256})}
+        self._teacher_sha256 = None if teacher is None else teacher.sha256
 
     @property
     def step(self) -> int:
         """The number of steps done."""
         return self._step
+
+    @property
+    def teacher_sha256(self) -> str | None:
+        """The SHA-256 of the teacher's weights, where one is followed."""
+        return self._teacher_sha256
 
     @property
     def skipped(self) -> tuple[str, ...]:

@@ -98,7 +98,8 @@ def plain_pair(size: int, channels: int, upsampling: str = "bilinear") -> Simple
     x = keras.layers.Conv2D(4, 3, 4, padding="same", activation="relu", name="down")(x)
     x = keras.layers.Conv2D(1, 1, name="logits")(x)
     x = keras.layers.UpSampling2D(4, interpolation=upsampling, name="up")(x)
-    return SimpleNamespace(config=SimpleNamespace(click_channels=channels), prior=None,
+    config = SimpleNamespace(click_channels=channels, network_side=lambda side: side)
+    return SimpleNamespace(config=config, prior=None, shared=None,
                            msfnet=keras.Model({"image": image, "disks": disks}, x, name="plain"))
 
 

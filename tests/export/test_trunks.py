@@ -1,4 +1,4 @@
-"""Both real pairs, with random weights: converted, quantized, in one delegate, within 16 MB."""
+"""The real pairs, with random weights: converted, quantized, in one delegate, within 16 MB."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,11 +11,11 @@ import pytest
 from export import facts, int8
 from export.convert import float_tflite
 from export.quantize import SHIPPED
-from oace_tf.clicks import draw_disks
+from export.random_files import settle
 from oace_tf.config import NetworkConfig
 from oace_tf.geometry import normalise
-from oace_tf.networks.fused import build_fused, labels_of
-from oace_tf.networks.pair import Pair, build_pair
+from oace_tf.networks.fused import build_fused
+from oace_tf.networks.pair import build_pair
 from oace_tf.networks.weights import build_from_weights
 from oace_tf.runtime import open_model
 from tests.export.conftest import MAX_POINTS, pictures, quantized
@@ -30,29 +30,7 @@ TRAINED_TOLERANCE = 1e-4
 LIMIT_MB = 16.0
 
 
-def settle(pair: Pair, size: int) -> None:
-    """Set the statistics of all normalisations to those of drawn pictures.
-
-    Without them signals die out or explode, and the delegate drops additions of unlike ranges.
-    Residual branches are damped: at full gain a random HRNet multiplies rounding errors a
-    thousandfold, which no trained one does.
-    """
-    drawn = list(pictures(4, size))
-    image = np.stack([normalise(picture) for picture, _ in drawn])
-    maps = [[draw_disks(points, (size, size), label)
-             for label in labels_of(pair.config.click_channels)] for _, points in drawn]
-    disks = np.moveaxis(np.array(maps, np.float32), 1, -1)
-    for model in pair.models():
-        for layer in model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = 0.0
-                if layer.name.endswith((".bn2", ".bn3")):
-                    layer.gamma.assign(0.25 * layer.gamma.value)
-    tensors = [keras.ops.convert_to_tensor(array) for array in (image, disks)]
-    pair.forward(tensors[0], tensors[1], training=True)
-
-
-@pytest.fixture(scope="module", params=("efficientnet_lite0", "hrnet"))
+@pytest.fixture(scope="module", params=("efficientnet_lite0", "hrnet", "hrnet_shared"))
 def files(request: pytest.FixtureRequest) -> tuple[Any, bytes, bytes]:
     """Return fused model, float and int8 file."""
     keras.utils.set_random_seed(5)

@@ -29,9 +29,9 @@ def test_fields_added_later_are_left_out_at_their_default():
     ("prior_stem_stride", 4), ("prior_fusion", "early"), ("click_input", "disk")))
 def test_a_shared_trunk_sees_the_photograph_alone(field, value):
     fields = {"shared_trunk": True, "prior_stem_stride": None, "prior_fusion": "late"}
-    assert NetworkConfig(**fields).shared_trunk
+    assert NetworkConfig.from_json(fields).shared_trunk
     with pytest.raises(UsageError, match=f"{field} is {value!r}"):
-        NetworkConfig(**{**fields, field: value})
+        NetworkConfig.from_json({**fields, field: value})
 
 
 def test_missing_keys_keep_their_default():

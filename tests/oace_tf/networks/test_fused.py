@@ -137,7 +137,7 @@ def test_bad_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="max_points is 0"):
         build_fused(pair, 0, SIZE)
     depth = keras.Input((SIZE, SIZE, 1), name="depth")
-    other = SimpleNamespace(config=pair.config, prior=None,
+    other = SimpleNamespace(config=pair.config, prior=None, shared=None,
                             msfnet=keras.Model([depth], depth, name="other"))
     with pytest.raises(ValueError, match="depth"):
         build_fused(other, 2, SIZE)

@@ -1,0 +1,104 @@
+"""Parts of a TFLite file as files of their own, and the layers that its operators come from.
+
+A part holds some of the operators; what they read and nobody among them makes are its inputs, what
+others read its outputs. Parts are for measuring: they carry no signature and no metadata.
+"""
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from export import flatfile
+from oace_tf.errors import UsageError
+
+_LAYER = re.compile(r"\b(?:prior|msfnet|shared)\.[\w.]+")
+_SUFFIX = re.compile(r"_\d+$")  # of the copy that a fused model makes of a layer
+_ADDED = ("QUANTIZE", "DEQUANTIZE")  # what the int8 file has and its float twin has not
+DRAWING, ELSEWHERE = "drawing of the taps", "elsewhere"
+
+
+def part(model: Any, chosen: Sequence[int]) -> bytes:
+    """Return the file of some operators of a model.
+
+    Args:
+      model: as `flatfile.parse` gives it; it stays as it is.
+      chosen: places of the operators in the model's list, in rising order; at least one.
+    """
+    graph = flatfile.graph(model)
+    operators = [graph.operators[index] for index in chosen]
+    made = [int(i) for operator in operators for i in operator.outputs]
+    read = [int(i) for operator in operators for i in operator.inputs if i >= 0]
+    inside = set(made)
+    constants = {i for i in read if flatfile.is_constant(model, i)}
+    inputs = list(dict.fromkeys(i for i in read if i not in inside | constants))
+    kept = set(map(int, chosen))
+    wanted = {int(i) for index, operator in enumerate(graph.operators) if index not in kept
+              for i in operator.inputs} | {int(i) for i in graph.outputs}
+    outputs = [i for i in made if i in wanted] or made[-1:]
+    used = list(dict.fromkeys(read + made))
+    place = {tensor: index for index, tensor in enumerate(used)}
+
+    result = copy.copy(model)
+    result.signatureDefs = result.metadata = result.metadataBuffer = None
+    result.buffers = [model.buffers[0]]
+    new = copy.copy(graph)
+    new.tensors = []
+    for index in used:
+        tensor = copy.copy(graph.tensors[index])
+        tensor.buffer = 0
+        if index in constants:
+            result.buffers.append(model.buffers[graph.tensors[index].buffer])
+            tensor.buffer = len(result.buffers) - 1
+        new.tensors.append(tensor)
+    new.operators = []
+    for operator in operators:
+        moved = copy.copy(operator)
+        moved.inputs = [place[int(i)] if i >= 0 else -1 for i in operator.inputs]
+        moved.outputs = [place[int(i)] for i in operator.outputs]
+        new.operators.append(moved)
+    new.inputs = [place[i] for i in inputs]
+    new.outputs = [place[i] for i in outputs]
+    result.subgraphs = [new]
+    return flatfile.serialise(result)
+
+
+def layer_of(name: str) -> str:
+    """Return the layer in a float file's tensor name: `prior.trunk.conv1`, or `elsewhere`."""
+    if name == "disks" or name.startswith("disks/"):
+        return DRAWING
+    found = _LAYER.search(name)
+    return _SUFFIX.sub("", found.group()) if found else ELSEWHERE
+
+
+def stage_of(layer: str) -> str:
+    """Return the stage of a layer: two parts of its name, three within a trunk."""
+    parts = layer.split(".")
+    return ".".join(parts[:3 if "trunk" in parts[:2] else 2])
+
+
+def layers_of(model: Any, named: Any | None = None) -> list[str]:
+    """Return the layer of each operator of a file.
+
+    Args:
+      model: the file that is asked about; an int8 file has no names left.
+      named: its float twin, which has them; None where `model` has names itself.
+    Raises:
+      UsageError: the two files are not twins.
+    """
+    names = [layer_of(flatfile.name_of(flatfile.graph(named or model).tensors[int(op.outputs[0])]))
+             for op in flatfile.graph(named or model).operators]
+    if named is None:
+        return names
+    ours = [flatfile.operator_name(model, op) for op in flatfile.graph(model).operators]
+    theirs = [flatfile.operator_name(named, op) for op in flatfile.graph(named).operators]
+    if [name for name in ours if name not in _ADDED] != [
+            name for name in theirs if name not in _ADDED]:
+        raise UsageError("the float file is not the twin of this int8 file: their operators "
+                         "differ; give the two that one build made")
+    rest = iter([layer for layer, name in zip(names, theirs) if name not in _ADDED])
+    layers: list[str] = []
+    for name in ours:  # what was added belongs to the operator before it
+        layers.append((layers[-1] if layers else ELSEWHERE) if name in _ADDED else next(rest))
+    return layers
