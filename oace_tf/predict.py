@@ -49,6 +49,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         ".png a cutout with transparency, .jpg an overlay")
     parser.add_argument("--model", type=Path, metavar="FILE",
                         help="a .tflite file; default: the one in the package")
+    parser.add_argument("--refine", action=argparse.BooleanOptionalAction, default=False,
+                        help="draw the mask's edges along those of the photograph")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
     return parser.parse_args(argv)
 
@@ -64,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     frame = Frame(image.shape[0], image.shape[1])
     for click in clicks:
         frame.click(click)
-    segmenter = TapSegmenter(args.model, args.threads)
+    segmenter = TapSegmenter(args.model, args.threads, refine=args.refine)
     start = time.perf_counter()
     mask = segmenter.segment(image, clicks)
     milliseconds = 1000 * (time.perf_counter() - start)

@@ -11,6 +11,7 @@ from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame
+from oace_tf.refine import Refinement, refine
 from oace_tf.runtime import open_model
 
 DEFAULT_MODEL = Path(__file__).resolve().parent / "weights" / "oace_int8.tflite"
@@ -33,13 +34,16 @@ class TapSegmenter:
       model_path: a .tflite file of the interface `points`; None for the one in the package.
       threads: threads of the interpreter.
       sha256: the SHA-256 that the file must have; None not to ask for one.
+      refine: whether the mask's edges are drawn along those of the photograph (docs/refine.md);
+        settings to take others than its own.
     Raises:
       UsageError: the file is missing, damaged or of another interface; see `runtime.open_model`.
     """
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, threads: int = 1,
-                 sha256: str | None = None) -> None:
+                 sha256: str | None = None, refine: bool | Refinement = False) -> None:
         self.model = open_model(model_file(model_path), threads, sha256)
+        self.refinement = Refinement() if refine is True else refine or None
 
     def probability(self, image: Image, clicks: Sequence[Tap]) -> np.ndarray:
         """Return the probability that a pixel belongs to the tapped object.
@@ -60,8 +64,12 @@ class TapSegmenter:
             raise UsageError("an image must be (H, W, 3) uint8 RGB, "
                              f"got {pixels.shape} {pixels.dtype}")
         frame = Frame(pixels.shape[0], pixels.shape[1], self.model.size)
-        points = self._points(frame, clicks)
-        return frame.mask_back(self.model.run(frame.image(pixels), points))
+        points = self.points(frame, clicks)
+        seen = frame.image(pixels)
+        mask = self.model.run(seen, points)
+        if self.refinement is not None:
+            return refine(mask, seen, pixels, self.refinement)
+        return frame.mask_back(mask)
 
     def segment(self, image: Image, clicks: Sequence[Tap]) -> np.ndarray:
         """Return the mask of the tapped object: (H, W) bool, where `probability` is >= 0.5.
@@ -71,8 +79,8 @@ class TapSegmenter:
         """
         return self.probability(image, clicks) >= THRESHOLD
 
-    def _points(self, frame: Frame, clicks: Sequence[Tap]) -> np.ndarray:
-        """Return the taps as the model's `points`, (N, 3) float32."""
+    def points(self, frame: Frame, clicks: Sequence[Tap]) -> np.ndarray:
+        """Return taps of the photograph as the model's `points`, (N, 3) float32."""
         taps = [click if isinstance(click, Click) else Click(float(click[0]), float(click[1]))
                 for click in clicks]
         if self.model.click_channels == 1 and not all(tap.positive for tap in taps):
