@@ -34,7 +34,8 @@ from oace_tf.segmenter import DEFAULT_MODEL
 ROOT = Path(__file__).resolve().parents[1]
 FLOAT = ROOT / "build" / "oace_float32.tflite"
 DOCUMENTS = ("CHANGELOG.md", "MODEL_CARD.md", "LICENSE", "NOTICE", "docs/weights_licence.md",
-             "docs/images/limits.png")
+             "docs/training.md", "docs/quantization.md", "docs/images/limits.png",
+             "docs/images/first_run.png", "calibration_data/README.md")
 OF_THE_WHEEL = ("oace_tf", "docs/samples", "setup.py", "setup.cfg", "pyproject.toml", "README.md",
                 "LICENSE", "NOTICE")
 MAKER = "export.interface_files"  # of the files of the other interfaces

@@ -3,15 +3,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import oace_tf
 from docs import refresh
-from export import release
+from export import interface_files, interfaces, release
 from oace_tf.errors import GateFailed, UsageError
 from oace_tf.fileio import sha256_file
 from oace_tf.segmenter import DEFAULT_MODEL
@@ -21,8 +23,9 @@ NAME = f"oace-tf-{oace_tf.__version__}"
 
 
 @pytest.mark.slow
-def test_a_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command itself, without a float file; sha256sum agrees, and the wheel is whole."""
+def test_a_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command, without a float file and other interfaces; sha256sum agrees."""
+    monkeypatch.setattr(release, "MAKER", "export.no_such_module")
     old = tmp_path / NAME
     old.mkdir()
     (old / "stale.txt").write_text("of an earlier one")
@@ -38,13 +41,39 @@ def test_a_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert done.returncode == 0 and done.stdout.count(": OK") == len(names) - 1
     record = json.loads((old / "release.json").read_text())
     assert record["version"] == oace_tf.__version__ and "float" in record["left_out"][0]
-    assert record["interfaces"] == list(release.interfaces())
-    files = [path for path in old.iterdir() if path.suffix in (".tflite", ".task")]
-    assert len(files) == len(record["interfaces"])
+    assert record["interfaces"] == ["points"]
     with zipfile.ZipFile(old / wheel) as content:
         inside = content.read("oace_tf/weights/oace_int8.tflite")
         assert hashlib.sha256(inside).hexdigest() == sha256_file(DEFAULT_MODEL)
         assert not [name for name in content.namelist() if name.startswith(("tests", "export"))]
+
+
+def test_every_interface_that_can_be_made_is_in_it(tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    assert release.interfaces() == interfaces.NAMES  # all that this checkout knows
+    faults: list[str] = []
+
+    def make_all(names: Sequence[str], int8_path: Path, folder: Path, out: Path,
+                 threads: int) -> tuple[list[str], list[str]]:
+        assert sha256_file(int8_path) == sha256_file(DEFAULT_MODEL)
+        for name in names:
+            (folder / interface_files.FILES[name]).write_bytes(int8_path.read_bytes()[:9])
+        return [], faults
+
+    monkeypatch.setattr(interface_files, "make_all", make_all)
+    left_out = release.tflite_files(tmp_path, release.interfaces(), None)
+    assert {path.name for path in tmp_path.iterdir()} == {"oace_int8.tflite",
+                                                          *interface_files.FILES.values()}
+    assert len(left_out) == 1 and "no float file" in left_out[0]
+    faults.append("3 mask bytes are not those of the interface points")
+    with pytest.raises(GateFailed, match="3 mask bytes"):
+        release.tflite_files(tmp_path, release.interfaces(), None)
+
+
+def test_what_the_model_card_leads_to_is_in_it() -> None:
+    card = (release.ROOT / "MODEL_CARD.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"\]\(([^)#\s]+)", card))
+    assert targets and targets <= set(release.DOCUMENTS)
 
 
 def test_documents_that_are_old_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
