@@ -12,8 +12,9 @@ import numpy as np
 from export import bias, clipping, flatfile
 from export.calibration_images import CalibrationSet, Photograph, feeds
 from export.int8 import RangeObserver
+from export.noise import short_name
 from export.observe import ChannelObserver, merge_seen
-from export.plan import Plan, equalised, merge_ranges
+from export.plan import Plan, Ranges, equalised, merge_ranges
 from export.recipe import Recipe
 from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_bytes
@@ -45,7 +46,7 @@ def chosen(found: CalibrationSet, recipe: Recipe, seed: int) -> CalibrationSet:
 def make_plan(
     float_path: Path, photographs: Sequence[Photograph], recipe: Recipe, size: int,
     max_points: int, workers: int, progress: Progress[Any],
-    memo: dict[Any, Any] | None = None,
+    memo: dict[Any, Any] | None = None, trained: Ranges | None = None,
 ) -> Plan:
     """Return what a recipe decides of a float file on these photographs.
 
@@ -56,6 +57,7 @@ def make_plan(
       size, max_points: of the file's frame and taps.
       workers: processes; the result does not depend on their number.
       progress: shows how far it is; hands its items on.
+      trained: ranges by layer that the weights were trained with; they stand in for those seen.
       memo: passes made earlier for the same size and taps, and where this one's go.
     """
     content = float_path.read_bytes()
@@ -85,6 +87,9 @@ def make_plan(
     if recipe.ranges != "min_max":
         counts = over(clipping.merge_counts, photographs, "histograms", ranges)
         ranges = clipping.set_ranges(ranges, counts, recipe.ranges, recipe.percentile)
+    if trained and not factors:
+        ranges = {name: tuple(trained.get(short_name(name), ends))
+                  for name, ends in ranges.items()}
     shifts = (bias.corrections(flatfile.parse(content), means, recipe.weight_bits)
               if recipe.bias_correction else {})
     return Plan(ranges, factors, shifts)

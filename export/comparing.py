@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from oace_tf.evaluation.clicker import first_click
 from oace_tf.evaluation.metrics import bootstrap_mean_ci, iou, mask_agreement
+from oace_tf.evaluation.protocol import Predictor
 from oace_tf.samples.layouts import list_samples
 from oace_tf.samples.sample import SampleFile
 from oace_tf.segmenter import THRESHOLD, TapSegmenter
@@ -20,25 +21,24 @@ SETS = ("ecssd", "coco_mval")  # never GrabCut: what is chosen on a set is not m
 
 
 def per_object(
-    path: Path, files: Sequence[SampleFile], truth: Sequence[np.ndarray]
+    predict: Predictor, files: Sequence[SampleFile], truth: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return each object's agreement with the float mask, its drop, and the least ms of an answer.
 
     Args:
-      path: an int8 file.
+      predict: of an int8 file, such as `TapSegmenter(path).probability`.
       files: the objects; the click is the protocol's first.
       truth: the float file's mask of each.
     Returns:
       (n,) IoU of the two masks in [0, 1]; (n,) IoU of the float mask minus that of this one, in
       points of 100; milliseconds.
     """
-    segmenter = TapSegmenter(path)
     agreed, dropped, least = [], [], float("inf")
     for file, wanted in zip(bar(files, len(files), "comparing"), truth):
         sample = file.read()
         clicks = [first_click(sample.mask)]
         begin = time.perf_counter()
-        mask = segmenter.probability(sample.image, clicks) >= THRESHOLD
+        mask = predict(sample.image, clicks) >= THRESHOLD
         least = min(least, time.perf_counter() - begin)
         agreed.append(mask_agreement(mask, wanted))
         dropped.append(100 * (iou(wanted, sample.mask) - iou(mask, sample.mask)))
@@ -46,15 +46,15 @@ def per_object(
 
 
 def compare(
-    path: Path, files: Sequence[SampleFile], truth: Sequence[np.ndarray]
+    predict: Predictor, files: Sequence[SampleFile], truth: Sequence[np.ndarray]
 ) -> dict[str, Any]:
-    """Return agreement and drop of a file against the float file's masks, with intervals.
+    """Return agreement and drop of a file's answers against the float file's masks, with intervals.
 
     Returns:
       {objects, agreement, agreement_ci95, worst, drop_points, drop_ci95, ms}; the drop in points of
       100 of mIoU@1, float minus int8, paired bootstrap; ms the least time of one answer.
     """
-    agreed, dropped, least = per_object(path, files, truth)
+    agreed, dropped, least = per_object(predict, files, truth)
     rng = np.random.default_rng(0)
     return {
         "objects": len(agreed),
@@ -81,9 +81,11 @@ def objects(data: Path, count: int) -> list[SampleFile]:
     return chosen
 
 
-def float_masks(path: Path, files: Sequence[SampleFile], kept: Path) -> list[np.ndarray]:
+def float_masks(
+    path: Path, files: Sequence[SampleFile], kept: Path | None = None
+) -> list[np.ndarray]:
     """Return the float file's mask of each object, from the file `kept` where that is there."""
-    if kept.is_file():
+    if kept is not None and kept.is_file():
         with np.load(kept) as stored:
             return [np.unpackbits(stored[f"m{k}"])[: h * w].reshape(h, w).astype(bool)
                     for k, (h, w) in enumerate(stored["shapes"])]
@@ -92,6 +94,8 @@ def float_masks(path: Path, files: Sequence[SampleFile], kept: Path) -> list[np.
     for file in bar(files, len(files), "float file"):
         sample = file.read()
         masks.append(segmenter.probability(sample.image, [first_click(sample.mask)]) >= THRESHOLD)
+    if kept is None:
+        return masks
     packed: dict[str, Any] = {f"m{k}": np.packbits(mask) for k, mask in enumerate(masks)}
     beside = kept.with_suffix(".new.npz")
     np.savez(beside, shapes=np.array([mask.shape for mask in masks]), **packed)

@@ -23,6 +23,7 @@ class Delegation:
 
     partitions: tuple[int, ...]  # original operators in each delegate node
     outside: tuple[str, ...]  # names of the operators that no delegate takes
+    places: tuple[int, ...] = ()  # where they stand in the file
 
     @property
     def as_contracted(self) -> bool:
@@ -109,8 +110,39 @@ def delegation(content: bytes, threads: int = 1) -> Delegation:
             taken = _between(node, original, producer)
             partitions.append(len(taken))
             inside |= taken
-    outside = [node["op_name"] for k, node in enumerate(original) if k not in inside]
-    return Delegation(tuple(partitions), tuple(outside))
+    places = [k for k in range(len(original)) if k not in inside]
+    outside = [original[k]["op_name"] for k in places]
+    return Delegation(tuple(partitions), tuple(outside), tuple(places))
+
+
+def cost_outside(content: bytes, found: Delegation, threads: int = 1) -> list[dict[str, Any]]:
+    """Return {operator, tensor, ms} of each operator outside: its time alone, median of 21 runs.
+
+    Each one is cut out of the file and run by itself on random values.
+    """
+    rows = []
+    for place in found.places:
+        model = flatfile.parse(content)
+        graph = flatfile.graph(model)
+        operator = graph.operators[place]
+        graph.operators = [operator]
+        graph.inputs = np.array(flatfile.activations(model, operator.inputs), np.int32)
+        graph.outputs = np.array(operator.outputs, np.int32)
+        model.signatureDefs, model.metadata = [], []
+        alone = opened(flatfile.serialise(model), threads)
+        rng = np.random.default_rng(0)
+        for entry in alone.get_input_details():
+            value = rng.integers(0, 100, entry["shape"])
+            alone.set_tensor(entry["index"], value.astype(entry["dtype"]))
+        taken = []
+        for _ in range(22):
+            begin = time.perf_counter()
+            alone.invoke()
+            taken.append(1e3 * (time.perf_counter() - begin))
+        name = flatfile.name_of(graph.tensors[int(operator.outputs[0])])
+        rows.append({"operator": found.outside[found.places.index(place)], "tensor": name,
+                     "ms": round(float(np.median(taken[1:])), 4)})
+    return rows
 
 
 def timing(

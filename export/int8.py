@@ -19,6 +19,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export import flatfile
+from export.observe import KERNELS
 from export.plan import MODE, Ranges
 from export.recipe import Recipe
 from oace_tf.errors import UsageError
@@ -26,6 +27,7 @@ from oace_tf.errors import UsageError
 UNIT_SCALE = 1 / 128  # the int8 scale of photograph, disks and OACE
 UNIT_RANGE = (-1.0, 127 / 128)
 _DEAD = 1e-6  # a tensor that never reaches this is taken for zero
+_BIAS_MOST = 2.0**30  # of a stored bias: half of 32 bits, the other half is for the products
 MASK_SCALE = 1 / 256  # the int8 sigmoid's fixed scale; 128 is one half
 # What hands values on unchanged or averages neighbours: the range stays inside the inputs' range.
 _KEEPS_RANGE = frozenset({"CONCATENATION", "RESIZE_BILINEAR", "PAD", "RESHAPE", "STRIDED_SLICE",
@@ -103,6 +105,48 @@ def pin_ranges(float_bytes: bytes, ranges: Ranges) -> dict[str, tuple[float, flo
     return {**ranges, **dict.fromkeys(dead_tensors(ranges), (0.0, 1.0)), **pins}
 
 
+def guard_biases(float_bytes: bytes, ranges: Ranges) -> bytes:
+    """Return the file with kernels wide enough for their biases; without such ones, as it was.
+
+    A bias is stored in steps of input step times kernel step, in 32 bits. Channels that training
+    has switched off have kernels of 1e-6 and biases of -6: in such small steps the bias does not
+    fit, is cut, and the sum with the products wraps around, so that a channel that should be zero
+    gives noise. In such a channel the largest number of the kernel is raised until the bias takes
+    30 bits; that moves the channel by at most 127 * 255 / 2**30 = 3e-5 of its bias.
+
+    Args:
+      float_bytes: a float file.
+      ranges: of its tensors, pinned.
+    """
+    model = flatfile.parse(float_bytes)
+    tensors = flatfile.graph(model).tensors
+    changed = False
+    for operator in flatfile.graph(model).operators:
+        kind = flatfile.operator_name(model, operator)
+        if kind not in KERNELS or len(operator.inputs) < 3 or operator.inputs[2] < 0:
+            continue
+        low, high = ranges.get(flatfile.name_of(tensors[int(operator.inputs[0])]), (0.0, 0.0))
+        step = (max(high, 0.0) - min(low, 0.0)) / 255
+        kernel = flatfile.constant(model, int(operator.inputs[1]))
+        bias = flatfile.constant(model, int(operator.inputs[2]))
+        if not step > 0 or not np.isfinite(kernel).all():
+            continue  # what is wrong with these is told elsewhere
+        rows = np.moveaxis(kernel, 3 if kind == "DEPTHWISE_CONV_2D" else 0, 0)
+        rows = rows.reshape(len(bias), -1)
+        needed = np.abs(bias) * (127 / (step * _BIAS_MOST))
+        short = np.flatnonzero(np.abs(rows).max(axis=1) < needed)
+        for channel in short:
+            place = int(np.abs(rows[channel]).argmax())
+            sign = -1.0 if rows[channel, place] < 0 else 1.0
+            rows[channel, place] = sign * needed[channel]
+        if len(short):
+            if kind == "DEPTHWISE_CONV_2D":
+                rows = np.moveaxis(rows.reshape(len(bias), *kernel.shape[:3]), 0, 3)
+            flatfile.set_constant(model, int(operator.inputs[1]), rows.reshape(kernel.shape))
+            changed = True
+    return flatfile.serialise(model) if changed else float_bytes
+
+
 def quantize(
     float_bytes: bytes, ranges: Ranges, recipe: Recipe = Recipe(), keep_names: bool = False
 ) -> bytes:
@@ -122,6 +166,7 @@ def quantize(
 
     ranges = pin_ranges(float_bytes, ranges)
     _check_ranges(float_bytes, ranges, recipe)
+    float_bytes = guard_biases(float_bytes, ranges)
     statistics = {
         name: {"min": np.array([low]), "max": np.array([high])}
         for name, (low, high) in ranges.items()

@@ -21,32 +21,32 @@ if __package__ in (None, ""):
 from tqdm import tqdm
 
 from export import (
+    analysis,
     calibrate,
     calibration_images,
+    checking,
     convert,
     facts,
+    half,
     int8,
     interface_files,
-    interfaces,
+    memory,
     metadata,
     plan,
-    recipe,
     report,
     verify,
 )
+from export.job import Job, check, parse_args
 from oace_tf import __version__, fileio
 from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation import drift, pairs
 from oace_tf.evaluation.gating import MOST_LOST, baseline_rows
 from oace_tf.evaluation.protocol import Record
-from oace_tf.tensor_file import PAIR_FORMAT, read_tensors
 from oace_tf.workers import apart
 
-ROOT = Path(__file__).resolve().parents[1]
 INT8_NAME, FLOAT_NAME, REPORT_NAME = "oace_int8.tflite", "oace_float32.tflite", "report.json"
-TRUNKS = ("efficientnet_lite0", "hrnet")
-SHIPPED = ROOT / "oace_tf" / "weights" / "efficientnet_lite0.safetensors"
-BUDGET = ROOT / "export" / "drift_budget.json"
+HALF_NAME = "oace_float16.tflite"
+HALF_PICTURES = 16  # on which the half-precision file is compared with the float file
 LATENCY_RUNS = 11
 # Trunks whose int8 file is written with equal vectors shared; the light one keeps its old bytes.
 COMPACT = ("hrnet",)
@@ -64,122 +64,49 @@ _log = logging.getLogger("quantize")
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What is to be made, checked before anything long begins."""
+class Made:
+    """What was made of a job, and how."""
 
-    weights: Path
-    weights_sha256: str
-    trunk: str | None
-    out: Path
-    images: Path | None
-    data: Path | None
-    seed: int
-    threads: int
-    max_points: int
-    size: int
-    host: str
-    budget: drift.Budget
-    record_statistics: bool
-    recipe: recipe.Recipe
-    interfaces: tuple[str, ...]
-
-
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the command's arguments."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parser = argparse.ArgumentParser(
-        prog="quantize", description=__doc__,
-        epilog="example: python export/quantize.py --int8 --images ~/photographs --out build/",
-    )
-    add = parser.add_argument
-    add("--int8", action="store_true", help="make the full-int8 file (the one kind there is)")
-    add("--images", type=Path, metavar="DIR",
-        help="calibration photographs; with an instances.json the taps lie on its objects "
-        "(default: those of OACE_DATA, else of COCO's host, else recorded statistics)")
-    add("--weights", type=Path, metavar="FILE", help="safetensors (default: the shipped pair)")
-    add("--trunk", choices=TRUNKS, help="which network (default: that of the weights)")
-    add("--out", type=Path, default=Path("build"), metavar="DIR", help="default: build/")
-    add("--data", type=Path, metavar="DIR", help="data sets (default: what OACE_DATA names)")
-    add("--seed", type=int, default=0, help="of drawn taps and of the bootstrap")
-    add("--threads", type=int, default=min(4, cores or 1),
-        help="worker processes, and threads of the latency measurement (default: %(default)s)")
-    add("--max-points", type=int, default=20, metavar="N", help="taps the file takes at most")
-    add("--recipe", default=recipe.DEFAULT, metavar="NAME",
-        help=f"how: {', '.join(recipe.names())}, or a JSON file (default: %(default)s)")
-    add("--size", type=int, default=512, help="side of the network's frame (512 in what ships)")
-    add("--interface", action="append", default=[], choices=interfaces.NAMES,
-        help="what else to make of the int8 file, which is always made and is the interface "
-        "points; may be repeated")
-    add("--budget", type=Path, default=BUDGET, metavar="FILE", help="largest accepted drift, JSON")
-    add("--coco-host", default=calibration_images.HOST, metavar="URL",
-        help="where the listed COCO images are fetched from")
-    add("--record-statistics", action="store_true",
-        help="keep the value ranges of this calibration in calibration_data/, for machines "
-        "without photographs")
-    return parser.parse_args(argv)
-
-
-def check(args: argparse.Namespace) -> Job:
-    """Return the job of the arguments.
-
-    Raises:
-      UsageError: something is missing, out of range or contradicts itself.
-    """
-    if not args.int8:
-        raise UsageError("nothing to make: give --int8")
-    for name, low, high in (("threads", 1, 256), ("max_points", 1, 256), ("size", 64, 4096)):
-        if not low <= getattr(args, name) <= high:
-            raise UsageError(f"--{name.replace('_', '-')} is {getattr(args, name)}; "
-                             f"it must be {low} to {high}")
-    if args.seed < 0:
-        raise UsageError(f"--seed is {args.seed}; it must not be negative")
-    if args.trunk == "hrnet" and args.weights is None:
-        raise UsageError("no weights of hrnet are shipped; train them with "
-                         "`python -m oace_tf.train` and give --weights FILE")
-    weights = args.weights or SHIPPED
-    if not weights.is_file():
-        raise UsageError(f"{weights}: no such weights file; give --weights FILE or train one with "
-                         "`python -m oace_tf.train`")
-    read_tensors(weights, PAIR_FORMAT)  # damaged weights are named before images are looked for
-    named = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
-    if named is not None and not named.is_dir():
-        raise UsageError(f"{named}: no such folder; correct OACE_DATA or --data")
-    return Job(weights, fileio.sha256_file(weights), args.trunk, args.out, args.images, named,
-               args.seed, args.threads, args.max_points, args.size, args.coco_host,
-               drift.read_budget(args.budget), args.record_statistics, recipe.load(args.recipe),
-               tuple(args.interface))
+    converted: convert.Converted
+    conversion_peak_mb: float | None
+    about: metadata.Description
+    plan: plan.Plan
+    calibration: dict[str, Any]
+    photographs: calibration_images.CalibrationSet | None
 
 
 def run(args: argparse.Namespace) -> int:
     """Make and verify the files; 0 where the gate passes, else 1."""
     begin = time.perf_counter()
+    if args.check is not None:
+        return checking.run(args.check, args, lambda given, folder: make(check(given), folder))
     job = check(args)
     with staging(job.out) as folder:
         result = build(job, folder)
         result["seconds"] = round(time.perf_counter() - begin, 1)
         fileio.write_json(folder / REPORT_NAME, result)
-        others = [Path(entry["path"]).name for entry in result["interfaces"]]
-        for name in (INT8_NAME, FLOAT_NAME, *others, REPORT_NAME):  # last what vouches for them
+        made = sorted(path.name for path in folder.iterdir() if path.name != REPORT_NAME)
+        for name in (*made, REPORT_NAME):  # the report last: it vouches for them
             os.replace(folder / name, job.out / name)
     print(report.table(result))
     return 0 if result["passed"] else 1
 
 
-def build(job: Job, folder: Path) -> dict[str, Any]:
-    """Write both files into `folder` and return the report on them."""
-    float_path, int8_path = folder / FLOAT_NAME, folder / INT8_NAME
+def make(job: Job, folder: Path) -> Made:
+    """Write the files of a job into `folder`."""
+    float_path = folder / FLOAT_NAME
     photographs, notes = calibration_images.choose(
         job.images, job.data, job.seed, host=job.host)
     recorded = None
     if photographs is None:
         recorded = _recorded(job, notes)
     _log.info("1/5 converting %s", job.weights)
-    made = apart(convert.convert_weights, job.weights, job.trunk, job.max_points, job.size,
-                 float_path)
+    made, peak = apart(_convert, job.weights, job.trunk, job.max_points, job.size, float_path)
     if photographs is not None:
         photographs = calibrate.chosen(photographs, job.recipe, job.seed)
         decided = calibrate.make_plan(float_path, photographs.photographs, job.recipe, job.size,
-                                      job.max_points, job.threads, _progress)
+                                      job.max_points, job.threads, _progress,
+                                      trained=made.record.get("quantize_aware", {}).get("ranges"))
         calibration = {**photographs.summary(), "notes": list(notes)}
         if job.record_statistics:
             _record(job, photographs, decided)
@@ -192,14 +119,39 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
                      len(dead), dead[0])
     _log.info("3/5 quantizing")
     about = _description(job, made)
-    fileio.atomic_write(int8_path, metadata.add_metadata(
-        int8.quantize(decided.edit(float_path.read_bytes()), decided.ranges, job.recipe), about,
-        compact=made.network["trunk"] in COMPACT))
-    fileio.atomic_write(float_path, metadata.add_metadata(float_path.read_bytes(), about))
+    content = float_path.read_bytes()
+    files = {INT8_NAME: int8.quantize(decided.edit(content), decided.ranges, job.recipe),
+             FLOAT_NAME: content}
+    if job.float16:
+        files[HALF_NAME] = half.half_precision(content)
+    compact = made.network["trunk"] in COMPACT
+    for name, plain in files.items():
+        fileio.atomic_write(folder / name, metadata.add_metadata(
+            plain, about, compact=compact and name == INT8_NAME))
+    return Made(made, peak, about, decided, calibration, photographs)
+
+
+def _convert(
+    weights: Path, trunk: str | None, max_points: int, size: int, out: Path
+) -> tuple[convert.Converted, float | None]:
+    """Convert in this process; return what was made and the process's peak memory."""
+    return convert.convert_weights(weights, trunk, max_points, size, out), memory.resident_mb(True)
+
+
+def build(job: Job, folder: Path) -> dict[str, Any]:
+    """Write the files of a job into `folder` and return the report on them."""
+    made = make(job, folder)
+    float_path, int8_path = folder / FLOAT_NAME, folder / INT8_NAME
+    main_peak = memory.resident_mb(peak=True)
     described, faults = report.structure(int8_path.read_bytes(), job.threads)
     others, other_faults = interface_files.make_all(
         job.interfaces, int8_path, folder, job.out, job.threads)
-    measured = _verify(job, float_path, int8_path, photographs)
+    measured = _verify(job, float_path, int8_path, made.photographs)
+    extras: dict[str, Any] = {}
+    if job.float16:
+        extras["float16"] = _half_entry(job, folder, made)
+    if job.analyze is not None:
+        extras["analysis"] = analysis.run(folder, job, made, FLOAT_NAME)
     _log.info("5/5 timing")
     timing = facts.timing({"int8": int8_path, "float32": float_path}, job.threads, LATENCY_RUNS,
                           job.seed)
@@ -211,20 +163,36 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
         "int8": report.file_entry(int8_path, job.out / INT8_NAME),
         "float32": report.file_entry(float_path, job.out / FLOAT_NAME),
         "interfaces": others,
-        "params": made.params,
-        "gmac": round(made.gmac, 3),
+        **extras,
+        "params": made.converted.params,
+        "gmac": round(made.converted.gmac, 3),
         **described,
-        "calibration": calibration,
+        "calibration": made.calibration,
         **measured,
         "budget": {name: getattr(job.budget, name) for name in job.budget.__slots__},
         **report.latency_entries(timing, job.threads),
+        "memory": {"conversion_peak_mb": made.conversion_peak_mb, "main_peak_mb": main_peak,
+                   "int8": memory.measure(int8_path, job.threads),
+                   "float32": memory.measure(float_path, job.threads)},
         "weights": {"path": str(job.weights), "sha256": job.weights_sha256},
-        "network": made.network,
+        "network": made.converted.network,
         "recipe": job.recipe.name,
         "settings": {"seed": job.seed, "threads": job.threads, "max_points": job.max_points,
                      "size": job.size},
         "versions": report.versions(),
     }
+
+
+def _half_entry(job: Job, folder: Path, made: Made) -> dict[str, Any]:
+    """Return the report's entry on the half-precision file: the file, and its agreement."""
+    pictures = [verify.Picture(None, seed=(job.seed, k)) for k in range(HALF_PICTURES)]
+    if made.photographs is not None:
+        pictures = [verify.Picture(p.path, p.clicks)
+                    for p in made.photographs.photographs[:HALF_PICTURES]]
+    path = folder / HALF_NAME
+    seen = [found for found, _ in verify.agreements(folder / FLOAT_NAME, path, pictures, 1)]
+    return {**report.file_entry(path, job.out / HALF_NAME), "agreement": drift.agreement(seen),
+            "accelerators": report.accelerators.documented(path.read_bytes())}
 
 
 def _verify(
@@ -327,7 +295,7 @@ def _progress(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 1 over budget, 2 bad input."""
-    args = parse_args(argv)
+    args = parse_args(argv, __doc__)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     _log.setLevel(logging.INFO)

@@ -108,7 +108,7 @@ def measure(
         path = Path(folder) / "int8.tflite"
         path.write_bytes(metadata.add_metadata(content, about))
         size = path.stat().st_size
-        scores = compare(path, files, truth)
+        scores = compare(TapSegmenter(path).probability, files, truth)
     return {
         "name": chosen.name, "recipe": chosen.to_json(), **scores,
         "images": len(some.photographs), "cpu_seconds": round(making, 1),

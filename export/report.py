@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from export import facts
+from export import accelerators, facts, needed_runtime
 from oace_tf import fileio
 from oace_tf.errors import GateFailed
 
@@ -43,6 +43,9 @@ def structure(content: bytes, threads: int) -> tuple[dict[str, Any], list[str]]:
     return {
         "delegates": list(delegation.partitions),
         "operators_outside_delegate": list(delegation.outside),
+        "outside_cost": facts.cost_outside(content, delegation, threads),
+        "accelerators": accelerators.documented(content),
+        "lowest_runtime": needed_runtime.lowest_runtime(content),
         "operators": facts.operators(content),
     }, faults
 
@@ -63,13 +66,24 @@ def latency_entries(timing: Mapping[str, Mapping[str, float]], threads: int) -> 
 def versions() -> dict[str, str]:
     """Return the versions of what took part, and the host's kind."""
     found = {"python": platform.python_version(), "machine": platform.machine(),
-             "cpus": str(os.cpu_count())}
+             "cpus": str(os.cpu_count()), "cpu": _cpu()}
     for package in _PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue  # oace-tf itself, run from a checkout that is not installed
     return found
+
+
+def _cpu() -> str:
+    """Return the processor's own name, or the platform's word for it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("model name", "Hardware")):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
 
 
 def table(report: Mapping[str, Any]) -> str:
@@ -90,9 +104,14 @@ def table(report: Mapping[str, Any]) -> str:
                            if calibration["skipped"] else "")),
         ("delegates", f"{report['delegates']}, outside: "
                       f"{', '.join(report['operators_outside_delegate']) or 'nothing'}"),
+        ("outside", "; ".join(f"{row['operator']} {row['ms']:.3f} ms"
+                              for row in report["outside_cost"]) or "nothing"),
+        ("documented", _documented(report["accelerators"])),
+        ("runtime", f"TensorFlow Lite {report['lowest_runtime']['version'] or 'unknown'} at least"),
         ("latency", f"int8 {latency['int8']:.1f} ms, float32 {latency['float32']:.1f} ms "
                     f"({latency['threads']} threads, median)"),
         ("loading", f"int8 {load['int8']:.0f} ms, float32 {load['float32']:.0f} ms"),
+        *_memory_rows(report["memory"]),
         ("agreement", _agreement(agreement) + f" ({agreement['on']})"),
     ]
     width = max(len(name) for name, _ in rows)
@@ -103,6 +122,23 @@ def table(report: Mapping[str, Any]) -> str:
     lines += ["", *(f"NOTE: {note}" for note in notes)] if notes else []
     lines += ["", *(f"FAILED: {failure}" for failure in report["failures"])]
     return "\n".join(lines + ["passed" if report["passed"] else "not passed"])
+
+
+def _documented(entry: Mapping[str, Any]) -> str:
+    words = []
+    for accelerator in (accelerators.GPU, accelerators.QUALCOMM):
+        missing = entry[accelerator]["missing"]
+        words.append(f"{accelerator} " + ("all" if not missing else "all but " + ", ".join(
+            f"{count} {name}" for name, count in missing.items())))
+    return "; ".join(words)
+
+
+def _memory_rows(memory: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = [(f"memory {name}", f"{entry['peak_mb']} MB at the peak of one answer, arena "
+             f"{entry['arena_mb']} MB") for name, entry in memory.items()
+            if isinstance(entry, Mapping)]
+    return [*rows, ("memory", f"conversion {memory['conversion_peak_mb']} MB, calibration and "
+                    f"quantization {memory['main_peak_mb']} MB at their peaks")]
 
 
 def _agreement(entry: Mapping[str, Any]) -> str:

@@ -82,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
               "backend": keras.backend.backend()}
     if trainer.teacher_sha256 is not None:
         record["teacher"] = trainer.teacher_sha256
+    if trainer.ranges:
+        record["quantize_aware"] = {"ranges": trainer.ranges}
     path = trainer.save(record)
     print(f"{path}: weights after {trainer.step} steps; {len(trainer.skipped)} unreadable images")
     return 0

@@ -125,6 +125,20 @@ class DistillSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class QuantizeAware:
+    """Fine-tuning with simulated int8, see `training.quantize_aware`."""
+
+    scenes: int = 64  # whose ranges the simulation takes, from the start of the run
+    consistency: float = 1.0  # weight of the rounded mask's agreement with the unrounded one
+
+    def __post_init__(self) -> None:
+        _check_types(self, "quantize_aware.")
+        _check(1 <= self.scenes <= 4096, "quantize_aware.scenes", self.scenes, "in [1, 4096]")
+        _check(0.0 <= self.consistency < 100.0, "quantize_aware.consistency", self.consistency,
+               "in [0, 100)")
+
+
+@dataclass(frozen=True, slots=True)
 class TrainSettings:
     """One training run."""
 
@@ -140,6 +154,7 @@ class TrainSettings:
     scenes: SceneSettings = field(default_factory=SceneSettings)
     losses: LossSettings = field(default_factory=LossSettings)
     distill: DistillSettings | None = None
+    quantize_aware: QuantizeAware | None = None  # None: trained in float
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -181,10 +196,11 @@ class TrainSettings:
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * share)))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as a JSON object; without a teacher nothing is said of one."""
+        """Return the settings as a JSON object; what is None (no teacher) is left out."""
         fields = dataclasses.asdict(self)
-        if self.distill is None:
-            del fields["distill"]
+        for name in ("distill", "quantize_aware"):
+            if fields[name] is None:
+                del fields[name]
         return fields
 
     @classmethod
@@ -210,6 +226,9 @@ class TrainSettings:
                 fields["losses"] = LossSettings(**_known(LossSettings, fields["losses"]))
             if fields.get("distill") is not None:
                 fields["distill"] = DistillSettings(**_known(DistillSettings, fields["distill"]))
+            if fields.get("quantize_aware") is not None:
+                fields["quantize_aware"] = QuantizeAware(**_known(QuantizeAware,
+                                                                  fields["quantize_aware"]))
             return cls(**fields)
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from None

@@ -22,7 +22,8 @@ from oace_tf.networks.weights import get_arrays, save_weights, set_arrays, value
 from oace_tf.tensor_file import write_tensors
 from oace_tf.training.batches import batches, twin_pairs
 from oace_tf.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from oace_tf.training.distill import load_teacher
+from oace_tf.training.distill import Teacher, load_teacher
+from oace_tf.training.quantize_aware import QuantizeAwareModel, start_ranges
 from oace_tf.training.settings import Phase, TrainSettings
 from oace_tf.training.step import TrainingModel
 
@@ -49,7 +50,8 @@ class Trainer:
         self._pair, self._stage, self._settings = pair, stage, settings
         self._folders, self._out, self._workers = folders, out, workers
         teacher = load_teacher(settings.distill, stage)
-        self._model = TrainingModel(pair, stage, settings.losses, teacher)
+        self._ranges: dict[str, tuple[float, float]] = {}
+        self._model = self._training_model(teacher)
         self._optimizer = _optimizer(settings)
         self._model.compile(optimizer=self._optimizer,
                             jit_compile=keras.backend.backend() == "jax")
@@ -60,6 +62,19 @@ class Trainer:
                      "settings": settings.to_json(),
                      **({} if teacher is None else {"teacher": teacher.sha256})}
         self._teacher_sha256 = None if teacher is None else teacher.sha256
+
+    def _training_model(self, teacher: Teacher | None) -> TrainingModel:
+        losses, aware = self._settings.losses, self._settings.quantize_aware
+        if aware is None:
+            return TrainingModel(self._pair, self._stage, losses, teacher)
+        # Of the weights the run starts from, so that a resumed run finds the same ranges.
+        self._ranges = start_ranges(self._pair, self._settings, self._folders)
+        return QuantizeAwareModel(self._pair, self._stage, losses, teacher, aware, self._ranges)
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The ranges of the simulated int8 networks by layer; empty where there are none."""
+        return dict(self._ranges)
 
     @property
     def step(self) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from export import facts, flatfile, int8, plan
+from export.observe import InnerTensors
 from oace_tf.clicks import draw_disks
 from oace_tf.errors import UsageError
 from oace_tf.runtime import open_model
@@ -124,6 +125,38 @@ def test_a_dead_tensor_keeps_the_file_runnable(made: Made) -> None:
     dead = {**made.ranges, name: (0.0, 0.0)}
     assert name in int8.dead_tensors(dead) and "image" not in int8.dead_tensors(dead)
     assert facts.delegation(int8.quantize(made.float_bytes, dead)).as_contracted
+
+
+def test_a_channel_switched_off_stays_off(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel of 1e-9 with a bias of -5.9: in steps that small the bias wraps around."""
+    model = flatfile.parse(made.float_bytes)
+    operator = next(op for op in flatfile.graph(model).operators
+                    if flatfile.operator_name(model, op) == "CONV_2D"
+                    and op.builtinOptions.fusedActivationFunction)
+    kernel = flatfile.constant(model, int(operator.inputs[1]))
+    bias = flatfile.constant(model, int(operator.inputs[2]))
+    kernel[:2] *= 1e-9
+    bias[0], bias[1] = -5.9, 0.75
+    flatfile.set_constant(model, int(operator.inputs[1]), kernel)
+    flatfile.set_constant(model, int(operator.inputs[2]), bias)
+    content = flatfile.serialise(model)
+    name = flatfile.name_of(flatfile.graph(model).tensors[int(operator.outputs[0])])
+
+    def channels() -> list[np.ndarray]:
+        inner = InnerTensors(int8.quantize(content, made.ranges, keep_names=True))
+        inner.run(next(feeds(1, SIZE)))
+        found = inner.real(flatfile.by_name(inner.model, name))
+        return [found[..., 0], found[..., 1]]
+
+    off, constant = channels()
+    assert not off.any() and np.abs(constant - 0.75).max() < 0.03  # a step is 0.024 at most
+    monkeypatch.setattr(int8, "guard_biases", lambda content, ranges: content)
+    off, constant = channels()
+    assert off.any() or np.abs(constant - 0.75).max() > 0.1  # what it is there for
+    # Where every kernel is wide enough, nothing is touched.
+    monkeypatch.undo()
+    assert int8.guard_biases(made.float_bytes, int8.pin_ranges(made.float_bytes, made.ranges)
+                             ) is made.float_bytes
 
 
 def test_unpinned_ranges_are_noticed(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

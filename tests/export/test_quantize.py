@@ -12,7 +12,15 @@ import cv2
 import numpy as np
 import pytest
 
-from export import calibration_images, interface_files, interfaces, quantize, verify
+from export import (
+    calibration_images,
+    interface_files,
+    interfaces,
+    memory,
+    quantize,
+    recipe,
+    verify,
+)
 from oace_tf.runtime import open_model
 from tests.export.conftest import SIZE, liven
 
@@ -59,6 +67,7 @@ def run(
 ) -> Run:
     """Return the command with what every test needs; everything stays in this process."""
     monkeypatch.setattr(quantize, "apart", convert_once)
+    monkeypatch.setattr(memory, "apart", lambda function, *args: function(*args))
     monkeypatch.delenv("OACE_DATA", raising=False)
     monkeypatch.setattr(calibration_images, "CACHE", tmp_path / "cache")
 
@@ -126,8 +135,38 @@ def test_without_labels(
         assert model.sealed and model.max_points == 5 and model.click_channels == 2
         assert model.metadata["weights_sha256"] == report["weights"]["sha256"]
         assert model.metadata["licence"] == "Apache-2.0, for tests"
+    assert report["recipe"] == recipe.DEFAULT and report["lowest_runtime"]["version"] == "2.2.0"
+    assert [row["operator"] for row in report["outside_cost"]] == ["QUANTIZE", "QUANTIZE"]
+    assert report["accelerators"]["qualcomm_npu"]["all"] is True
+    assert report["memory"]["int8"]["arena_mb"] < report["memory"]["float32"]["arena_mb"]
+    assert report["memory"]["conversion_peak_mb"] > 0
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "oace_float32.tflite", "oace_int8.tflite", "report.json"]
+    # The report is enough to build the same files again; another recipe gives others.
+    assert run("--images", images, "--check", tmp_path / "out" / "report.json") == 0
+    assert "int8     the same" in capfd.readouterr().out
+    (tmp_path / "out" / "report.json").write_text(json.dumps({**report, "recipe": "plain"}))
+    assert run("--images", images, "--check", tmp_path / "out" / "report.json") == 1
+    assert "int8     ANOTHER FILE" in capfd.readouterr().out
+
+
+def test_half_precision_and_analysis(
+    run: Run, tmp_path: Path, folder: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    lax = budget(tmp_path / "lax.json", 100, 0)
+    assert run("--images", folder("photographs", 2), "--budget", lax, "--float16",
+               "--analyze", 1) == 0
+    out = tmp_path / "out"
+    report = json.loads((out / "report.json").read_text())
+    assert report["float16"]["agreement"]["mean_iou"] > 0.99
+    assert report["float16"]["sha256"] == hashlib.sha256(
+        (out / "oace_float16.tflite").read_bytes()).hexdigest()
+    assert open_model(out / "oace_float16.tflite").quantized is False
+    assert report["analysis"]["worst"]["snr_db"] < 60
+    found = json.loads((out / "analysis.json").read_text())
+    assert "not weighed" in found["note"] and len(found["tensors"]) > 40
+    assert (out / "analysis.png").stat().st_size > 1000
+    assert "signal to noise on 2 photographs" in capfd.readouterr().out
 
 
 def test_other_interfaces(
@@ -284,20 +323,23 @@ def test_damaged_weights_fail_the_gate(
     assert any("damaged or untrained weights" in failure for failure in report["failures"])
 
 
-def test_weights_beyond_int8_are_refused(
-    run: Run, weights: Path, tmp_path: Path, folder: Callable[..., Path],
-    capfd: pytest.CaptureFixture[str],
+def test_kernels_of_zero_do_not_stop_the_command(
+    run: Run, weights: Path, tmp_path: Path, folder: Callable[..., Path]
 ) -> None:
+    """Biases without a kernel to give them a step: the file is made, and the gate judges it."""
     from oace_tf.networks.weights import build_from_weights, save_weights
 
     pair, record = build_from_weights(weights, SIZE)
     for layer in pair.msfnet.layers:
         if "kernel" in [variable.name for variable in layer.weights]:
             layer.kernel.assign(np.zeros(layer.kernel.shape))
+    pair.msfnet.get_layer("msfnet.head.mask").bias.assign([-3.0])
     zero = tmp_path / "zero.safetensors"
     save_weights(zero, pair, record)
-    arguments = ("--weights", zero, "--images", folder("photographs", 3))
-    assert "cannot be quantized" in refused(run, capfd, tmp_path / "out", *arguments)
+    assert run("--weights", zero, "--images", folder("photographs", 3)) == 1
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["failures"] == ["both files give an empty mask on every picture: "
+                                  "damaged weights?"]
 
 
 def test_help_ends_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from export import facts, int8
 from export.convert import float_tflite
-from export.quantize import SHIPPED
+from export.job import SHIPPED
 from export.random_files import settle
 from oace_tf.config import NetworkConfig
 from oace_tf.geometry import normalise

@@ -17,15 +17,65 @@ from typing import Any
 import numpy as np
 
 from export import int8, metadata, noise
-from export.comparing import bar, per_object
+from export.calibration_images import feeds
+from export.comparing import SETS, bar, float_masks, objects, per_object
 from export.plan import Plan
 from export.recipe import Recipe
+from export.verify import synthetic
 from oace_tf import fileio
+from oace_tf.clicks import pack_points
 from oace_tf.evaluation.metrics import bootstrap_mean_ci
+from oace_tf.geometry import Frame, normalise
+from oace_tf.samples.layouts import find_dataset
 from oace_tf.samples.sample import SampleFile
+from oace_tf.segmenter import TapSegmenter
 
+PHOTOGRAPHS = 8  # that the noise is measured on
 REPORT_NAME, PICTURE_NAME = "analysis.json", "analysis.png"
 _log = logging.getLogger("quantize")
+
+
+def run(folder: Path, job: Any, made: Any, float_name: str) -> dict[str, Any]:
+    """Write the analysis of a build into `folder`, print its table and return its summary.
+
+    Args:
+      folder: holds the float file `float_name`, metadata and all.
+      job, made: of the command.
+    Raises:
+      UsageError: a labelled set is there and broken.
+    """
+    float_path = folder / float_name
+    content = float_path.read_bytes()
+    if made.photographs is not None:
+        some = list(feeds(made.photographs.photographs[:PHOTOGRAPHS], job.size, job.max_points))
+    else:
+        some = [_drawn(np.random.default_rng((job.seed, k)), job.size, job.max_points)
+                for k in range(PHOTOGRAPHS)]
+    found = analyze(content, made.plan, job.recipe, some)
+    if job.data is not None and all(find_dataset(name, job.data) is not None for name in SETS):
+        files = objects(job.data, job.analyze)
+        truth = float_masks(float_path, files)
+        found["weighed"] = weigh(content, made.plan, job.recipe, made.about,
+                                 [block["block"] for block in found["blocks"]], files, truth)
+        found["objects"] = len(files)
+    else:
+        found["note"] = f"no {' and '.join(SETS)} at hand: the blocks were not weighed"
+    fileio.write_json(folder / REPORT_NAME, found)
+    try:
+        picture(found, folder / PICTURE_NAME)
+    except ImportError:
+        _log.warning("no picture of the analysis: matplotlib is not installed")
+    print(table(found), end="\n\n")
+    worst = min(found["tensors"], key=lambda row: row["snr_db"])
+    return {"report": REPORT_NAME, "jumps": found["jumps"],
+            "worst": {"tensor": worst["tensor"], "snr_db": worst["snr_db"]}}
+
+
+def _drawn(rng: np.random.Generator, size: int, max_points: int) -> dict[str, np.ndarray]:
+    picture_u8, clicks = synthetic(rng)
+    frame = Frame(picture_u8.shape[0], picture_u8.shape[1], size)
+    return {"image": normalise(frame.image(picture_u8))[None],
+            "points": pack_points([frame.click(c) for c in clicks], max_points)[None]}
 
 
 def analyze(
@@ -69,7 +119,7 @@ def weigh(
             path = Path(folder) / "mixed.tflite"
             path.write_bytes(metadata.add_metadata(
                 int8.quantize(edited, decided.ranges, mixed), about))
-            agreed, dropped, _ = per_object(path, files, truth)
+            agreed, dropped, _ = per_object(TapSegmenter(path).probability, files, truth)
         return agreed, dropped
 
     whole_agreed, whole_dropped = answers(())

@@ -1,0 +1,129 @@
+"""float32 file -> half-precision file: weights as float16, for GPUs, where int8 gains nothing.
+
+Each kernel and bias lies in the file as float16 with a DEQUANTIZE behind it, the form that the GPU
+delegate and XNNPACK fold away. Activations are float32 to the file; a GPU computes in half. The
+constants of the drawing are therefore brought into half's range: a tap of another label is pushed
+away by 3e4 instead of 1e12, and the steep factor 1e9 becomes two of 3e4, with the same disks in
+float32 to the pixel.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from export import flatfile
+from oace_tf.errors import UsageError
+
+HALF_MAX = float(np.finfo(np.float16).max)
+_FAR = 3.0e4  # squared pixels: beyond the 25 of a disk, within half's range
+_STEEP = 3.0e4  # twice: 3e4 times 3e4 times the smallest float32 step beyond 25 (1.9e-6) is above 1
+_SMALLEST = 64  # constants of fewer numbers stay float32: shapes of the drawing, scalars
+
+
+def half_precision(float_bytes: bytes) -> bytes:
+    """Return the half-precision twin of a float32 file.
+
+    Raises:
+      UsageError: a weight beyond the range of float16.
+    """
+    model = flatfile.parse(float_bytes)
+    graph = flatfile.graph(model)
+    _tame_drawing(model)
+    made: dict[int, int] = {}
+    for index, tensor in enumerate(list(graph.tensors)):
+        if (flatfile.type_name(tensor) != "float32" or not flatfile.is_constant(model, index)
+                or int(np.prod(tensor.shape)) < _SMALLEST or _drawn(model, index)):
+            continue
+        value = flatfile.constant(model, index)
+        if not np.abs(value).max(initial=0.0) <= HALF_MAX:  # also true for NaN
+            raise UsageError(f"a weight of {flatfile.name_of(tensor).split(';')[0]} does not fit "
+                             "float16")
+        made[index] = _as_half(model, index, value)
+    for operator in graph.operators:
+        operator.inputs = np.array([made.get(int(i), int(i)) for i in operator.inputs], np.int32)
+    code = _dequantize_code(model)
+    ahead = []
+    for source, index in made.items():
+        operator = schema.OperatorT()
+        operator.opcodeIndex = code
+        operator.inputs, operator.outputs = np.array([source]), np.array([index])
+        ahead.append(operator)
+    graph.operators = ahead + list(graph.operators)
+    return flatfile.serialise(model)
+
+
+def _as_half(model: Any, index: int, value: np.ndarray) -> int:
+    """Turn constant `index` into float16; return a new float32 tensor for its dequantized form."""
+    graph = flatfile.graph(model)
+    tensor = graph.tensors[index]
+    wide = schema.TensorT()
+    wide.shape, wide.type, wide.buffer = tensor.shape, tensor.type, 0
+    wide.name = ""
+    wide.quantization = schema.QuantizationParametersT()
+    flatfile.set_constant(model, index, value)  # a buffer of its own
+    tensor.type = schema.TensorType.FLOAT16
+    model.buffers[tensor.buffer].data = np.frombuffer(value.astype("<f2").tobytes(), np.uint8)
+    graph.tensors.append(wide)
+    return len(graph.tensors) - 1
+
+
+def _dequantize_code(model: Any) -> int:
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    code.version = 3
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def _drawn(model: Any, index: int) -> bool:
+    """Return whether a constant belongs to the drawing: it is read by nothing else."""
+    tensors = flatfile.graph(model).tensors
+    readers = flatfile.consumers(model, index)
+    return bool(readers) and all(
+        flatfile.name_of(tensors[int(op.outputs[0])]).startswith("disks") for op in readers)
+
+
+def _tame_drawing(model: Any) -> None:
+    graph = flatfile.graph(model)
+    operators = []
+    for operator in graph.operators:
+        operators.append(operator)
+        constants = [int(i) for i in operator.inputs if flatfile.is_constant(model, int(i))]
+        made = int(operator.outputs[0])
+        drawn = flatfile.name_of(graph.tensors[made]).startswith("disks/")
+        if not drawn or flatfile.operator_name(model, operator) != "MUL" or len(constants) != 1:
+            continue
+        value = flatfile.constant(model, constants[0])
+        if value.size != 1 or abs(float(value.ravel()[0])) <= HALF_MAX:
+            continue
+        steep = abs(float(value.ravel()[0])) == 1e9
+        small = np.full_like(value, np.sign(value.ravel()[0]) * (_STEEP if steep else _FAR))
+        flatfile.set_constant(model, constants[0], small)
+        if steep:
+            operators.append(_once_more(model, operator, constants[0]))
+    graph.operators = operators
+
+
+def _once_more(model: Any, operator: Any, constant: int) -> Any:
+    """Return a MUL behind `operator` by the magnitude of the same constant; it takes its name."""
+    import copy
+
+    graph = flatfile.graph(model)
+    made = int(operator.outputs[0])
+    between = copy.copy(graph.tensors[made])
+    between.name = f"{flatfile.name_of(graph.tensors[made])}/steep"
+    graph.tensors.append(between)
+    factor = copy.copy(graph.tensors[constant])
+    factor.buffer = len(model.buffers)
+    model.buffers.append(schema.BufferT())
+    graph.tensors.append(factor)
+    value = np.abs(flatfile.constant(model, constant))
+    model.buffers[factor.buffer].data = np.frombuffer(value.tobytes(), np.uint8)
+    factor.name = f"{between.name}/factor"
+    second = copy.copy(operator)
+    operator.outputs = np.array([len(graph.tensors) - 2], np.int32)
+    second.inputs = np.array([len(graph.tensors) - 2, len(graph.tensors) - 1], np.int32)
+    second.outputs = np.array([made], np.int32)
+    return second

@@ -1,0 +1,118 @@
+"""What the command is asked for: its arguments, and the job that they make when they are good."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from export import calibration_images, interfaces, recipe
+from oace_tf import fileio
+from oace_tf.errors import UsageError
+from oace_tf.evaluation import drift
+from oace_tf.tensor_file import PAIR_FORMAT, read_tensors
+
+ROOT = Path(__file__).resolve().parents[1]
+TRUNKS = ("efficientnet_lite0", "hrnet")
+SHIPPED = ROOT / "oace_tf" / "weights" / "efficientnet_lite0.safetensors"
+BUDGET = ROOT / "export" / "drift_budget.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be made, checked before anything long begins."""
+
+    weights: Path
+    weights_sha256: str
+    trunk: str | None
+    out: Path
+    images: Path | None
+    data: Path | None
+    seed: int
+    threads: int
+    max_points: int
+    size: int
+    host: str
+    budget: drift.Budget
+    record_statistics: bool
+    recipe: recipe.Recipe
+    interfaces: tuple[str, ...]
+    float16: bool
+    analyze: int | None  # objects of each set that blocks are weighed on; None: no analysis
+
+
+def parse_args(argv: Sequence[str] | None, about: str | None) -> argparse.Namespace:
+    """Return the command's arguments; `about` says what the command does."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    parser = argparse.ArgumentParser(
+        prog="quantize", description=about,
+        epilog="example: python export/quantize.py --int8 --images ~/photographs --out build/",
+    )
+    add = parser.add_argument
+    add("--int8", action="store_true", help="make the full-int8 file (the one kind there is)")
+    add("--images", type=Path, metavar="DIR",
+        help="calibration photographs; with an instances.json the taps lie on its objects "
+        "(default: those of OACE_DATA, else of COCO's host, else recorded statistics)")
+    add("--weights", type=Path, metavar="FILE", help="safetensors (default: the shipped pair)")
+    add("--trunk", choices=TRUNKS, help="which network (default: that of the weights)")
+    add("--out", type=Path, default=Path("build"), metavar="DIR", help="default: build/")
+    add("--data", type=Path, metavar="DIR", help="data sets (default: what OACE_DATA names)")
+    add("--seed", type=int, default=0, help="of drawn taps and of the bootstrap")
+    add("--threads", type=int, default=min(4, cores or 1),
+        help="worker processes, and threads of the latency measurement (default: %(default)s)")
+    add("--max-points", type=int, default=20, metavar="N", help="taps the file takes at most")
+    add("--recipe", default=recipe.DEFAULT, metavar="NAME",
+        help=f"how: {', '.join(recipe.names())}, or a JSON file (default: %(default)s)")
+    add("--float16", action="store_true",
+        help="also make oace_float16.tflite: half precision, for GPUs, where int8 gains nothing")
+    add("--analyze", nargs="?", type=int, const=12, metavar="N",
+        help="also say where int8 loses: noise of every tensor, blocks ranked by their cost on N "
+        "objects of each of ecssd and coco_mval (default: 12); analysis.json and .png in --out")
+    add("--check", type=Path, metavar="REPORT",
+        help="build again what a report.json tells of and compare the SHA-256; writes nothing")
+    add("--size", type=int, default=512, help="side of the network's frame (512 in what ships)")
+    add("--interface", action="append", default=[], choices=interfaces.NAMES,
+        help="what else to make of the int8 file, which is always made and is the interface "
+        "points; may be repeated")
+    add("--budget", type=Path, default=BUDGET, metavar="FILE", help="largest accepted drift, JSON")
+    add("--coco-host", default=calibration_images.HOST, metavar="URL",
+        help="where the listed COCO images are fetched from")
+    add("--record-statistics", action="store_true",
+        help="keep the value ranges of this calibration in calibration_data/, for machines "
+        "without photographs")
+    return parser.parse_args(argv)
+
+
+def check(args: argparse.Namespace) -> Job:
+    """Return the job of the arguments.
+
+    Raises:
+      UsageError: something is missing, out of range or contradicts itself.
+    """
+    if not args.int8:
+        raise UsageError("nothing to make: give --int8")
+    if args.analyze is not None and not 1 <= args.analyze <= 10_000:
+        raise UsageError(f"--analyze is {args.analyze}; it must be 1 to 10000")
+    for name, low, high in (("threads", 1, 256), ("max_points", 1, 256), ("size", 64, 4096)):
+        if not low <= getattr(args, name) <= high:
+            raise UsageError(f"--{name.replace('_', '-')} is {getattr(args, name)}; "
+                             f"it must be {low} to {high}")
+    if args.seed < 0:
+        raise UsageError(f"--seed is {args.seed}; it must not be negative")
+    if args.trunk == "hrnet" and args.weights is None:
+        raise UsageError("no weights of hrnet are shipped; train them with "
+                         "`python -m oace_tf.train` and give --weights FILE")
+    weights = args.weights or SHIPPED
+    if not weights.is_file():
+        raise UsageError(f"{weights}: no such weights file; give --weights FILE or train one with "
+                         "`python -m oace_tf.train`")
+    read_tensors(weights, PAIR_FORMAT)  # damaged weights are named before images are looked for
+    named = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
+    if named is not None and not named.is_dir():
+        raise UsageError(f"{named}: no such folder; correct OACE_DATA or --data")
+    return Job(weights, fileio.sha256_file(weights), args.trunk, args.out, args.images, named,
+               args.seed, args.threads, args.max_points, args.size, args.coco_host,
+               drift.read_budget(args.budget), args.record_statistics, recipe.load(args.recipe),
+               tuple(args.interface), args.float16, args.analyze)
