@@ -78,14 +78,15 @@ def make_plan(
         return merged
 
     if recipe.edits:
-        seen = over(merge_seen, photographs[: recipe.bias_images], "channels",
+        seen = over(merge_seen, photographs[: recipe.inner_images], "channels",
                     recipe.bias_correction, recipe.equalise > 0)
         means = dict(seen.means)
         if recipe.equalise > 0:
             content, factors, means = equalised(content, seen, recipe.equalise)
     ranges = over(merge_ranges, photographs, "ranges")
     if recipe.ranges != "min_max":
-        counts = over(clipping.merge_counts, photographs, "histograms", ranges)
+        counts = over(clipping.merge_counts, photographs[: recipe.inner_images], "histograms",
+                      ranges)
         ranges = clipping.set_ranges(ranges, counts, recipe.ranges, recipe.percentile)
     if trained and not factors:
         ranges = {name: tuple(trained.get(short_name(name), ends))

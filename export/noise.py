@@ -14,7 +14,8 @@ import numpy as np
 from export import flatfile
 from export.observe import InnerTensors
 
-JUMP_DB = 6.0  # an operator that loses more of what it got is called a jump
+JUMP_DB = 6.0  # an operator that loses more of what it got is called a jump,
+FLOOR_DB = 40.0  # whatever above this it got: that is what rounding alone leaves of an exact input
 _EXACT_DB = 120.0  # shown where there is no noise at all
 
 
@@ -127,7 +128,7 @@ def _rows(
             "low": one.low, "high": one.high, "std": math.sqrt(max(variance, 0.0)),
             "int8_low": ends[0], "int8_high": ends[1],
             "saturated": one.cut / total,
-            "jump": came is not None and came - level[index] > JUMP_DB,
+            "jump": came is not None and min(came, FLOOR_DB) - level[index] > JUMP_DB,
         })
     return rows
 

@@ -66,7 +66,8 @@ def equalised(
         steps = factors.get(flatfile.name_of(tensors[min(chain.tensors)]))
         for reader in chain.readers if steps else ():
             name = flatfile.name_of(tensors[int(reader.outputs[0])])
-            means[name] = means[name] * np.exp2(np.asarray(steps) / equalise.STEPS)
+            if name in means:
+                means[name] = means[name] * np.exp2(np.asarray(steps) / equalise.STEPS)
     equalise.apply(model, factors)
     return flatfile.serialise(model), factors, means
 

@@ -12,7 +12,7 @@ from oace_tf import fileio
 from oace_tf.errors import UsageError
 
 FOLDER = Path(__file__).resolve().parent / "recipes"
-DEFAULT = "bias_corrected"
+DEFAULT = "mse_bias"
 RANGES = ("min_max", "percentile", "mse")
 KINDS = ("all", "centre", "anywhere", "several", "with_background")
 WEIGHTS = ("min_max_uniform_quantize", "OCTAV")
@@ -37,7 +37,7 @@ class Recipe:
     kind: str = "all"  # which of the four kinds of taps the listed photographs must have
     equalise: float = 0.0  # strength of cross-layer equalisation; 0: none
     bias_correction: bool = False  # takes the mean error of each rounded kernel out of its bias
-    bias_images: int = 32  # photographs that its means are taken from
+    inner_images: int = 32  # photographs for its means, and for the histograms of `ranges`
     # Layers (their dotted names, as regular expressions) whose operators get int16 activations, or
     # stay float. Both leave the int8 contract of the shipped file and are for measuring.
     int16_layers: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Recipe:
             (1 <= self.images <= 4096, "images", "1 to 4096"),
             (self.kind in KINDS, "kind", ", ".join(KINDS)),
             (0 <= self.equalise <= 1, "equalise", "0 to 1"),
-            (1 <= self.bias_images <= 4096, "bias_images", "1 to 4096"),
+            (1 <= self.inner_images <= 4096, "inner_images", "1 to 4096"),
         ):
             if not good:
                 raise UsageError(f"recipe {self.name}: {name} {getattr(self, name)!r} "

@@ -44,12 +44,15 @@ def test_plans(made: Made, found: calibration_images.CalibrationSet, tmp_path: P
     plain = plan_of(Recipe())
     assert not plain.factors and not plain.shifts
     assert plain.edit(made.float_bytes) is made.float_bytes
-    whole = plan_of(Recipe(bias_correction=True, bias_images=3))
+    whole = plan_of(Recipe(bias_correction=True, inner_images=3))
     assert whole.ranges == plain.ranges and len(whole.shifts) > 5
     narrow = plan_of(Recipe(ranges="percentile", percentile=99.0))
     assert all(narrow.ranges[k][1] - narrow.ranges[k][0] <= high - low + 1e-6
                for k, (low, high) in plain.ranges.items() if low <= 0 <= high)
+    alone = plan_of(Recipe(equalise=0.5))
+    assert alone.factors and not alone.shifts
     even = plan_of(Recipe(equalise=0.5, bias_correction=True))
+    assert even.factors == alone.factors
     assert even.factors and even.shifts
     content = int8.quantize(even.edit(made.float_bytes), even.ranges)
     assert content != int8.quantize(made.float_bytes, plain.ranges)

@@ -51,9 +51,10 @@ def test_a_fault_is_a_jump(made: Made) -> None:
     broken = flatfile.serialise(model)
     healthy = noise.tensor_noise(made.float_bytes, made.int8_bytes, some)
     rows = noise.tensor_noise(made.float_bytes, broken, some)
-    jumps = [row["tensor"] for row in rows if row["jump"]]
-    assert jumps[:1] == ["msfnet.head.block1.relu"]
-    assert "msfnet.head.block1.relu" not in [row["tensor"] for row in healthy if row["jump"]]
+    place = [row["tensor"] for row in rows].index("msfnet.head.block1.relu")
+    assert rows[place]["jump"] and not healthy[place]["jump"]
+    assert rows[place]["snr_db"] < healthy[place]["snr_db"] - 10
+    assert rows[:place] == healthy[:place]  # nothing before it has changed
     with pytest.raises(ValueError, match="no input"):
         noise.tensor_noise(made.float_bytes, broken, [])
 
