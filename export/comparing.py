@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from oace_tf.errors import UsageError
 from oace_tf.evaluation.clicker import first_click
 from oace_tf.evaluation.metrics import bootstrap_mean_ci, iou, mask_agreement
 from oace_tf.evaluation.protocol import Predictor
+from oace_tf.fileio import atomic_write
 from oace_tf.samples.layouts import list_samples
 from oace_tf.samples.sample import SampleFile
 from oace_tf.segmenter import THRESHOLD, TapSegmenter
@@ -101,6 +103,23 @@ def float_masks(
     np.savez(beside, shapes=np.array([mask.shape for mask in masks]), **packed)
     os.replace(beside, kept)
     return masks
+
+
+def fill(page: Path, name: str, text: str) -> None:
+    """Put a text between the markers `<!-- NAME:begin -->` and `<!-- NAME:end -->` of a page.
+
+    Raises:
+      UsageError: the page is missing or has no such markers.
+    """
+    if not page.is_file():
+        raise UsageError(f"{page}: no such page")
+    whole = page.read_text(encoding="utf-8")
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, found, rest = whole.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise UsageError(f"{page}: has no markers {begin} and {end}")
+    atomic_write(page, f"{before}{begin}\n{text}\n{end}{after}".encode())
 
 
 def bar(items: Iterable[Any], total: int, text: str) -> Iterator[Any]:

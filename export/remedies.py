@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from export import calibrate, calibration_images, convert, facts, int8, metadata, recipe
-from export.comparing import SETS, bar, compare, float_masks, objects
+from export.comparing import SETS, bar, compare, fill, float_masks, objects
 from oace_tf import __version__, fileio
 from oace_tf.errors import UsageError, guarded
 from oace_tf.samples.sample import SampleFile
@@ -51,6 +51,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--objects", type=int, default=60, metavar="N", help="of each set (default: %(default)s)")
     add("--keep", type=Path, default=ROOT / "build" / "remedies", metavar="DIR",
         help="float file and its masks (default: build/remedies)")
+    add("--page", type=Path, metavar="FILE",
+        help="also put the table between the page's `remedies` markers")
     add("--table", action="store_true", help="print the table of the output and end")
     return parser.parse_args(argv)
 
@@ -64,8 +66,7 @@ def run(args: argparse.Namespace) -> int:
     digest = fileio.sha256_file(args.weights)
     rows = _earlier(args.out, digest, args.objects)
     if args.table:
-        print(table(rows))
-        return 0
+        return _show(args.page, rows)
     data = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
     if data is None:
         raise UsageError("the remedies are measured on photographs: set OACE_DATA or give --data")
@@ -87,7 +88,13 @@ def run(args: argparse.Namespace) -> int:
             "weights_sha256": digest, "objects": args.objects, "sets": list(SETS),
             "rows": sorted(rows, key=lambda row: row["name"])})
         _log.info("%s", table([row]).splitlines()[-1])
+    return _show(args.page, rows)
+
+
+def _show(page: Path | None, rows: Sequence[dict[str, Any]]) -> int:
     print(table(rows))
+    if page is not None:
+        fill(page, "remedies", table(rows))
     return 0
 
 

@@ -33,7 +33,7 @@ from export import (
     metadata,
     recipe,
 )
-from export.comparing import bar, compare, float_masks, objects
+from export.comparing import bar, compare, fill, float_masks, objects
 from oace_tf import __version__, fileio
 from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks, pack_points
 from oace_tf.errors import UsageError, guarded
@@ -57,6 +57,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="JSON of rows (default: docs/routes.json)")
     add("--weights", type=Path, default=WEIGHTS, metavar="FILE", help="default: the shipped pair")
     add("--data", type=Path, metavar="DIR", help="data sets (default: what OACE_DATA names)")
+    add("--page", type=Path, metavar="FILE",
+        help="also put the table between the page's `routes` markers")
     add("--images", type=int, default=32, metavar="N", help="calibration photographs (default: 32)")
     add("--objects", type=int, default=60, metavar="N", help="of each set (default: %(default)s)")
     return parser.parse_args(argv)
@@ -104,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
     fileio.write_json(args.out, {"weights_sha256": digest, "images": args.images,
                                  "objects": len(files), "rows": rows})
     print(table(rows))
+    if args.page is not None:
+        fill(args.page, "routes", table(rows))
     return 0
 
 

@@ -65,7 +65,7 @@ def test_memory_in_a_process_of_its_own(made: Made, tmp_path: Path) -> None:
 
 def test_half_precision(made: Made) -> None:
     content = half.half_precision(made.float_bytes)
-    assert len(content) < 0.75 * len(made.float_bytes)  # names and structure stay
+    assert len(content) < 0.85 * len(made.float_bytes)  # most of a file so small is structure
     kinds = {entry["operator"]: entry["types"] for entry in facts.operators(content)}
     assert kinds["DEQUANTIZE"] == "nothing -> float32"
     exact, rounded = InnerTensors(made.float_bytes), InnerTensors(content)

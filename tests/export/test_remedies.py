@@ -75,7 +75,13 @@ def test_rows_are_made_once(
     made: list[str] = []
     monkeypatch.setattr(remedies, "measure", lambda chosen, *rest: made.append(chosen.name))
     assert call(remedies, *fixed, "--recipe", "plain") == 0 and made == []
-    assert call(remedies, *fixed, "--table") == 0
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- remedies:begin -->\nold\n<!-- remedies:end -->\nb\n")
+    assert call(remedies, *fixed, "--table", "--page", page) == 0
+    assert "| plain |" in page.read_text() and "old" not in page.read_text()
+    assert page.read_text().startswith("a\n") and page.read_text().endswith("-->\nb\n")
+    page.write_text("no markers")
+    assert call(remedies, *fixed, "--table", "--page", page) == 2
     assert "| plain |" in capsys.readouterr().out
     # Other weights: nothing of the old rows counts.
     assert remedies._earlier(out, "cd" * 32, 2) == [] and len(remedies._earlier(
