@@ -71,7 +71,12 @@ def _samples(name: str, root: Path, limit: int | None) -> Any:
 def _forward(pair: Any) -> Any:
     from oace_tf.networks.forward import Forward
 
-    return Forward(pair, pair.msfnet.input_shape[0][1])
+    return Forward(pair, _side(pair))
+
+
+def _side(pair: Any) -> int:
+    """Return the side of the square that the networks see, px."""
+    return int(pair.msfnet.input_shape[0][1])
 
 
 def _embedding_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -85,7 +90,7 @@ def _embedding_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[s
     for name in DATASETS:
         with tqdm(desc=f"OACE, {name}", unit="object", disable=None) as bar:
             records = within_pass_auc(forward.oace, _samples(name, root, args.limit),
-                                      np.random.default_rng(args.seed),
+                                      np.random.default_rng(args.seed), size=_side(pair),
                                       progress=lambda _: bar.update())
         rows[name] = summarise(records, np.random.default_rng(args.seed))
         pooled += records if name in VALIDATION else []

@@ -37,10 +37,11 @@ def write_sets(root: Path) -> None:
             assert cv2.imwrite(str(root / name / masks / f"{index}.png"), mask)
 
 
-@pytest.fixture
-def weights(tmp_path):
+@pytest.fixture(params=(512, 256), ids="frame{}".format)
+def weights(request, tmp_path):
     # The collapsed prior: one vector everywhere, whatever the photograph.
-    pair = build_pair(NetworkConfig.preset("tiny"), 64)
+    config = dataclasses.replace(NetworkConfig.preset("tiny"), frame=request.param)
+    pair = build_pair(config, 64)
     collapsed = {name: np.zeros_like(array) if name == "prior.decoder.embed.weight"
                  else array + 0.3 if name == "prior.decoder.embed.bias" else array
                  for name, array in get_arrays(pair).items()}
@@ -114,7 +115,7 @@ def test_the_shipped_prior_measured_again(oace_data):
     pair, record = build_from_weights(SHIPPED / "efficientnet_lite0.safetensors", batch=1)
     files = list_samples("ecssd", oace_data)[:12]
     records = within_pass_auc(score._forward(pair).oace, (file.read() for file in files),
-                              np.random.default_rng(0))
+                              np.random.default_rng(0), size=pair.config.network_side(512))
     result = summarise(records, np.random.default_rng(0))
     # Of 200 objects the record has the mean; over twelve it scatters by about 0.03.
     assert result["auc"] == pytest.approx(
