@@ -11,6 +11,7 @@ import numpy as np
 
 from export import bias, clipping, flatfile
 from export.calibration_images import CalibrationSet, Photograph, feeds
+from export.guide import Guide
 from export.int8 import RangeObserver
 from export.noise import short_name
 from export.observe import ChannelObserver, merge_seen
@@ -101,8 +102,10 @@ def start_observer(kind: str, content: bytes, size: int, max_points: int, *setup
     cv2.setNumThreads(1)
     observers = {"ranges": RangeObserver, "channels": ChannelObserver,
                  "histograms": clipping.HistogramObserver}
-    _opened.update(observer=observers[kind](content, *setup), frame=(size, max_points))
+    _opened.update(observer=observers[kind](content, *setup), frame=(size, max_points),
+                   guide=Guide(content))
 
 
 def _see(photograph: Photograph) -> Any:
-    return _opened["observer"].see(next(feeds([photograph], *_opened["frame"])))
+    feed = next(feeds([photograph], *_opened["frame"]))
+    return _opened["observer"].see(_opened["guide"].feed(feed, photograph.sha256))

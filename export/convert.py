@@ -1,27 +1,40 @@
 """Fused Keras model -> float32 TFLite file (bytes). Only this and fronts.py import TensorFlow.
 
 The file's contract: inputs image float32 [1,S,S,3] = (byte - 128) / 128 and points float32 [1,N,3],
-output mask float32 [1,S,S,1]; one signature `serving_default` with these names. The tensors of the
-drawing of the taps are renamed `disks/...`, its product `disks`, and the concatenation with the
-photograph `image_disks`, so that later steps find them without knowing Keras's naming.
+output mask float32 [1,S,S,1]; one signature `serving_default` with these names. A network that is
+guided by its own last answer (RITM) takes it as third input, previous_mask float32 [1,S,S,1]. The
+tensors of the drawing of the taps are renamed `disks/...`, its product `disks`, and the
+concatenation with the photograph `image_disks`, so that later steps find them without knowing
+Keras's naming.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from export import flatfile
 from oace_tf.errors import UsageError
+from oace_tf.tensor_file import PAIR_FORMAT, PORTED_FORMAT, format_of, read_tensors
 
 DRAWING = "disks"  # the product of the drawing; its inner tensors are disks/0, disks/1, ...
 IMAGE_DISKS = "image_disks"
 _LAYER_SCOPE = re.compile(r"/disks(_\d+)?/")  # how the converter names what the Disks layer makes
 _JOINS = ("CONCATENATION",)
+ONNX = "onnx"
+# Other kinds of weights, and the module (and function) here that converts them.
+_CONVERTERS = {PORTED_FORMAT: "convert_ritm", ONNX: "convert_onnx"}
+_INPUTS: Mapping[str, Callable[[tuple[int, ...]], bool]] = {  # what tells an input's shape
+    "image": lambda shape: len(shape) == 4 and shape[3] == 3,
+    "points": lambda shape: len(shape) == 3,
+    "previous_mask": lambda shape: len(shape) == 4 and shape[3] == 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +54,7 @@ def convert_weights(
     """Write the float32 file of a weights file; meant to run in a process of its own (2 GB).
 
     Args:
-      weights: safetensors of a pair.
+      weights: safetensors of a pair or of a ported RITM, or an ONNX graph.
       trunk: what the pair's trunk must be, or None for any.
       max_points: N, rows of `points`.
       size: side of the frame, pixels.
@@ -51,6 +64,11 @@ def convert_weights(
         TensorFlow.
     """
     require_tensorflow_backend()
+    converter = _CONVERTERS.get(kind_of(weights))
+    if converter is not None:
+        module = importlib.import_module(f"export.{converter}")
+        made: Converted = getattr(module, converter)(weights, trunk, max_points, size, out)
+        return made
     from oace_tf.networks.cost import add_up, cost_table
     from oace_tf.networks.fused import build_fused
     from oace_tf.networks.weights import build_from_weights
@@ -63,6 +81,25 @@ def convert_weights(
     out.write_bytes(float_tflite(build_fused(pair, max_points, size)))
     return Converted(pair.config.to_json(), dict(record), pair.config.click_channels,
                      totals.params, totals.gmac)
+
+
+def kind_of(weights: Path) -> str:
+    """Return what a file of weights is: a pair, a ported network, or an ONNX graph.
+
+    Raises:
+      UsageError: damaged, none of them, or a ported network without a mask.
+    """
+    if weights.suffix == ".onnx":
+        return ONNX
+    found = format_of(weights)
+    if found != PORTED_FORMAT:
+        read_tensors(weights, PAIR_FORMAT)
+        return PAIR_FORMAT
+    _, metadata = read_tensors(weights, PORTED_FORMAT)
+    if '"network": "ritm_' not in metadata.get("ported", ""):
+        raise UsageError(f"{weights}: holds a ported network which gives no mask by itself; start "
+                         "a training from it: `python -m oace_tf.train --init`")
+    return found
 
 
 def require_tensorflow_backend() -> None:
@@ -107,7 +144,7 @@ def float_tflite(fused: Any) -> bytes:
     # A plain function instead of the model or a tf.Module: a trackable object would leave the
     # weights outside the file as variables, and the SavedModel ways take ten times as long.
     call = tf.function(
-        lambda image, points: {"mask": fused([image, points], training=False)}, autograph=False
+        lambda *tensors: {"mask": fused(list(tensors), training=False)}, autograph=False
     )
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [call.get_concrete_function(*specs)]
@@ -119,9 +156,11 @@ def name_tensors(content: bytes) -> bytes:
     """Return the file with its signature added and the drawing's tensors renamed."""
     model = flatfile.parse(content)
     graph = flatfile.graph(model)
-    ranks = {len(graph.tensors[int(i)].shape): int(i) for i in graph.inputs}
-    inputs = {"image": ranks[4], "points": ranks[3]}
-    graph.inputs = list(inputs.values())  # image first, whatever the converter chose
+    shapes = {int(i): tuple(graph.tensors[int(i)].shape) for i in graph.inputs}
+    # image first, whatever the converter chose
+    inputs = {name: index for name, fits in _INPUTS.items()
+              for index, shape in shapes.items() if fits(shape)}
+    graph.inputs = list(inputs.values())
     flatfile.add_signature(model, inputs, {"mask": int(graph.outputs[0])})
     _name_drawing(model)
     return flatfile.serialise(model)

@@ -14,7 +14,9 @@ import numpy as np
 
 from export import flatfile
 
-_ALLOWED_OUTSIDE = ("QUANTIZE", "QUANTIZE")  # uint8 image -> int8, int8 mask -> uint8
+# Softmax and matrix product of an attention: no int8 delegate takes them, but in float they do not
+# split the graph (two of them, with what turns int8 into float and back, lie inside the delegate).
+FLOAT_ISLAND = ("SOFTMAX", "BATCH_MATMUL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +26,13 @@ class Delegation:
     partitions: tuple[int, ...]  # original operators in each delegate node
     outside: tuple[str, ...]  # names of the operators that no delegate takes
     places: tuple[int, ...] = ()  # where they stand in the file
+    bytes_tensors: int = 2  # uint8 inputs and outputs: a QUANTIZE each may lie outside
 
     @property
     def as_contracted(self) -> bool:
-        """Whether one delegate takes everything but the QUANTIZE of image and mask."""
-        return len(self.partitions) == 1 and (
-            not self.outside or self.outside == _ALLOWED_OUTSIDE[: len(self.outside)]
-        )
+        """Whether one delegate takes everything but the QUANTIZE of image and masks."""
+        return len(self.partitions) == 1 and set(self.outside) <= {"QUANTIZE"} and (
+            len(self.outside) <= self.bytes_tensors)
 
 
 def operators(content: bytes) -> list[dict[str, Any]]:
@@ -54,12 +56,16 @@ def operators(content: bytes) -> list[dict[str, Any]]:
 def operator_faults(content: bytes) -> list[str]:
     """Return what an int8 file must not hold: operators of other sets, float ones that draw no tap.
 
-    An operator draws taps when all it reads at run time comes from `points` in float.
+    An operator draws taps when all it reads at run time comes from `points` in float. Those of
+    `FLOAT_ISLAND` may be float, with the steps from int8 and back.
     """
     model = flatfile.parse(content)
     graph = flatfile.graph(model)
     inputs, _ = flatfile.signature(model)
     drawn = {inputs["points"]}
+    island = {int(i) for operator in graph.operators
+              if flatfile.operator_name(model, operator) in FLOAT_ISLAND
+              for i in (*flatfile.activations(model, operator.inputs), *operator.outputs)}
     faults = []
     for operator in graph.operators:
         name = flatfile.operator_name(model, operator)
@@ -70,7 +76,7 @@ def operator_faults(content: bytes) -> list[str]:
         in_float = [i for i in needs + gives if _is_float(graph.tensors[i])]
         if needs and drawn.issuperset(needs):
             drawn.update(i for i in gives if _is_float(graph.tensors[i]))
-        elif in_float:
+        elif in_float and not island.issuperset(in_float):
             tensor = flatfile.name_of(graph.tensors[in_float[0]]) or f"number {in_float[0]}"
             faults.append(f"{name} works in float on tensor {tensor}")
     return faults
@@ -112,7 +118,9 @@ def delegation(content: bytes, threads: int = 1) -> Delegation:
             inside |= taken
     places = [k for k in range(len(original)) if k not in inside]
     outside = [original[k]["op_name"] for k in places]
-    return Delegation(tuple(partitions), tuple(outside), tuple(places))
+    details = interpreter.get_input_details() + interpreter.get_output_details()
+    as_bytes = sum(entry["dtype"] == np.uint8 for entry in details)
+    return Delegation(tuple(partitions), tuple(outside), tuple(places), max(as_bytes, 2))
 
 
 def cost_outside(content: bytes, found: Delegation, threads: int = 1) -> list[dict[str, Any]]:

@@ -3,6 +3,9 @@
 The photograph is a uint8 tensor whose int8 form is byte - 128 (scale 1/128, zero point 0) without
 arithmetic. That holds because the range of every tensor that only copies or resizes photograph,
 disks and tanh outputs is pinned to [-1, 127/128] instead of taken from the calibration images.
+
+A network that takes its previous mask (RITM) joins that and its disks, which are zero or one; there
+the range [0, 1] is pinned, so that a disk stays exact.
 """
 
 from __future__ import annotations
@@ -26,13 +29,15 @@ from oace_tf.errors import UsageError
 
 UNIT_SCALE = 1 / 128  # the int8 scale of photograph, disks and OACE
 UNIT_RANGE = (-1.0, 127 / 128)
+GUIDE_RANGE = (0.0, 1.0)  # of previous mask and disks where a network takes both
+PREVIOUS = "previous_mask"
 _DEAD = 1e-6  # a tensor that never reaches this is taken for zero
 _BIAS_MOST = 2.0**30  # of a stored bias: half of 32 bits, the other half is for the products
 MASK_SCALE = 1 / 256  # the int8 sigmoid's fixed scale; 128 is one half
 # What hands values on unchanged or averages neighbours: the range stays inside the inputs' range.
 _KEEPS_RANGE = frozenset({"CONCATENATION", "RESIZE_BILINEAR", "PAD", "RESHAPE", "STRIDED_SLICE",
                           "SPACE_TO_DEPTH", "MAX_POOL_2D", "TRANSPOSE"})
-_KEPT_NAMES = frozenset({"image", "points", "mask", "disks", "image_disks"})
+_KEPT_NAMES = frozenset({"image", "points", "mask", "disks", "image_disks", PREVIOUS})
 
 
 class RangeObserver:
@@ -75,13 +80,29 @@ def unit_tensors(model: Any) -> set[int]:
     These are the image, the product of the drawing, outputs of tanh, and whatever is made of
     only such tensors by an operator that keeps the range.
     """
-    graph = flatfile.graph(model)
     inputs, _ = flatfile.signature(model)
-    pinned = {inputs["image"], flatfile.by_name(model, "disks")}
+    pinned = {inputs["image"]}
+    if PREVIOUS not in inputs:
+        pinned.add(flatfile.by_name(model, "disks"))
+    return _spread(model, pinned, tanh=True)
+
+
+def guide_tensors(model: Any) -> set[int]:
+    """Return the tensors whose range is pinned to [0, 1]: previous mask, disks, what joins them."""
+    inputs, _ = flatfile.signature(model)
+    if PREVIOUS not in inputs:
+        return set()
+    return _spread(model, {inputs[PREVIOUS], flatfile.by_name(model, "disks")}, tanh=False)
+
+
+def _spread(model: Any, pinned: set[int], tanh: bool) -> set[int]:
+    """Add what is made of pinned tensors alone by operators that keep the range."""
+    graph = flatfile.graph(model)
     for operator in graph.operators:
         name = flatfile.operator_name(model, operator)
         needs = flatfile.activations(model, operator.inputs)
-        if name == "TANH" or (name in _KEEPS_RANGE and needs and pinned.issuperset(needs)):
+        if name == "TANH" and tanh or (
+                name in _KEEPS_RANGE and needs and pinned.issuperset(needs)):
             pinned.update(int(i) for i in operator.outputs)
     return pinned
 
@@ -102,6 +123,7 @@ def pin_ranges(float_bytes: bytes, ranges: Ranges) -> dict[str, tuple[float, flo
     model = flatfile.parse(float_bytes)
     tensors = flatfile.graph(model).tensors
     pins = {flatfile.name_of(tensors[i]): UNIT_RANGE for i in unit_tensors(model)}
+    pins |= {flatfile.name_of(tensors[i]): GUIDE_RANGE for i in guide_tensors(model)}
     return {**ranges, **dict.fromkeys(dead_tensors(ranges), (0.0, 1.0)), **pins}
 
 
@@ -193,7 +215,10 @@ def finish(content: bytes, keep_names: bool = False) -> bytes:
     graph = flatfile.graph(model)
     inputs, outputs = flatfile.signature(model)
     _drop_copies(model)
-    _make_image_uint8(model, inputs["image"])
+    _make_uint8(model, inputs["image"], "image", (UNIT_SCALE, 0), (UNIT_SCALE, 128))
+    if PREVIOUS in inputs:
+        # Whatever it is joined with gives its scale inside; that of RITM's disks is 1/255.
+        _make_uint8(model, inputs[PREVIOUS], "previous mask", None, (MASK_SCALE, 0))
     if flatfile.type_name(graph.tensors[inputs["points"]]) != "float32":
         raise ValueError("the taps must stay float32, the quantizer has changed them")
     mask = graph.tensors[outputs["mask"]]
@@ -207,25 +232,30 @@ def finish(content: bytes, keep_names: bool = False) -> bytes:
     return flatfile.serialise(model)
 
 
-def _make_image_uint8(model: Any, index: int) -> None:
+def _make_uint8(model: Any, index: int, what: str, inside: tuple[float, int] | None,
+                outside: tuple[float, int]) -> None:
+    """Turn a float input into uint8 of scale and zero point `outside`.
+
+    Inside it is int8 of the scale and zero point `inside`; None: of any.
+    """
     readers = flatfile.consumers(model, index)
     graph = flatfile.graph(model)
     for operator in readers:
         made = graph.tensors[int(operator.outputs[0])]
-        if flatfile.operator_name(model, operator) != "QUANTIZE" or not _has_scale(
-            made, UNIT_SCALE, 0
-        ):
+        if flatfile.operator_name(model, operator) != "QUANTIZE" or inside is not None and (
+                not _has_scale(made, *inside)):
             raise ValueError(
-                f"the image is read by {flatfile.operator_name(model, operator)} of scale "
-                f"{flatfile.scale_and_zero(made)}; expected QUANTIZE of scale 1/128, zero point 0"
+                f"the {what} is read by {flatfile.operator_name(model, operator)} of scale "
+                f"{flatfile.scale_and_zero(made)}; expected QUANTIZE"
+                + (" of scale 1/128, zero point 0" if inside else "")
             )
     if not readers:
-        raise ValueError("nothing reads the image")
-    image = graph.tensors[index]
-    image.type = schema.TensorType.UINT8
-    image.quantization = schema.QuantizationParametersT()
-    image.quantization.scale = np.array([UNIT_SCALE], np.float32)
-    image.quantization.zeroPoint = np.array([128], np.int64)
+        raise ValueError(f"nothing reads the {what}")
+    tensor = graph.tensors[index]
+    tensor.type = schema.TensorType.UINT8
+    tensor.quantization = schema.QuantizationParametersT()
+    tensor.quantization.scale = np.array([outside[0]], np.float32)
+    tensor.quantization.zeroPoint = np.array([outside[1]], np.int64)
 
 
 def _drop_copies(model: Any) -> None:
@@ -252,8 +282,9 @@ def _check_unit_scales(model: Any) -> None:
     graph = flatfile.graph(model)
     inputs, _ = flatfile.signature(model)
     exact = {int(op.outputs[0]) for op in flatfile.consumers(model, inputs["image"])}
-    disks = flatfile.by_name(model, "disks")
-    exact |= {int(op.outputs[0]) for op in flatfile.consumers(model, disks)}
+    if PREVIOUS not in inputs:
+        disks = flatfile.by_name(model, "disks")
+        exact |= {int(op.outputs[0]) for op in flatfile.consumers(model, disks)}
     for operator in graph.operators:
         name = flatfile.operator_name(model, operator)
         needs = flatfile.activations(model, operator.inputs)

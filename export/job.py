@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export import calibration_images, interfaces, recipe
+from export import calibration_images, convert, interfaces, recipe
 from oace_tf import fileio
 from oace_tf.errors import UsageError
 from oace_tf.evaluation import drift
-from oace_tf.tensor_file import PAIR_FORMAT, read_tensors
 
 ROOT = Path(__file__).resolve().parents[1]
 TRUNKS = ("efficientnet_lite0", "hrnet")
@@ -108,7 +107,10 @@ def check(args: argparse.Namespace) -> Job:
     if not weights.is_file():
         raise UsageError(f"{weights}: no such weights file; give --weights FILE or train one with "
                          "`python -m oace_tf.train`")
-    read_tensors(weights, PAIR_FORMAT)  # damaged weights are named before images are looked for
+    kind = convert.kind_of(weights)  # damaged weights are named before images are looked for
+    if kind == convert.PORTED_FORMAT and args.interface:
+        raise UsageError(f"--interface {args.interface[0]} has no place for the previous mask that "
+                         "RITM takes; leave it out")
     named = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
     if named is not None and not named.is_dir():
         raise UsageError(f"{named}: no such folder; correct OACE_DATA or --data")

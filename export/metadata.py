@@ -120,6 +120,9 @@ def points_texts(model: Any, about: Description) -> dict[str, TensorText]:
         "points": TensorText(
             f"taps, {about.max_points} rows of x, y in pixels of the frame (pixel centres are "
             f"whole numbers) and label: 1 object, 0 background{ignored}, -1 unused"),
+        "previous_mask": TensorText(
+            "the mask that this file gave for the taps before; zeros at the first tap",
+            (0.0, 255.0) if mask == "uint8" else (0.0, 1.0)),
         "mask": TensorText(
             "probability of the tapped object; as a byte round(256 p), at most 255: object from "
             "128 on", (0.0, 255.0) if mask == "uint8" else (0.0, 1.0)),

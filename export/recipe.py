@@ -14,6 +14,7 @@ from oace_tf.errors import UsageError
 FOLDER = Path(__file__).resolve().parent / "recipes"
 DEFAULT = "mse_bias"
 RANGES = ("min_max", "percentile", "mse")
+FLOAT_OPERATORS = ("SOFTMAX", "BATCH_MATMUL")  # see facts.FLOAT_ISLAND
 KINDS = ("all", "centre", "anywhere", "several", "with_background")
 WEIGHTS = ("min_max_uniform_quantize", "OCTAV")
 
@@ -92,6 +93,9 @@ class Recipe:
                 compute_precision=qtyping.ComputePrecision.INTEGER,
             ),
         )
+        for kind in FLOAT_OPERATORS:
+            manager.add_quantization_config(".*", operations[kind], None,
+                                            recipe_manager.AlgorithmName.NO_QUANTIZE)
         for pattern in (*map(layer_pattern, self.float_layers), *self.float_tensors):
             manager.add_quantization_config(
                 pattern, operations.ALL_SUPPORTED, None, recipe_manager.AlgorithmName.NO_QUANTIZE)

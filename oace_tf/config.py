@@ -11,6 +11,7 @@ from oace_tf.errors import UsageError
 TRUNKS = ("efficientnet_lite0", "hrnet", "tiny")
 FILE_SIDE = 512  # px: the .tflite file takes and gives squares of this side
 FRAMES = (256, 320, 384, 448, 512)
+RESIZES = ("half_pixel", "aligned", "nearest")  # see networks/resize.py
 CLICK_INPUTS = ("oace", "disk", "oace+disk")
 
 
@@ -38,6 +39,7 @@ class NetworkConfig:
     tap_film: bool = False  # features under the taps scale and shift the others (not in the paper)
     head_width: int | None = None  # channels of MSFNet's head; None: see `width_of_head`
     shared_trunk: bool = False  # one trunk for the photograph serves both networks
+    trunk_resize: str = "half_pixel"  # how an HRNet enlarges: as where its first weights come from
 
     def __post_init__(self) -> None:
         def check(field: str, allowed: tuple[Any, ...]) -> None:
@@ -61,6 +63,7 @@ class NetworkConfig:
             check("prior_stem_stride", (None,))
             check("prior_fusion", ("late",))
             check("click_input", ("oace", "oace+disk"))
+        check("trunk_resize", RESIZES if self.trunk == "hrnet" else RESIZES[:1])
         for field in ("prior_width", "msfnet_width", "msf_width", "head_width"):
             value = getattr(self, field)
             if field == "head_width" and value is None:
@@ -136,7 +139,7 @@ class NetworkConfig:
 
 # The fields added later, with their defaults.
 _ADDED: Mapping[str, Any] = {"frame": FILE_SIDE, "tap_film": False, "head_width": None,
-                             "shared_trunk": False}
+                             "shared_trunk": False, "trunk_resize": "half_pixel"}
 
 # Slim: the trunks are 25.6 of 28.6 GMAC. Widths as in the light pair, where they carry the same
 # information at the same resolution; the rows of the paper's table keep the wide ones.

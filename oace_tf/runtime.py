@@ -1,5 +1,7 @@
 """Run a .tflite file of the contract (interface `points`): image + points -> mask.
 
+A file may take a third input, `previous_mask`: its own answer to the clicks before (RITM).
+
 Needs numpy, OpenCV and a LiteRT runtime (`ai-edge-litert`, or `tflite-runtime` with numpy < 2),
 nothing else. Tensors are found by the names in the signature, never by position: converters put
 `points` before `image` as they like, and the output tensor's own name carries a suffix.
@@ -19,7 +21,9 @@ from oace_tf.geometry import normalise
 from oace_tf.tflite_file import SIGNATURE, FileFacts, TensorFacts, read_facts
 
 MAX_FILE_BYTES = 2**29  # far above any file of ours; keeps a wrong file out of memory
-_FIXED_SCALES = {"image": (1 / 128, 128), "mask": (1 / 256, 0)}  # DESIGN, 2: bytes as they are
+# DESIGN, 2: bytes as they are; a mask that is handed back is read as it was given
+_FIXED_SCALES = {"image": (1 / 128, 128), "mask": (1 / 256, 0), "previous_mask": (1 / 256, 0)}
+PREVIOUS = "previous_mask"
 
 
 class TfliteModel:
@@ -35,6 +39,7 @@ class TfliteModel:
       click_channels: 2 if background taps count, 1 if the file ignores them or does not say.
       quantized: True for the int8 file (uint8 image and mask), False for the float file.
       metadata: the file's own record (weights' SHA-256, licence, version, ...); may be empty.
+      takes_previous: whether the file wants its mask of the clicks before.
       sealed: whether the file's bytes were checked against the SHA-256 in its metadata.
     """
 
@@ -45,11 +50,13 @@ class TfliteModel:
         self.click_channels = int(facts.metadata.get("click_channels", 1))
         self.quantized = facts.inputs["image"].dtype == "uint8"
         self.metadata = facts.metadata
+        self.takes_previous = PREVIOUS in facts.inputs
         self.sealed = facts.sealed
         self._runner = interpreter.get_signature_runner(SIGNATURE)
         self._lock = threading.Lock()
 
-    def run(self, image_u8: np.ndarray, points: np.ndarray) -> np.ndarray:
+    def run(self, image_u8: np.ndarray, points: np.ndarray,
+            previous: np.ndarray | None = None) -> np.ndarray:
         """Return the mask, as the file gives it.
 
         The first call takes longer: the runtime packs the weights.
@@ -58,6 +65,8 @@ class TfliteModel:
           image_u8: (size, size, 3) uint8 RGB.
           points: (max_points, 3) float32: x, y in pixels of the frame, label (1 object,
             0 background, -1 unused); see `clicks.pack_points`.
+          previous: for a file that takes it: what `run` gave for the clicks before, or None at
+            the first click, which is a mask of zeros.
         Returns:
           (size, size): uint8, round(256 p) and at most 255, from the int8 file; float32 p in
           [0, 1] from the float file.
@@ -65,7 +74,7 @@ class TfliteModel:
           ValueError: an input of another shape or dtype, or points that are not finite.
           UsageError: the runtime cannot run this file.
         """
-        inputs = self.inputs(image_u8, points)
+        inputs = self.inputs(image_u8, points, previous)
         try:
             with self._lock:
                 mask = self._runner(**inputs)["mask"]
@@ -73,7 +82,8 @@ class TfliteModel:
             raise UsageError(f"{self.path}: the runtime cannot run this file: {error}") from error
         return mask[0, :, :, 0]  # (S, S)
 
-    def inputs(self, image_u8: np.ndarray, points: np.ndarray) -> dict[str, np.ndarray]:
+    def inputs(self, image_u8: np.ndarray, points: np.ndarray,
+               previous: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Return the file's input tensors by name, with the batch axis; arguments as `run`.
 
         Raises:
@@ -88,8 +98,24 @@ class TfliteModel:
         if not np.isfinite(points).all():
             raise ValueError("points must be finite")
         image = image_u8 if self.quantized else normalise(image_u8)
-        return {"image": np.ascontiguousarray(image[None]),
+        feed = {"image": np.ascontiguousarray(image[None]),
                 "points": np.ascontiguousarray(points[None])}
+        if self.takes_previous:
+            feed[PREVIOUS] = self._previous(previous)
+        elif previous is not None:
+            raise ValueError(f"{self.path} takes no previous mask")
+        return feed
+
+    def _previous(self, mask: np.ndarray | None) -> np.ndarray:
+        """Return the previous mask as the file takes it, (1, S, S, 1)."""
+        dtype = np.uint8 if self.quantized else np.float32
+        shape = (self.size, self.size)
+        if mask is None:
+            mask = np.zeros(shape, dtype)
+        if mask.shape != shape or mask.dtype != dtype:
+            raise ValueError(f"the previous mask must be {shape} {np.dtype(dtype)}, "
+                             f"got {mask.shape} {mask.dtype}")
+        return np.ascontiguousarray(mask[None, :, :, None])
 
 
 def open_model(path: str | os.PathLike[str], threads: int = 1,
@@ -139,7 +165,7 @@ def _interpreter_class() -> Any:
 def _check_contract(facts: FileFacts, name: str) -> None:
     """Raise UsageError unless the signature and the metadata are those of the contract."""
     found = f"{', '.join(sorted(facts.inputs))} -> {', '.join(sorted(facts.outputs))}"
-    if set(facts.inputs) != {"image", "points"} or set(facts.outputs) != {"mask"}:
+    if set(facts.inputs) - {PREVIOUS} != {"image", "points"} or set(facts.outputs) != {"mask"}:
         raise UsageError(f"{name} is of another interface: its tensors are {found}, expected "
                          "image, points -> mask; make it with --interface points")
     tensors = {**facts.inputs, **facts.outputs}
@@ -149,6 +175,8 @@ def _check_contract(facts: FileFacts, name: str) -> None:
     pixels = image.dtype if image.dtype in ("uint8", "float32") else "uint8"
     expected = {"image": (pixels, (1, side, side, 3)), "points": ("float32", (1, count, 3)),
                 "mask": (pixels, (1, side, side, 1))}
+    if PREVIOUS in tensors:
+        expected[PREVIOUS] = expected["mask"]
     for tensor, (dtype, shape) in expected.items():
         fact = tensors[tensor]
         if (fact.dtype, fact.shape) != (dtype, shape) or min(shape) < 1:

@@ -59,17 +59,34 @@ class TapSegmenter:
             no tap on the object, more taps than the model takes, or background taps for a model
             with one click channel.
         """
+        return self.answer(image, clicks)[0]
+
+    def answer(self, image: Image, clicks: Sequence[Tap],
+               previous: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probability, as `probability`, and the mask in the frame as the file gives it.
+
+        Args:
+          image, clicks: as in `probability`.
+          previous: for a file that takes one, the mask that this gave for all clicks but the last.
+            With None such a file is asked click by click from the start, as a user would.
+        Raises:
+          UsageError: as `probability`.
+        """
         pixels = image if isinstance(image, np.ndarray) else read_image(image)
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
             raise UsageError("an image must be (H, W, 3) uint8 RGB, "
                              f"got {pixels.shape} {pixels.dtype}")
         frame = Frame(pixels.shape[0], pixels.shape[1], self.model.size)
-        points = self.points(frame, clicks)
         seen = frame.image(pixels)
-        mask = self.model.run(seen, points)
+        taps = self._taps(clicks)
+        points = self._packed(frame, taps)
+        if self.model.takes_previous and previous is None:
+            for count in range(_first_positive(taps) + 1, len(taps)):
+                previous = self.model.run(seen, self._packed(frame, taps[:count]), previous)
+        mask = self.model.run(seen, points, previous)
         if self.refinement is not None:
-            return refine(mask, seen, pixels, self.refinement)
-        return frame.mask_back(mask)
+            return refine(mask, seen, pixels, self.refinement), mask
+        return frame.mask_back(mask), mask
 
     def segment(self, image: Image, clicks: Sequence[Tap]) -> np.ndarray:
         """Return the mask of the tapped object: (H, W) bool, where `probability` is >= 0.5.
@@ -81,11 +98,19 @@ class TapSegmenter:
 
     def points(self, frame: Frame, clicks: Sequence[Tap]) -> np.ndarray:
         """Return taps of the photograph as the model's `points`, (N, 3) float32."""
+        return self._packed(frame, self._taps(clicks))
+
+    def _taps(self, clicks: Sequence[Tap]) -> list[Click]:
+        """Return the taps as clicks, checked against what the model takes."""
         taps = [click if isinstance(click, Click) else Click(float(click[0]), float(click[1]))
                 for click in clicks]
         if self.model.click_channels == 1 and not all(tap.positive for tap in taps):
             raise UsageError(f"{self.model.path} has one click channel and takes no background "
                              "taps; leave them out or take a model with two")
+        return taps
+
+    def _packed(self, frame: Frame, taps: Sequence[Click]) -> np.ndarray:
+        """Return the taps as the model's `points`, (N, 3) float32."""
         return pack_points([frame.click(tap) for tap in taps], self.model.max_points)
 
 
@@ -101,3 +126,8 @@ def model_file(path: str | os.PathLike[str] | None = None) -> Path:
         raise UsageError(f"the package holds no model ({DEFAULT_MODEL} is missing); make one "
                          "with `python export/quantize.py --int8` and give its path")
     return DEFAULT_MODEL
+
+
+def _first_positive(taps: Sequence[Click]) -> int:
+    """Return the place of the first tap on the object."""
+    return next(place for place, tap in enumerate(taps) if tap.positive)

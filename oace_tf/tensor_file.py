@@ -20,6 +20,7 @@ from oace_tf.fileio import PathLike, atomic_write
 
 CHECKSUM = "content_sha256"
 PAIR_FORMAT = "oace-pair-1"  # the `format` of a weights file (networks/weights.py)
+PORTED_FORMAT = "oace-ported-1"  # of a network from another place (networks/ported.py)
 
 
 def content_sha256(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
@@ -32,6 +33,15 @@ def content_sha256(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str
         digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def format_of(path: PathLike) -> str | None:
+    """Return the `format` that a safetensors file names; None where it is no such file."""
+    try:
+        with safe_open(str(Path(path)), framework="np") as file:
+            return (file.metadata() or {}).get("format")
+    except (SafetensorError, OSError, ValueError, TypeError):
+        return None
 
 
 def write_tensors(path: PathLike, tensors: Mapping[str, np.ndarray],

@@ -33,8 +33,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
                         help="JSON with training settings; the paper's where it says nothing")
     parser.add_argument("--preset", default="efficientnet_lite0",
                         help="the network (default: %(default)s); ignored with --init FILE")
-    parser.add_argument("--init", default="none", metavar="WHAT",
-                        help="none, imagenet, or a weights file to go on from (default: none)")
+    parser.add_argument("--init", nargs="+", default=["none"], metavar="WHAT",
+                        help="none, imagenet, a weights file to go on from, or one or two files "
+                        "that export/port.py wrote: the trunks start from them (default: none)")
     parser.add_argument("--out", type=Path, default=Path("build/train"), metavar="DIR",
                         help="folder of checkpoint, log and weights (default: %(default)s)")
     parser.add_argument("--resume", action="store_true",
@@ -113,14 +114,22 @@ def _pair(args: argparse.Namespace) -> tuple[Any, Any]:
     from oace_tf.config import NetworkConfig
     from oace_tf.fileio import sha256_file
     from oace_tf.networks.imagenet import PACKAGE, init_trunks
+    from oace_tf.networks.initialise import is_ported, pair_from_ports
     from oace_tf.networks.pair import build_pair
     from oace_tf.networks.weights import build_from_weights
 
-    if args.init not in ("none", "imagenet"):
-        pair, record = build_from_weights(args.init, size=None)
-        return pair, {"weights": sha256_file(args.init), "record": record}
+    first = args.init[0]
+    if all(is_ported(name) for name in args.init):
+        pair, ports = pair_from_ports([Path(name) for name in args.init], args.preset)
+        return pair, {"ported": ports}
+    if len(args.init) > 1:
+        raise UsageError(f"--init takes several files only where export/port.py wrote all of them; "
+                         f"got {' '.join(args.init)}")
+    if first not in ("none", "imagenet"):
+        pair, record = build_from_weights(first, size=None)
+        return pair, {"weights": sha256_file(first), "record": record}
     pair = build_pair(NetworkConfig.preset(args.preset), size=None)
-    if args.init == "imagenet":
+    if first == "imagenet":
         init_trunks(pair)
         return pair, {"trunk": PACKAGE}
     return pair, None

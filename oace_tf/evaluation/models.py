@@ -15,6 +15,7 @@ import numpy as np
 
 from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
+from oace_tf.evaluation.guided import Guided
 from oace_tf.evaluation.protocol import Predictor
 from oace_tf.fileio import sha256_file
 from oace_tf.geometry import NETWORK_SIZE, Frame, normalise
@@ -64,12 +65,20 @@ def open_predictor(model: ModelFile) -> Predictor:
     Raises:
       UsageError: the file cannot be opened, or is another one by now.
     """
-    predict = (_open_weights(model) if model.kind == "weights"
-               else TapSegmenter(model.path, sha256=model.sha256).probability)
+    predict = _open(model)
     predict(np.zeros((64, 64, 3), np.uint8), [Click(32, 32)])  # packs the weights
     if model.click_channels == 2:
         return predict
     return lambda image, clicks: predict(image, [click for click in clicks if click.positive])
+
+
+def _open(model: ModelFile) -> Predictor:
+    if model.kind == "weights":
+        from oace_tf.networks.initialise import is_ported
+
+        return _open_ported(model) if is_ported(model.path) else _open_weights(model)
+    segmenter = TapSegmenter(model.path, sha256=model.sha256)
+    return Guided(segmenter.answer) if segmenter.model.takes_previous else segmenter.probability
 
 
 def weights_of(model: ModelFile, named: Path | None = None) -> Path | None:
@@ -101,9 +110,11 @@ def seen_categories(weights: Path | None) -> frozenset[str] | None:
     if weights is None:
         return None
     try:
-        from oace_tf.tensor_file import PAIR_FORMAT, read_tensors
+        from oace_tf.tensor_file import PAIR_FORMAT, format_of, read_tensors
     except ImportError:
         return None
+    if format_of(weights) != PAIR_FORMAT:
+        return None  # ported: what it was trained on is not known
     _, metadata = read_tensors(weights, PAIR_FORMAT)
     try:
         rows = json.loads(metadata["record"])["data"]
@@ -119,7 +130,10 @@ def open_embedding(weights: Path) -> Embed | None:
     """
     try:
         from oace_tf.networks.weights import build_from_weights
+        from oace_tf.tensor_file import PAIR_FORMAT, format_of
     except ImportError:
+        return None
+    if format_of(weights) != PAIR_FORMAT:
         return None
     pair, _ = build_from_weights(weights, NETWORK_SIZE, 1)
     if pair.prior is None:
@@ -147,11 +161,14 @@ def _check(path: Path, name: str) -> ModelFile:
             raise UsageError(f"cannot read {path}: No such file or directory")
         try:
             from oace_tf.networks.weights import read_record
+            from oace_tf.tensor_file import PORTED_FORMAT, format_of
         except ImportError:
             raise UsageError(f"{path}: evaluating weights needs Keras; pip install -c "
                              "constraints.txt '.[train]', or give the .tflite file") from None
-        config, _ = read_record(path)
         sha256 = sha256_file(path)
+        if format_of(path) == PORTED_FORMAT:
+            return ModelFile(name, path, sha256, "weights", _ported_channels(path), _POINTS, sha256)
+        config, _ = read_record(path)
         return ModelFile(name, path, sha256, "weights", config.click_channels, _POINTS, sha256)
     model = TapSegmenter(path).model
     return ModelFile(name, path, sha256_file(path), "int8" if model.quantized else "float32",
@@ -184,3 +201,48 @@ def _open_weights(model: ModelFile) -> Predictor:
         return frame.mask_back(np.asarray(mask)[0, ..., 0])
 
     return predict
+
+
+def _ported_channels(path: Path) -> int:
+    """Return the click channels of ported weights.
+
+    Raises:
+      UsageError: a ported network that gives no mask.
+    """
+    from oace_tf.networks.ported import RITM, read_ported
+    from oace_tf.networks.ritm import CLICK_CHANNELS
+
+    ported, _, _ = read_ported(path)
+    if ported.network not in RITM:
+        raise UsageError(f"{path}: holds a ported {ported.network}, which gives no mask by itself")
+    return CLICK_CHANNELS
+
+
+def _open_ported(model: ModelFile) -> Predictor:
+    from oace_tf.networks.ported import HRNET_VARIANTS, fill_ported, read_ported
+    from oace_tf.networks.ritm import UNUSED, build_fused_ritm, build_ritm
+
+    ported, _, tensors = read_ported(model.path)
+    ritm = build_ritm(HRNET_VARIANTS[ported.network], NETWORK_SIZE, 1, resize=ported.resize,
+                      whole=False)
+    fill_ported(ritm, tensors, str(model.path),
+                frozenset(name for name in tensors if name.startswith(UNUSED)))
+    fused: Any = build_fused_ritm(ritm, _POINTS, NETWORK_SIZE)
+
+    def run(image: np.ndarray, clicks: Sequence[Click], previous: np.ndarray) -> np.ndarray:
+        points = pack_points(clicks, _POINTS)
+        found = fused.predict_on_batch([image[None], points[None], previous[None, ..., None]])
+        return np.asarray(found)[0, ..., 0]
+
+    def answer(image: np.ndarray, clicks: Sequence[Click],
+               previous: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        frame = Frame(image.shape[0], image.shape[1], NETWORK_SIZE)
+        inside = normalise(frame.image(image))
+        taps = [frame.click(click) for click in clicks]
+        first = next(place for place, tap in enumerate(taps) if tap.positive)
+        mask = np.zeros(inside.shape[:2], np.float32) if previous is None else previous
+        for count in range(first + 1 if previous is None else len(taps), len(taps) + 1):
+            mask = run(inside, taps[:count], mask)
+        return frame.mask_back(mask), mask
+
+    return Guided(answer)

@@ -16,7 +16,7 @@ from keras import layers
 
 Shape = tuple[int | None, ...]
 
-# Normalisation folds into the convolution before it.
+# Normalisation folds into the convolution before it; so does a layer that says so (`folds`).
 _WEIGHTS_WITHOUT_MACS = (layers.BatchNormalization,)
 _COUNTED = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
 
@@ -126,7 +126,8 @@ def _macs(operation: Any) -> int:
         # A kernel's element is used once at each position: (H, W, I / groups, O), (H, W, C, 1) of a
         # depthwise convolution, (I, O) of a dense layer.
         return math.prod(positions) * math.prod(operation.kernel.shape)
-    if getattr(operation, "weights", ()) and not isinstance(operation, _WEIGHTS_WITHOUT_MACS):
+    without = isinstance(operation, _WEIGHTS_WITHOUT_MACS) or getattr(operation, "folds", False)
+    if getattr(operation, "weights", ()) and not without:
         raise ValueError(f"{operation.name}: no rule to count a {type(operation).__name__}")
     return 0
 

@@ -50,6 +50,8 @@ class Disks(keras.layers.Layer):
     Source: paper, section 3.1 (disks of radius 5).
     """
 
+    on = float(DISK_ON)  # the value inside a disk
+
     def __init__(self, size: int, click_channels: int = 1, frame: int | None = None,
                  **kwargs: Any) -> None:
         # float32 whatever the global policy says: 25 and its neighbour must stay apart.
@@ -79,7 +81,7 @@ class Disks(keras.layers.Layer):
         distance2 = keras.ops.min(dx2 + (dy2 + far), axis=1)  # (B, S, S)
         distance2 = keras.ops.expand_dims(distance2, -1)  # (B, S, S, 1)
         beyond = keras.ops.relu(distance2 - DISK_RADIUS**2)
-        return keras.ops.relu(1.0 - _STEEP * beyond) * float(DISK_ON)
+        return keras.ops.relu(1.0 - _STEEP * beyond) * self.on
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
         """Return (B, S, S, labels)."""

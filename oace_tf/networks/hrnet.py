@@ -5,8 +5,8 @@ branch, refines all of them with residual blocks, and exchanges: each branch bec
 brought to its size. Layer names and tensor shapes are those of the checkpoints that
 HRNet-Image-Classification and HRNet-Semantic-Segmentation publish (without their heads).
 
-The exchange enlarges bilinearly with half-pixel centres. That is the segmentation code without
-`align_corners`; the classification code repeats pixels instead, which the int8 delegate refuses.
+The exchange enlarges by default bilinearly with half-pixel centres. That is the segmentation code
+without `align_corners`; other sources of checkpoints do otherwise, see `resize`.
 """
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oace_tf.networks.layers import Scope
+from oace_tf.networks.resize import enlarge
 
 STEM_CHANNELS = 64
 BOTTLENECK_CHANNELS = 64  # inside; the block gives four times as many
@@ -47,8 +48,8 @@ VARIANTS: Mapping[str, HRNet] = {
 STEM_STRIDES: Mapping[int, tuple[int, int]] = {4: (2, 2), 2: (2, 1), 1: (1, 1)}
 
 
-def hrnet_trunk(scope: Scope, x: Any, variant: str, stem_stride: int,
-                side: Any | None = None) -> list[Any]:
+def hrnet_trunk(scope: Scope, x: Any, variant: str, stem_stride: int, side: Any | None = None, *,
+                resize: str = "half_pixel", bounded: bool = True) -> list[Any]:
     """Return the four branches of HRNetV2, finest first.
 
     Args:
@@ -59,6 +60,8 @@ def hrnet_trunk(scope: Scope, x: Any, variant: str, stem_stride: int,
       side: joined to the first convolution's output (late fusion): (B, H/2, W/2, 64),
         or (B, H, W, 64) for stem stride 1. Joins a second stem without touching published shapes,
         where the paper concatenates two stems.
+      resize: how the exchange enlarges, one of `resize.CONVENTIONS`.
+      bounded: whether the sum with `side` is cut to [0, 6] (ours) or left as it is (RITM).
     Returns:
       (B, H/s, W/s, 18), (B, H/2s, W/2s, 36), (B, H/4s, W/4s, 72), (B, H/8s, W/8s, 144), >= 0.
     Raises:
@@ -72,14 +75,14 @@ def hrnet_trunk(scope: Scope, x: Any, variant: str, stem_stride: int,
     _check_size(x, 8 * stem_stride)
     net = VARIANTS[variant]
 
-    x = _stem(scope, x, stem_stride, side)  # (B, H/s, W/s, 64)
+    x = _stem(scope, x, stem_stride, side, bounded)  # (B, H/s, W/s, 64)
     for block in range(net.bottlenecks):
-        x = _bottleneck(scope("layer1")(block), x)  # (B, H/s, W/s, 256)
+        x = bottleneck(scope("layer1")(block), x)  # (B, H/s, W/s, 256)
     branches = [x]
     for number, stage in enumerate(net.stages, start=2):
         branches = _transition(scope(f"transition{number - 1}"), branches, net.widths[:number])
         for module in range(stage.modules):
-            branches = _module(scope(f"stage{number}")(module), branches, stage.blocks)
+            branches = _module(scope(f"stage{number}")(module), branches, stage.blocks, resize)
     return branches
 
 
@@ -91,19 +94,19 @@ def _check_size(x: Any, multiple: int) -> None:
                 f"HRNet's input is {height} x {width}, expected multiples of {multiple}")
 
 
-def _stem(scope: Scope, x: Any, stem_stride: int, side: Any | None) -> Any:
+def _stem(scope: Scope, x: Any, stem_stride: int, side: Any | None, bounded: bool) -> Any:
     first, second = STEM_STRIDES[stem_stride]
     x = scope.conv(x, "conv1", STEM_CHANNELS, 3, first, padding="torch")
     x = scope.relu(scope.bn(x, "bn1"), "relu1")
     if side is not None:
-        x = scope.fuse(x, side)
+        x = scope.fuse(x, side) if bounded else scope.add([x, side], "fuse")
     x = scope.conv(x, "conv2", STEM_CHANNELS, 3, second, padding="torch")
     return scope.relu(scope.bn(x, "bn2"), "relu2")
 
 
-def _bottleneck(scope: Scope, x: Any) -> Any:
-    """Residual block 1x1, 3x3, 1x1; the skip is projected where the channels differ."""
-    inner, outer = BOTTLENECK_CHANNELS, BOTTLENECK_CHANNELS * BOTTLENECK_EXPANSION
+def bottleneck(scope: Scope, x: Any, inner: int = BOTTLENECK_CHANNELS) -> Any:
+    """Residual block 1x1, 3x3, 1x1 -> 4 `inner`; the skip is projected where channels differ."""
+    outer = inner * BOTTLENECK_EXPANSION
     y = scope.relu(scope.bn(scope.conv(x, "conv1", inner, 1), "bn1"), "relu1")
     y = scope.relu(scope.bn(scope.conv(y, "conv2", inner, 3), "bn2"), "relu2")
     y = scope.bn(scope.conv(y, "conv3", outer, 1), "bn3")
@@ -133,24 +136,25 @@ def _transition(scope: Scope, branches: Sequence[Any], widths: Sequence[int]) ->
     return [*result, part.relu(x, 2)]
 
 
-def _module(scope: Scope, branches: Sequence[Any], blocks: int) -> list[Any]:
+def _module(scope: Scope, branches: Sequence[Any], blocks: int, resize: str) -> list[Any]:
     """Refine each branch with `blocks` basic blocks, then exchange."""
     refined = []
     for index, x in enumerate(branches):
         for block in range(blocks):
             x = _basic_block(scope("branches")(index)(block), x)
         refined.append(x)
-    return [_fuse(scope("fuse_layers")(index), refined, index) for index in range(len(refined))]
+    return [_fuse(scope("fuse_layers")(index), refined, index, resize)
+            for index in range(len(refined))]
 
 
-def _fuse(scope: Scope, branches: Sequence[Any], target: int) -> Any:
+def _fuse(scope: Scope, branches: Sequence[Any], target: int, resize: str) -> Any:
     """Sum all branches at the size and width of branch `target`."""
     width = branches[target].shape[-1]
     terms = []
     for source, x in enumerate(branches):
         part = scope(source)
         if source > target:
-            x = part.up(_conv_bn(part, x, width, 1), "up", 2 ** (source - target))
+            x = enlarge(part, _conv_bn(part, x, width, 1), "up", 2 ** (source - target), resize)
         for step in range(target - source):
             last = step == target - source - 1
             x = _conv_bn(part(step), x, width if last else x.shape[-1], 3, 2)

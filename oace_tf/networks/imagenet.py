@@ -74,19 +74,24 @@ def init_trunks(pair: Pair, path: str | Path | None = None) -> int:
         variables = {name.removeprefix(prefix): variable
                      for name, variable in named_variables(model) if name.startswith(prefix)}
         check_names(set(variables), set(tensors), str(path))
-        filled += [(variable, _widened(name, tensors, value_of(variable), str(path)))
+        filled += [(variable, widened(name, tensors, value_of(variable), str(path)))
                    for name, variable in variables.items()]
     for variable, array in filled:  # only now, so that a pair is filled as a whole or not at all
         variable.assign(array)
     return len(tensors)
 
 
-def _widened(name: str, tensors: Mapping[str, np.ndarray], fresh: np.ndarray,
-             where: str) -> np.ndarray:
+def widened(name: str, tensors: Mapping[str, np.ndarray], fresh: np.ndarray,
+            where: str) -> np.ndarray:
+    """Return a tensor for a variable; a stem that sees clicks too keeps half its fresh weights.
+
+    Raises:
+      UsageError: another shape than the stem's with more inputs; the message starts with `where`.
+    """
     array = tensors[name]
     if array.shape == fresh.shape:
         return array
-    if name == "_conv_stem.weight" and fresh.shape[2] > 3 and array.shape[2] == 3:
+    if name in ("_conv_stem.weight", "conv1.weight") and fresh.shape[2] > 3 and array.shape[2] == 3:
         return np.concatenate([array, 0.5 * fresh[:, :, 3:]], axis=2)
     raise UsageError(f"{where}: tensor {name} has shape {array.shape}, expected {fresh.shape}")
 

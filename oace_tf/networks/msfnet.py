@@ -55,7 +55,8 @@ def build_msfnet(config: NetworkConfig, size: int | None = 512, batch: int | Non
     click = scope.conv_bn_relu(click, "click_stem", CLICK_STEM_CHANNELS, 3, layout.stride)
     side = scope.conv(click, "click_fuse", layout.channels, 1)
     side = scope.bn(side, "click_fuse_bn", gamma=keras.initializers.Constant(FUSION_GAIN))
-    features = trunk_features(scope("trunk"), image, config.trunk, config.stem_stride, side=side)
+    features = trunk_features(scope("trunk"), image, config.trunk, config.stem_stride, side=side,
+                              resize=config.trunk_resize)
 
     # HRNet's finest branch lies where the others' second map lies relative to the click stem.
     finest = None if config.trunk == "hrnet" else features.pop(0)

@@ -37,14 +37,15 @@ def build_prior(config: NetworkConfig, size: int | None = 512, batch: int | None
     stride = config.stride_of_prior
     if config.prior_fusion == "early":
         x = scope.concat([image, disks], "image_disks")
-        features = trunk_features(scope("trunk"), x, config.trunk, stride, small=True)
+        features = trunk_features(scope("trunk"), x, config.trunk, stride, small=True,
+                                  resize=config.trunk_resize)
     else:
         layout = stem_layout(config.trunk, stride)
         side = HalfSize(name=scope.at("click_half"))(disks) if layout.halve else disks
         side = scope.bn(scope.conv(side, "click_stem.conv", layout.channels, 3, layout.stride),
                         "click_stem.bn")
         features = trunk_features(scope("trunk"), image, config.trunk, stride, small=True,
-                                  side=side)
+                                  side=side, resize=config.trunk_resize)
     oace = _decoder(scope("decoder"), features, disks, config)  # (B, S/s, S/s, 3)
     oace = scope("decoder").up(oace, "up", stride)
     oace = layers.Activation("linear", dtype="float32", name="oace")(oace)

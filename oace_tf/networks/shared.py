@@ -37,7 +37,8 @@ def build_shared(config: NetworkConfig, size: int | None = 512,
       `feature0`, `feature1`, ..., finest first, each half the size of the one before.
     """
     image = keras.Input((size, size, 3), batch_size=batch, name="image")
-    features = trunk_features(Scope("shared")("trunk"), image, config.trunk, config.stem_stride)
+    features = trunk_features(Scope("shared")("trunk"), image, config.trunk, config.stem_stride,
+                              resize=config.trunk_resize)
     return keras.Model(image, {f"feature{level}": x for level, x in enumerate(features)},
                        name="shared")
 

@@ -39,7 +39,7 @@ def pyramid_of(features: list[Any], trunk: str, stem_stride: int) -> tuple[list[
 
 
 def trunk_features(scope: Scope, x: Any, trunk: str, stem_stride: int, *, small: bool = False,
-                   side: Any = None) -> list[Any]:
+                   side: Any = None, resize: str = "half_pixel") -> list[Any]:
     """Return the trunk's feature maps, finest first, each half the size of the one before.
 
     Args:
@@ -49,11 +49,13 @@ def trunk_features(scope: Scope, x: Any, trunk: str, stem_stride: int, *, small:
       stem_stride: s, pixels of the frame per cell of the finest map.
       small: the smaller variant where there is one (HRNetV2-W18-Small-v2 for the prior).
       side: None, or a tensor of the first convolution's shape, joined to its output.
+      resize: how an HRNet enlarges.
     """
     if trunk == "hrnet":
         from oace_tf.networks.hrnet import hrnet_trunk
 
-        return hrnet_trunk(scope, x, "w18_small_v2" if small else "w18", stem_stride, side=side)
+        return hrnet_trunk(scope, x, "w18_small_v2" if small else "w18", stem_stride, side=side,
+                           resize=resize)
     if trunk == "efficientnet_lite0":
         return efficientnet_lite0(scope, x, stem_stride, side)
     return _tiny(scope, x, stem_stride, side)

@@ -25,8 +25,8 @@ from oace_tf.networks.pair import Pair, build_pair
 from oace_tf.tensor_file import PAIR_FORMAT, read_tensors, write_tensors
 
 FORMAT = PAIR_FORMAT
-_SUFFIXES = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias",
-             "moving_mean": "running_mean", "moving_variance": "running_var"}
+SUFFIXES = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias",
+            "moving_mean": "running_mean", "moving_variance": "running_var", "scale": "scale"}
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
@@ -34,7 +34,7 @@ def named_variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
     """Yield (tensor name, Keras variable) of every variable, in the order of the layers."""
     for layer in model.layers:
         for variable in layer.weights:
-            yield f"{dotted_name(layer.name)}.{_SUFFIXES[variable.name]}", variable
+            yield f"{dotted_name(layer.name)}.{SUFFIXES[variable.name]}", variable
 
 
 def pair_variables(pair: Pair) -> dict[str, Any]:

@@ -1,0 +1,160 @@
+"""What a click model's ONNX graph takes and gives, whoever made it: the roles of its tensors.
+
+Inputs are told apart by their shapes, channels first: three channels are the photograph, four the
+photograph and the previous mask, two the click maps (object, background), one the previous mask
+where click maps are there too and else the click map of the object. A photograph that arithmetic
+reads first is in [0, 1]; one that a convolution reads at once is taken for standardised by
+ImageNet's statistics. A JSON file beside the graph, MODEL.onnx.inputs.json, says otherwise:
+
+    {"image": "rgb", "clicks": "coords", "previous": "prev", "range": "symmetric"}
+
+with the names of inputs, and `range` one of `RANGES`.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from export.checkpoints import load_graph
+from oace_tf import fileio
+from oace_tf.errors import UsageError
+
+SETTINGS_SUFFIX = ".inputs.json"
+# Mean and deviation of byte / 255 behind each range.
+RANGES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "unit": ((0.0,) * 3, (1.0,) * 3),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "symmetric": ((0.5,) * 3, (0.5,) * 3),
+    "byte": ((0.0,) * 3, (1 / 255,) * 3),
+}
+ROLES = ("image", "image_and_previous", "clicks", "previous")
+_ARITHMETIC = ("Sub", "Div", "Mul", "Add")
+
+
+@dataclass(frozen=True, slots=True)
+class ClickGraph:
+    """A graph's inputs by role, and its one result."""
+
+    path: Path
+    model: Any  # onnx.ModelProto
+    roles: dict[str, str]  # role -> name of the input
+    range: str
+    side: int | None  # of the square it takes; None: any
+    click_channels: int
+    result: str
+    is_probability: bool  # else logits
+
+    @property
+    def guided(self) -> bool:
+        """Whether it takes its previous mask."""
+        return "previous" in self.roles or "image_and_previous" in self.roles
+
+
+def read_click_graph(path: Path) -> ClickGraph:
+    """Return what a click model's graph takes and gives.
+
+    Raises:
+      UsageError: not ONNX, or its inputs and results are not those of a click model.
+    """
+    model = load_graph(path)
+    shapes = input_shapes(model)
+    settings_path = path.with_name(path.name + SETTINGS_SUFFIX)
+    settings = _settings(settings_path, shapes) if settings_path.is_file() else {}
+    roles = {role: name for role, name in settings.items() if role in ROLES}
+    for name, shape in shapes.items():
+        if name not in roles.values():
+            role = _role(path, name, shape, shapes)
+            if role in roles:
+                raise UsageError(f"{path}: inputs {roles[role]} and {name} both look like the "
+                                 f"{role}; say which is which in {settings_path.name}")
+            roles[role] = name
+    if "clicks" not in roles or not {"image", "image_and_previous"} & set(roles):
+        raise UsageError(f"{path}: takes {_listed(shapes)}; expected a photograph and click maps; "
+                         f"say which is which in {settings_path.name}")
+    image = roles.get("image", roles.get("image_and_previous", ""))
+    side = _side(path, [shapes[name] for name in roles.values()])
+    given = "unit" if takes_unit(model, image) else "imagenet"
+    result = _result(path, model)
+    maker = next((node for node in model.graph.node if result in node.output), None)
+    return ClickGraph(path, model, roles, str(settings.get("range", given)), side,
+                      shapes[roles["clicks"]][1] or 0, result,
+                      maker is not None and maker.op_type == "Sigmoid")
+
+
+def input_shapes(model: Any) -> dict[str, tuple[int | None, ...]]:
+    """Return the inputs that are not weights: name -> shape, None where a side is open."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return {value.name: tuple(side.dim_value or None for side in value.type.tensor_type.shape.dim)
+            for value in model.graph.input if value.name not in weights}
+
+
+def takes_unit(model: Any, name: str) -> bool:
+    """Return whether the graph itself does arithmetic on this input before anything else.
+
+    A slice that takes photograph and previous mask apart is looked through.
+    """
+    readers = [node for node in model.graph.node if name in node.input]
+    kinds = {node.op_type for node in readers}
+    for node in readers:
+        if node.op_type in ("Slice", "Split", "Identity", "Cast"):
+            kinds |= {other.op_type for other in model.graph.node
+                      if set(node.output) & set(other.input)}
+    return bool(kinds & set(_ARITHMETIC))
+
+
+def _role(path: Path, name: str, shape: tuple[int | None, ...],
+          shapes: dict[str, tuple[int | None, ...]]) -> str:
+    channels = shape[1] if len(shape) == 4 else None
+    has_two = any(len(other) == 4 and other[1] == 2 for other in shapes.values())
+    roles = {3: "image", 4: "image_and_previous", 2: "clicks",
+             1: "previous" if has_two else "clicks"}
+    if channels not in roles:
+        raise UsageError(f"{path}: its input {name} has shape {_shape(shape)}, which is neither a "
+                         "photograph nor click maps; export the network without its drawing of "
+                         "clicks (docs/port.md)")
+    return roles[channels]
+
+
+def _settings(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> dict[str, str]:
+    content = fileio.read_json(path)
+    if not isinstance(content, dict) or not all(isinstance(v, str) for v in content.values()):
+        raise UsageError(f"{path}: expected an object of names, like "
+                         '{"image": "rgb", "clicks": "coords", "range": "unit"}')
+    for key, value in content.items():
+        if key not in (*ROLES, "range"):
+            raise UsageError(f"{path}: key {key!r} is unknown; there are {', '.join(ROLES)}, range")
+        if key == "range" and value not in RANGES:
+            raise UsageError(f"{path}: range is {value!r}, expected one of {', '.join(RANGES)}")
+        if key != "range" and value not in shapes:
+            raise UsageError(f"{path}: the graph has no input {value!r}; it takes "
+                             f"{_listed(shapes)}")
+    return content
+
+
+def _side(path: Path, shapes: list[tuple[int | None, ...]]) -> int | None:
+    if any(shape[0] not in (None, 1) for shape in shapes):
+        raise UsageError(f"{path}: takes several images at once; export it for one")
+    sides = {side for shape in shapes for side in shape[2:] if side}
+    if len(sides) > 1:
+        raise UsageError(f"{path}: its inputs have sides {sorted(sides)}, expected one square; "
+                         "export it with a square")
+    return sides.pop() if sides else None
+
+
+def _result(path: Path, model: Any) -> str:
+    """The first result of one channel; without shapes, the first of all."""
+    for value in model.graph.output:
+        shape = [side.dim_value for side in value.type.tensor_type.shape.dim]
+        if len(shape) == 4 and shape[1] in (0, 1):
+            return str(value.name)
+    raise UsageError(f"{path}: none of its results is a mask [1, 1, H, W]; export the model with "
+                     "its logits as result")
+
+
+def _listed(shapes: dict[str, tuple[int | None, ...]]) -> str:
+    return ", ".join(f"{name} {_shape(shape)}" for name, shape in shapes.items()) or "nothing"
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "x".join("?" if side is None else str(side) for side in shape)

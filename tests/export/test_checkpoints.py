@@ -1,0 +1,143 @@
+"""Bad input of the port: one clear line, exit 2, nothing written."""
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from export import port
+from export.checkpoints import read_checkpoint
+from oace_tf.errors import UsageError
+
+onnx = pytest.importorskip("onnx")
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+
+def small_graph(opset: int = 17, norm: bool = True, names: bool = True) -> Any:
+    """A convolution and a normalisation, as an ONNX model."""
+    rng = np.random.default_rng(0)
+    tensors = {"conv1.weight" if names else "onnx::Conv_7": rng.normal(size=(4, 3, 3, 3))}
+    nodes = [helper.make_node("Conv", ["image", next(iter(tensors))], ["a"], pads=[1, 1, 1, 1])]
+    if norm:
+        tensors |= {f"bn1.{kind}": rng.random(4) + 0.5
+                    for kind in ("weight", "bias", "running_mean", "running_var")}
+        nodes.append(helper.make_node("BatchNormalization", ["a", *list(tensors)[1:]], ["b"]))
+    shape = [1, 3, 8, 8]
+    graph = helper.make_graph(
+        nodes, "small", [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("b" if norm else "a", TensorProto.FLOAT, [1, 4, 8, 8])],
+        [numpy_helper.from_array(value.astype(np.float32), name)
+         for name, value in tensors.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+
+
+def in_bytes(**options: Any) -> bytes:
+    return small_graph(**options).SerializeToString()
+
+
+def external() -> bytes:
+    model = small_graph()
+    onnx.external_data_helper.convert_model_to_external_data(model, location="weights.bin",
+                                                             size_threshold=0)
+    for tensor in model.graph.initializer:
+        tensor.ClearField("raw_data")
+    return model.SerializeToString()
+
+
+def escaping() -> bytes:
+    return external().replace(b"weights.bin", b"../evil.bin")
+
+
+def truncated_zip() -> bytes:
+    import io
+
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("archive/data.pkl", b"x" * 500)
+        archive.writestr("archive/data/0", b"y" * 5000)
+    return stream.getvalue()[:3000]
+
+
+class Evil:
+    """Unpickled, it would leave a file behind."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (open, ("ran_code", "w"))
+
+
+CASES: dict[str, tuple[str, Callable[[], bytes], str]] = {
+    "text": ("a.onnx", lambda: b"hello, this is no graph", "not an ONNX file"),
+    "empty": ("a.onnx", lambda: b"", "not an ONNX file"),
+    "half": ("a.onnx", lambda: in_bytes()[:200], "not an ONNX file"),
+    "folded": ("a.onnx", lambda: in_bytes(norm=False),
+               r"batch normalisation is folded .* training=torch.onnx.TrainingMode.PRESERVE"),
+    "names": ("a.onnx", lambda: in_bytes(names=False), r"lost their names .*onnx::Conv_7.* export"),
+    "external": ("a.onnx", external, r"'weights.bin', which is not beside it"),
+    "escape": ("a.onnx", escaping, r"'\.\./evil.bin'"),
+    "opset": ("a.onnx", lambda: in_bytes(opset=9), "has opset 9, expected 11 or later"),
+    "pickle": ("a.pth", lambda: pickle.dumps({"conv1.weight": Evil()}), "refused|does not start"),
+    "zip": ("a.pth", truncated_zip, "not a whole PyTorch state dict"),
+    "safetensors": ("a.safetensors", lambda: save({"a": np.ones(9)})[:-8], "not a whole"),
+    "whole numbers": ("a.safetensors", lambda: save({"a": np.ones(9, np.int64)}), "int64 numbers"),
+    "nan": ("a.safetensors", lambda: save({"a": np.array([np.nan])}), "not finite"),
+    "suffix": ("a.h5", lambda: b"", r"a \.onnx, \.safetensors or \.pth"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_files_are_named_in_one_line(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                         capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, content, words = CASES[case]
+    (tmp_path / name).write_bytes(content())
+    with pytest.raises(UsageError, match=words) as caught:
+        read_checkpoint(tmp_path / name)
+    assert name in str(caught.value)
+
+    code = port.main([str(tmp_path / name), "--network", "hrnet18s", "--out", "out.safetensors"])
+    printed = capsys.readouterr()
+    assert code == 2 and printed.out == ""
+    assert printed.err.startswith("port: error: ") and printed.err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere.onnx"):
+        read_checkpoint(tmp_path / "nowhere.onnx")
+
+
+def test_external_weights_are_read_where_they_are(tmp_path: Path) -> None:
+    model = small_graph()
+    expected = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    onnx.save_model(model, tmp_path / "a.onnx", save_as_external_data=True, location="w.bin",
+                    size_threshold=0)
+    assert (tmp_path / "w.bin").stat().st_size > 400
+    found = read_checkpoint(tmp_path / "a.onnx")
+    assert found.tensors.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found.tensors[name], value)
+
+
+def test_counters_are_left_out_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(save({
+        "bn1.weight": np.ones(4, np.float16), "bn1.num_batches_tracked": np.array(7)}))
+    found = read_checkpoint(tmp_path / "a.safetensors")
+    assert found.counters == ("bn1.num_batches_tracked",)
+    assert {name: value.dtype for name, value in found.tensors.items()} == {
+        "bn1.weight": np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize(("arguments", "words"), (
+    (["a.onnx"], "give --network and --out"),
+    (["a.onnx", "--network", "hrnet18", "--out", "a.h5"], "written as .safetensors"),
+    (["a.onnx", "--network", "hrnet18", "--out", "a.safetensors", "--seed", "-1"], "--seed")))
+def test_bad_arguments_are_named(arguments: list[str], words: str,
+                                 capsys: pytest.CaptureFixture[str]) -> None:
+    assert port.main(arguments) == 2
+    assert words in capsys.readouterr().err

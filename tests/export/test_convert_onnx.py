@@ -1,0 +1,102 @@
+"""Graphs that are not of this project: their inputs' roles, and the road through onnx2tf."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from export import port
+from export.click_graph import read_click_graph
+from oace_tf.clicks import Click, draw_disks, pack_points
+from oace_tf.errors import UsageError
+from oace_tf.runtime import open_model
+from tests.export import click_model
+
+onnx = pytest.importorskip("onnx")
+SIDE = click_model.SIDE
+
+
+def write(folder: Path, **options: Any) -> Path:
+    path = folder / "click.onnx"
+    path.write_bytes(click_model.build(**options).SerializeToString())
+    return path
+
+
+def test_inputs_are_told_apart_by_their_channels(tmp_path: Path) -> None:
+    found = read_click_graph(write(tmp_path))
+    assert found.roles == {"image": "rgb", "clicks": "coords", "previous": "prev"}
+    assert (found.range, found.side, found.click_channels) == ("unit", SIDE, 2)
+    assert found.guided and not found.is_probability and found.result == "logits"
+    assert read_click_graph(write(tmp_path, probability=True)).is_probability
+
+
+def test_settings_beside_the_graph_win(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    settings = tmp_path / "click.onnx.inputs.json"
+    settings.write_text(json.dumps({"image": "rgb", "range": "symmetric"}))
+    assert read_click_graph(path).range == "symmetric"
+    for content, words in (({"image": "photo"}, "no input 'photo'"), ({"rgb": "image"}, "'rgb' is"),
+                           ({"range": "0-1"}, "range is '0-1'"), ([1], "expected an object")):
+        settings.write_text(json.dumps(content))
+        with pytest.raises(UsageError, match=words):
+            read_click_graph(path)
+
+
+def test_other_graphs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = click_model.build()
+    model.graph.input[1].type.tensor_type.shape.dim[1].dim_value = 7
+    path = tmp_path / "other.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert port.main([str(path), "--via", "onnx2tf", "--int8"]) == 2
+    assert "its input coords has shape 1x7x64x64" in capsys.readouterr().err
+    assert port.main([str(path), "--via", "onnx2tf"]) == 2
+    assert "give --int8" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other.onnx"]
+
+
+@pytest.mark.slow
+def test_onnxruntime_and_the_file_agree(tmp_path: Path) -> None:
+    pytest.importorskip("onnx2tf")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from export.convert_onnx import convert_onnx
+    from oace_tf.workers import apart
+
+    path, before = write(tmp_path), click_model.build().SerializeToString()
+    made: Any = apart(convert_onnx, path, None, 4, SIDE, tmp_path / "float.tflite")
+    assert path.read_bytes() == before  # onnxsim would have written into it
+    assert made.click_channels == 2 and made.gmac > 0 and made.params > 0
+    model = open_model(tmp_path / "float.tflite")
+    assert model.takes_previous and model.size == SIDE
+    rng = np.random.default_rng(6)
+    image = rng.integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
+    points = pack_points([Click(12, 40), Click(50, 20.5, False)], 4)
+    previous = rng.random((SIDE, SIDE)).astype(np.float32)
+    disks = np.stack([draw_disks(points, (SIDE, SIDE), label) > 0 for label in (1.0, 0.0)])
+    session = onnxruntime.InferenceSession(before, providers=["CPUExecutionProvider"])
+    logits = session.run(None, {
+        "rgb": (image / 255).astype(np.float32).transpose(2, 0, 1)[None],
+        "coords": disks[None].astype(np.float32), "prev": previous[None, None]})[0][0, 0]
+    found = model.run(image, points, previous)
+    assert np.abs(found - 1 / (1 + np.exp(-logits))).max() < 1e-5  # measured: 5e-7
+    assert found.std() > 0.05
+
+
+@pytest.mark.slow
+def test_a_foreign_graph_goes_to_int8_through_the_same_gate(
+        tmp_path: Path, folder: Any, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx2tf")
+    monkeypatch.delenv("OACE_DATA", raising=False)
+    path, out = write(tmp_path), tmp_path / "out"
+    code = port.main([str(path), "--via", "onnx2tf", "--int8", "--out", str(out), "--threads", "1",
+                      "--size", str(SIDE), "--images", str(folder("photographs", 4))])
+    report = json.loads((out / "report.json").read_text())
+    assert code == (0 if report["passed"] else 1), capsys.readouterr()
+    assert report["network"]["trunk"] == "onnx" and report["network"]["range"] == "unit"
+    assert report["agreement"]["n"] == 4 and report["calibration"]["images"] == 4
+    assert report["agreement"]["mean_iou"] > 0.8
+    model = open_model(out / "oace_int8.tflite")
+    assert model.quantized and model.takes_previous

@@ -1,0 +1,37 @@
+"""Three roads for one graph: onnxruntime, Keras, onnx2tf; on noise and on photographs."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from export import accounts, cross_check, feeds
+from export.checkpoints import read_checkpoint
+from oace_tf.networks.ported import Ported, build_ported
+from tests.golden.port import refill
+
+pytest.importorskip("onnx2tf", reason="the extra `port` is not installed")
+
+
+@pytest.mark.slow
+def test_three_roads_agree(tmp_path: Path) -> None:
+    path = tmp_path / "ritm.onnx"
+    path.write_bytes(refill.graph("ritm_hrnet18s").SerializeToString())
+    before = path.read_bytes()
+    source, ported = read_checkpoint(path), Ported("ritm_hrnet18s", "aligned")
+    model = build_ported(ported, feeds.graph_side(source), 1)
+    rows, filled = accounts.account(model, source)
+    accounts.fill(model, rows, filled)
+    made = feeds.make_feeds(ported, model, source, feeds.scenes(feeds.graph_side(source), 0, 1))
+    found = cross_check.cross_check(model, source, made)
+    assert [row.input for row in found] == ["random 0", "cat.jpg", "coffee.jpg"]
+    for row in found:
+        assert row.holds and row.keras is not None and row.both is not None
+        assert max(row.keras, row.onnx2tf, row.both) < 1e-4  # measured: 1e-6
+    assert path.read_bytes() == before
+
+
+def test_a_road_that_leaves_the_others_is_named() -> None:
+    row = cross_check.RoadRow("random 0", "instances", 0.2, 1e-6, 0.2)
+    assert not row.holds and "TOO LARGE" in cross_check.table([row])
+    assert not cross_check.RoadRow("x", "y", None, float("nan"), None).holds
