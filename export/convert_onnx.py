@@ -133,6 +133,8 @@ def _convert(path: Path, folder: Path, side: int, save: bool) -> Any:
     from export.checkpoints import load_graph
     from export.click_graph import input_shapes
 
+    # For photographs as only input it would fetch pictures from the network to try itself on.
+    onnx2tf.onnx2tf.download_test_image_data = _pictures
     parameters = path.with_name(path.name.removesuffix(".onnx") + PARAMETERS_SUFFIX)
     open_sides = [f"{name}:1,{shape[1]},{side},{side}"
                   for name, shape in input_shapes(load_graph(path)).items()
@@ -155,6 +157,11 @@ def _convert(path: Path, folder: Path, side: int, save: bool) -> Any:
         raise UsageError(f"{path}: onnx2tf gives up ({reason}); a parameter file "
                          f"{parameters.name} beside it may help (docs/port.md){_advice(folder)}"
                          ) from error
+
+
+def _pictures() -> np.ndarray:
+    """Return what stands in for onnx2tf's own sample pictures, (20, 128, 128, 3) in [0, 1)."""
+    return np.random.default_rng(0).random((20, 128, 128, 3)).astype(np.float32)
 
 
 def _advice(folder: Path) -> str:
