@@ -1,4 +1,5 @@
 """The score command, and what the shipped weights say of themselves."""
+import dataclasses
 from pathlib import Path
 
 import cv2
