@@ -42,15 +42,18 @@ def test_it_follows_the_tap(reader: OaceReader) -> None:
 @pytest.mark.slow
 def test_it_is_the_prior_s_answer(reader: OaceReader) -> None:
     """Keras, from the float weights, gives the same but for the noise of int8."""
-    import keras
-
-    from oace_tf.networks.weights import build_from_weights
+    from oace_tf.networks.weights import build_from_weights, read_record
 
     image, points = _inputs(Click(290, 120), reader.model.max_points)
-    pair, _ = build_from_weights(WEIGHTS)
-    disks = np.stack([draw_disks(points, (512, 512), label) for label in (1, 0)], axis=-1)
-    assert pair.prior is not None
-    found = keras.ops.convert_to_numpy(pair.prior([normalise(image)[None], disks[None]]))[0]
+    config, _ = read_record(WEIGHTS)
+    side = config.network_side(512)  # what the networks see may be smaller than the file's square
+    pair, _ = build_from_weights(WEIGHTS, side)
+    seen = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)
+    moved = points.copy()
+    moved[:, :2] = (points[:, :2] + 0.5) * side / 512 - 0.5
+    labels = (1, 0)[:config.click_channels]
+    disks = np.stack([draw_disks(moved, (side, side), label) for label in labels], axis=-1)
+    found = pair.embedding(normalise(seen), disks)
     oace = cv2.resize(reader.read(image, points), found.shape[:2], interpolation=cv2.INTER_LINEAR)
     assert np.corrcoef(found.ravel(), oace.ravel())[0, 1] > 0.98  # 0.9987
 
