@@ -3,7 +3,8 @@
 Each object is tapped once. `own`: the photograph as it is. `large`: the mask of the network and the
 picture beside it are shrunk until the photograph has as many pixels for each of theirs as 12
 megapixels have for one of 512x512 (45.8), since the sets hold no large photographs; what is
-compared is then the way back to the photograph alone.
+compared is then the way back to the photograph alone, with windows of the same share of the
+picture, but at least 3x3.
 """
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ from oace_tf.segmenter import THRESHOLD, TapSegmenter
 SETS = ("grabcut", "ecssd", "coco_mval")
 CHOSEN_ON = ("ecssd", "coco_mval")  # settings are never chosen on GrabCut
 GRID = tuple(Refinement(radius, epsilon) for radius, epsilon in itertools.product(
-    (2, 4, 8), (1e-4, 1e-3, 1e-2)))
+    (2, 4, 8, 16), (1e-4, 1e-3, 1e-2)))
 SIDES_12_MP = (4000, 3000)
 
 

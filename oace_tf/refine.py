@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.geometry import BYTE_SCALE
+from oace_tf.geometry import BYTE_SCALE, NETWORK_SIZE
 
 _GREATEST = 255.0  # of a photograph's bytes
 
@@ -25,7 +25,7 @@ class Refinement:
       UsageError: a field outside its range.
     """
 
-    radius: int = 4  # of the window, pixels of the network's frame
+    radius: int = 4  # of the window, pixels of a frame of 512; scaled with the frame's side
     epsilon: float = 1e-3  # variance of a colour (0 to 1) that counts as flat
 
     def __post_init__(self) -> None:
@@ -78,7 +78,8 @@ def linear_models(
       Three (S, S) float32 slopes and the (S, S) float32 offset, each the mean over all windows
       that hold the pixel: target is about the sum of slope times colour, plus offset.
     """
-    side = 2 * settings.radius + 1
+    radius = max(1, round(settings.radius * target.shape[0] / NETWORK_SIZE))
+    side = 2 * radius + 1
 
     def mean(values: np.ndarray) -> np.ndarray:
         return cv2.boxFilter(values, cv2.CV_32F, (side, side), borderType=cv2.BORDER_REFLECT)
