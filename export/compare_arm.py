@@ -43,7 +43,8 @@ _DOT = f"{_BASE} atomics fphp asimdhp asimdrdm lrcpc dcpop asimddp"
 CPUS: Mapping[str, tuple[str, str, str]] = {
     "cortex-a72": ("cortex-a72", "0xd08", _BASE),
     "cortex-a76": ("cortex-a76", "0xd0b", _DOT),  # int8 dot products
-    "i8mm": ("max", "0xd4e", f"{_DOT} i8mm bf16"),  # int8 matrices, as Cortex-X3 has them
+    # int8 matrices, as Cortex-X3 has them; SVE and SME off: see docs/interfaces.md
+    "i8mm": ("max,sve=off,sme=off", "0xd4e", f"{_DOT} i8mm bf16"),
 }
 
 
