@@ -34,8 +34,8 @@ from oace_tf.segmenter import DEFAULT_MODEL
 ROOT = Path(__file__).resolve().parents[1]
 FLOAT = ROOT / "build" / "oace_float32.tflite"
 DOCUMENTS = ("CHANGELOG.md", "MODEL_CARD.md", "LICENSE", "NOTICE", "docs/weights_licence.md",
-             "docs/training.md", "docs/quantization.md", "docs/images/limits.png",
-             "docs/images/first_run.png", "calibration_data/README.md")
+             "docs/training.md", "docs/quantization.md", "calibration_data/README.md")
+_PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
 OF_THE_WHEEL = ("oace_tf", "docs/samples", "setup.py", "setup.cfg", "pyproject.toml", "README.md",
                 "LICENSE", "NOTICE")
 MAKER = "export.interface_files"  # of the files of the other interfaces
@@ -47,6 +47,18 @@ def interfaces() -> tuple[str, ...]:
     if importlib.util.find_spec(MAKER) is None:
         return ("points",)
     return ("points", *importlib.import_module(MAKER).FILES)
+
+
+def documents() -> list[str]:
+    """Return the documents of a release and the pictures in them, relative to the root."""
+    names = list(DOCUMENTS)
+    for name in DOCUMENTS:
+        if name.endswith(".md"):
+            folder = (ROOT / name).parent
+            for target in _PICTURE.findall((ROOT / name).read_text(encoding="utf-8")):
+                if not target.startswith("http"):
+                    names.append(str((folder / target).resolve().relative_to(ROOT)))
+    return list(dict.fromkeys(names))
 
 
 def tflite_files(folder: Path, names: Sequence[str], float32: Path | None) -> list[str]:
@@ -205,7 +217,7 @@ def run(args: argparse.Namespace) -> int:
     refresh.check(None)
     target = args.out / f"oace-tf-{version}"
     with replaced(target) as folder:
-        for name in DOCUMENTS:
+        for name in documents():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
         print("wheel ...", flush=True)

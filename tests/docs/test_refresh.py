@@ -57,7 +57,7 @@ def test_the_result_has_four_panels_and_a_record(tmp_path: Path) -> None:
     picture = fileio.read_image(out)
     assert picture.shape[1] == 1200 and abs(picture.shape[0] - 1200 * 400 / 2424) < 2
     second = picture[:, 305:595]  # the OACE: strong colours, unlike the photograph
-    assert second.std() > 40
+    assert second.std() > 25  # a panel without a picture has 0
     record = fileio.read_json(tmp_path / "result.json")
     assert record == {"sha256": fileio.sha256_file(DEFAULT_MODEL), "photograph": "coffee.jpg",
                       "taps": [[290.0, 120.0, True]]}
