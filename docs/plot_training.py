@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +9,8 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import numpy as np
-
-from oace_tf.errors import UsageError, guarded
-from oace_tf.fileio import atomic_write
-
-_WINDOW = 25  # steps of the moving mean
+from oace_tf.errors import guarded
+from oace_tf.training.curves import draw_curve
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -29,45 +24,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_log(path: Path) -> dict[str, np.ndarray]:
-    """Return the columns of a training log as float arrays, by name.
-
-    Raises:
-      UsageError: no such file, or not a training log.
-    """
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        return {name: np.array([float(row[name]) for row in rows])
-                for name in ("step", "size", "loss", "images_per_second")}
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path}: not a training log ({error}); expected the log.csv of "
-                         "oace_tf.train") from error
-
-
 def run(args: argparse.Namespace) -> int:
     """Draw the curve; returns the exit code."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    log = read_log(args.log)
-    if len(log["step"]) < 2:
-        raise UsageError(f"{args.log}: fewer than two steps")
-    figure, axes = pyplot.subplots(figsize=(8, 3.6), layout="constrained")
-    axes.plot(log["step"], log["loss"], color="0.8", linewidth=0.7, label="each step")
-    window = min(_WINDOW, len(log["loss"]))
-    smooth = np.convolve(log["loss"], np.ones(window) / window, "valid")
-    axes.plot(log["step"][window - 1:], smooth, color="C0", label=f"mean of {window} steps")
-    for change in np.flatnonzero(np.diff(log["size"])) + 1:
-        axes.axvline(log["step"][change], color="C1", linewidth=0.8)
-        axes.text(log["step"][change], axes.get_ylim()[1], f" {log['size'][change]:.0f} px",
-                  va="top", color="C1")
-    axes.set(xlabel="step", ylabel="loss", title=f"{len(log['loss'])} steps, from "
-             f"{log['size'][0]:.0f} px")
-    axes.legend()
-    atomic_write(args.out, lambda file: figure.savefig(file, format="png", dpi=110))
+    draw_curve(args.log, args.out)
     print(args.out)
     return 0
 

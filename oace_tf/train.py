@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -44,9 +45,43 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
                         help="processes that prepare scenes; 0: none (default: %(default)s)")
     parser.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS",
                         help="steps between checkpoints (default: %(default)s)")
+    parser.add_argument("--keep", type=int, default=3, metavar="N",
+                        help="checkpoints that are kept (default: %(default)s)")
     parser.add_argument("--stop-at", type=int, metavar="STEP",
                         help="stop before this step; go on later with --resume")
+    _add_looking(parser)
+    _add_machine(parser)
     return parser.parse_args(argv)
+
+
+def _add_looking(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("looking at a run")
+    group.add_argument("--val", type=Path, metavar="DIR",
+                       help="sets such as ecssd/ that choose the weights that are saved; GrabCut "
+                       "in it is left out (default: the last weights are saved)")
+    group.add_argument("--val-every", type=int, default=500, metavar="STEPS",
+                       help="steps between validations (default: %(default)s)")
+    group.add_argument("--val-limit", type=int, metavar="N",
+                       help="at most N photographs of each set, spread over it (default: all)")
+    group.add_argument("--pictures-every", type=int, default=200, metavar="STEPS",
+                       help="steps between pictures of taps, OACE and masks; 0: none "
+                       "(default: %(default)s)")
+    group.add_argument("--no-tensorboard", action="store_true",
+                       help="write no event files for TensorBoard")
+    group.add_argument("--measure", type=int, metavar="STEPS",
+                       help="print images/s with and without the model as JSON, and end")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the machine")
+    group.add_argument("--devices", type=int, default=1, metavar="N",
+                       help="devices that share each batch, with KERAS_BACKEND=jax; 0: all "
+                       "(default: %(default)s)")
+    group.add_argument("--hosts", default="", metavar="ADDRESS:PORT,COUNT,NUMBER",
+                       help="this is host NUMBER of COUNT; host 0 listens at the address")
+    group.add_argument("--deterministic", action="store_true",
+                       help="one thread and deterministic operators: the same bits every time "
+                       "(TensorFlow on a CPU)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,24 +91,39 @@ def run(args: argparse.Namespace) -> int:
       UsageError: bad arguments, data or files.
     """
     folders = _folders(args.data)
-    stop_at = 1 if args.stop_at is None else args.stop_at
-    if min(args.workers + 1, args.checkpoint_every, stop_at) < 1:
-        raise UsageError("--workers must not be negative, --checkpoint-every and --stop-at "
-                         "at least 1")
+    _check(args)
     fields = read_json(args.config) if args.config else {}
     settings = TrainSettings.from_json(fields, str(args.config))
-    if (args.out / "checkpoint.safetensors").is_file() and not args.resume:
+    if (args.out / "checkpoint.safetensors").is_file() and not (args.resume or args.measure):
         raise UsageError(f"{args.out}: holds a checkpoint; add --resume to go on from it, "
                          "or choose another --out")
     data = _data_record(folders, settings)
+    validation = _validation(args, settings)
     # Keras is loaded only now, so that bad arguments are answered at once.
+    from oace_tf.training.devices import make_deterministic, use_devices
+
+    share = use_devices(args.devices, args.hosts)
+    if args.deterministic:
+        make_deterministic()
     import keras
 
-    from oace_tf.training.trainer import Trainer
+    from oace_tf.training.precision import computing_in
+    from oace_tf.training.trainer import Options, Trainer
 
     keras.utils.set_random_seed(settings.seed)
-    pair, start = _pair(args)
-    trainer = Trainer(pair, args.stage, settings, folders, args.out, args.workers)
+    with computing_in(settings.precision):
+        pair, start = _pair(args)
+    options = Options(args.workers, args.keep, args.pictures_every, not args.no_tensorboard,
+                      validation, data, share)
+    if args.measure:
+        from oace_tf.training.measure import measure
+
+        plain = Options(args.workers, share=share)
+        print(json.dumps(measure(
+            lambda out: Trainer(pair, args.stage, settings, folders, out, options=plain), settings,
+            folders, pair.config.click_channels, plain, args.measure)))
+        return 0
+    trainer = Trainer(pair, args.stage, settings, folders, args.out, options=options)
     if args.resume:
         trainer.resume()
     trainer.run(args.checkpoint_every, args.stop_at)
@@ -85,9 +135,41 @@ def run(args: argparse.Namespace) -> int:
         record["teacher"] = trainer.teacher_sha256
     if trainer.ranges:
         record["quantize_aware"] = {"ranges": trainer.ranges}
+    return _finish(trainer, record) if share.first else 0
+
+
+def _finish(trainer: Any, record: dict[str, Any]) -> int:
+    """Write weights and curve; returns the exit code."""
+    from oace_tf.training.curves import CURVE, draw_curve
+    from oace_tf.training.run_log import LOG
+
     path = trainer.save(record)
-    print(f"{path}: weights after {trainer.step} steps; {len(trainer.skipped)} unreadable images")
+    best = trainer.notes.get("best")
+    words = f", those of step {best['step']} by validation" if best else ""
+    print(f"{path}: weights after {trainer.step} steps{words}; "
+          f"{len(trainer.skipped)} unreadable images")
+    if trainer.step > 1:
+        print(draw_curve(path.with_name(LOG), path.with_name(CURVE)))
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    for name, least in (("workers", 0), ("checkpoint_every", 1), ("stop_at", 1), ("keep", 1),
+                        ("val_every", 1), ("val_limit", 1), ("pictures_every", 0), ("measure", 1),
+                        ("devices", 0)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least {least}")
+
+
+def _validation(args: argparse.Namespace, settings: TrainSettings) -> Any:
+    if args.val is None:
+        return None
+    if args.stage == "prior":
+        raise UsageError("--val measures masks: not for the prior alone")
+    from oace_tf.training.validation import find_validation
+
+    return find_validation(args.val, args.val_every, settings.phases[-1].size, args.val_limit)
 
 
 def _folders(given: Sequence[Path] | None) -> list[Path]:

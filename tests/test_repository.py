@@ -119,10 +119,11 @@ def test_constraints_pin_every_requirement(setup_cfg, pins):
     assert sorted(wanted - set(pins)) == []
 
 
-def test_constraints_hold_one_opencv_one_tensorflow_and_no_other_framework(pins):
+def test_constraints_hold_one_opencv_one_tensorflow_and_no_torch(pins):
     assert [name for name in pins if name.startswith("opencv")] == ["opencv-python-headless"]
     assert [name for name in pins if name.startswith("tensorflow")] == ["tensorflow"]
-    assert not {"torch", "jax", "jaxlib", "intel-tensorflow"} & set(pins)
+    # jax is the second backend that is tested; without torch an environment stays half as large
+    assert not {"torch", "intel-tensorflow", "jax-cuda12-plugin"} & set(pins)
 
 
 def test_runtime_extra_is_what_is_always_installed(setup_cfg):

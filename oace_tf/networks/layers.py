@@ -129,6 +129,9 @@ class BatchNorm(layers.BatchNormalization):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
+        # Statistics are taken in float32, also where the networks compute in bfloat16.
+        wanted = inputs.dtype
+        inputs = tf.cast(inputs, tf.float32)
         count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)
         outputs, mean, variance = tf.raw_ops.FusedBatchNormV3(
             x=inputs, scale=tf.convert_to_tensor(self.gamma.value),
@@ -137,7 +140,7 @@ class BatchNorm(layers.BatchNormalization):
         variance = variance * (count - 1.0) / count  # the kernel's is the unbiased estimate
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
-        return outputs
+        return tf.cast(outputs, wanted)
 
 
 @keras.saving.register_keras_serializable(package="oace_tf")

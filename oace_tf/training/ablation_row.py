@@ -45,10 +45,12 @@ def run_row(plan: Plan, name: str, data: Path, out: Path, workers: int) -> dict[
 
     from oace_tf.networks.imagenet import init_trunks
     from oace_tf.networks.pair import build_pair
+    from oace_tf.training.precision import computing_in
 
     row = plan.row(name)
     keras.utils.set_random_seed(row.stages[0].settings.seed)
-    pair = build_pair(row.network, size=None)
+    with computing_in(row.stages[0].settings.precision):
+        pair = build_pair(row.network, size=None)
     if plan.init == "imagenet":
         init_trunks(pair)
     seconds = _train(pair, row, data, out, workers)
@@ -63,13 +65,14 @@ def run_row(plan: Plan, name: str, data: Path, out: Path, workers: int) -> dict[
 def _train(pair: Any, row: Row, data: Path, out: Path, workers: int) -> float:
     """Train all stages that are not done; leaves their averaged weights in `pair`."""
     from oace_tf.networks.weights import load_weights
-    from oace_tf.training.trainer import CHECKPOINT, LOG, WEIGHTS, Trainer
+    from oace_tf.training.trainer import CHECKPOINT, LOG, WEIGHTS, Options, Trainer
 
     seconds = 0.0
     for number, stage in enumerate(row.stages):
         folder = out / row.name / f"{number}_{stage.stage}"
         if not (folder / WEIGHTS).is_file():
-            trainer = Trainer(pair, stage.stage, stage.settings, [data / "train"], folder, workers)
+            trainer = Trainer(pair, stage.stage, stage.settings, [data / "train"], folder,
+                              options=Options(workers, keep=1))
             if (folder / CHECKPOINT).is_file():
                 trainer.resume()
             trainer.run(checkpoint_every=40)

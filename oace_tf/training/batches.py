@@ -13,6 +13,7 @@ import numpy as np
 
 from oace_tf.errors import UsageError
 from oace_tf.samples.coco import CocoImage
+from oace_tf.training.devices import Share
 from oace_tf.training.scenes import Layered, Scene, make_twins, read_layered
 from oace_tf.training.settings import TrainSettings
 from oace_tf.training.sources import Source, find_sources
@@ -30,8 +31,9 @@ def twin_pairs(batch: int, share: float) -> int:
 class SceneMaker:
     """Makes the batch of any step; skips what cannot be read, and remembers it."""
 
-    def __init__(self, sources: list[Source], settings: TrainSettings, click_channels: int) -> None:
-        self._sources = sources
+    def __init__(self, sources: list[Source], settings: TrainSettings, click_channels: int,
+                 share: Share = Share()) -> None:
+        self._sources, self._share = sources, share
         self._shares = np.array([source.share for source in sources])
         self._settings = settings
         self._click_channels = click_channels
@@ -41,20 +43,28 @@ class SceneMaker:
         """Return the batch of a step.
 
         Returns:
-          image (B, S, S, 3) uint8, mask (B, S, S, 1) uint8, disks (B, S, S, C) uint8,
-          object_xy (B, n, 2) int32, background_xy (B, m, 2) int32. The first 2 `twin_pairs` of
-          them are twins, neighbours 0 and 1, 2 and 3, ...
+          image (B, S, S, 3) uint8, mask (B, S, S, 1) int8 (1, 0, -1), disks (B, S, S, C) uint8,
+          object_xy (B, n, 2) int32, background_xy (B, m, 2) int32; curve (B, 3, 2) float32 where
+          the photometric work is left to the device. The first 2 `twin_pairs` of them are twins,
+          neighbours 0 and 1, 2 and 3, ... Of several hosts, each makes its part of this.
         """
         phase = self._settings.phase_of(step)
         pairs = twin_pairs(phase.batch, self._settings.scenes.twins)
         seeds = np.random.SeedSequence((self._settings.seed, step)).spawn(phase.batch - pairs)
+        wanted, begin = self._share.of(phase.batch), 0
         scenes: list[Scene] = []
         for number, seed in enumerate(seeds):
-            scenes += self._scenes(phase.size, 2 if number < pairs else 1,
-                                   np.random.default_rng(seed))
+            count = 2 if number < pairs else 1
+            here = [place in wanted for place in range(begin, begin + count)]
+            if any(here):
+                made = self._scenes(phase.size, count, np.random.default_rng(seed))
+                scenes += [scene for scene, kept in zip(made, here) if kept]
+            begin += count
         batch = {name: np.stack([getattr(scene, name) for scene in scenes])
                  for name in Scene.__slots__}
         batch["mask"] = batch["mask"][..., None]
+        if self._settings.scenes.photometric == "worker":
+            del batch["curve"]
         return batch
 
     def _scenes(self, size: int, twins: int, rng: np.random.Generator) -> list[Scene]:
@@ -97,18 +107,19 @@ class SceneMaker:
         return layered, int(rng.choice(len(sizes), p=sizes / sizes.sum()))
 
 
-_arguments: tuple[list[Path], TrainSettings, int] | None = None
+_arguments: tuple[list[Path], TrainSettings, int, Share] | None = None
 _maker: SceneMaker | None = None
 
 
-def _start_worker(folders: list[Path], settings: TrainSettings, click_channels: int) -> None:
+def _start_worker(folders: list[Path], settings: TrainSettings, click_channels: int,
+                  share: Share) -> None:
     import cv2
 
     global _arguments
     end_with_parent()
     os.nice(5)
     cv2.setNumThreads(0)
-    _arguments = folders, settings, click_channels
+    _arguments = folders, settings, click_channels, share
 
 
 def _batch_in_worker(step: int) -> tuple[dict[str, np.ndarray], set[str]]:
@@ -117,14 +128,15 @@ def _batch_in_worker(step: int) -> tuple[dict[str, np.ndarray], set[str]]:
     global _maker
     if _maker is None:
         assert _arguments is not None
-        folders, settings, click_channels = _arguments
-        _maker = SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels)
+        folders, settings, click_channels, share = _arguments
+        _maker = SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels,
+                            share)
     return _maker.batch(step), _maker.skipped
 
 
 def batches(folders: list[Path], settings: TrainSettings, click_channels: int, start: int,
-            workers: int,
-            skipped: set[str]) -> Generator[tuple[int, dict[str, np.ndarray]], None, None]:
+            workers: int, skipped: set[str],
+            share: Share = Share()) -> Generator[tuple[int, dict[str, np.ndarray]], None, None]:
     """Yield (step, batch) from step `start` to the last, in order.
 
     Args:
@@ -134,17 +146,20 @@ def batches(folders: list[Path], settings: TrainSettings, click_channels: int, s
       start: the first step.
       workers: processes; 0 makes the batches in this one.
       skipped: names of unreadable images are added to it.
+      share: of several hosts, which part of each batch is made here.
     Raises:
       UsageError: as `find_sources`, or no scene can be made of the images.
     """
     if workers == 0:
-        maker = SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels)
+        maker = SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels,
+                           share)
         maker.skipped = skipped
         for step in range(start, settings.steps):
             yield step, maker.batch(step)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (folders, settings, click_channels))
+    pool = ProcessPoolExecutor(workers, context, _start_worker,
+                               (folders, settings, click_channels, share))
     try:
         queue: deque[Future[tuple[dict[str, np.ndarray], set[str]]]] = deque()
         ahead = start

@@ -58,7 +58,7 @@ def normalized_focal_loss(logits: Any, target: Any, valid: Any, *, gamma: float 
     Args:
       logits: (B, S, S, 1).
       target: (B, S, S, 1), 0 or 1.
-      valid: (B, S, S, 1), 1 where the pixel counts, 0 where it is ignored.
+      valid: (B, S, S, 1), the pixel's weight: 1, 0 where it is ignored, more where it matters.
       gamma: how strongly sure pixels are left out.
       alpha: weight of object pixels; background pixels weigh 1 - alpha.
     Returns:
@@ -89,6 +89,19 @@ def bce_loss(logits: Any, target: Any, valid: Any) -> Any:
     axes = (1, 2, 3)
     return -ops.sum(ops.log_sigmoid(signed) * valid, axis=axes) / (
         ops.sum(valid, axis=axes) + EPSILON)
+
+
+def near_outline(target: Any, width: int) -> Any:
+    """Return where the outline is near: (B, S, S, 1) float32, 1 or 0.
+
+    Args:
+      target: (B, S, S, 1) float32, 0 or 1.
+      width: a pixel is near where a square of 2 width + 1 px around it holds both values.
+    """
+    side = 2 * width + 1
+    most = ops.max_pool(target, side, 1, padding="same")
+    least = -ops.max_pool(-target, side, 1, padding="same")  # beyond the frame lies nothing
+    return ops.cast(most > least, "float32")
 
 
 def twin_disagreement(first: Any, second: Any) -> Any:

@@ -22,7 +22,7 @@ from oace_tf.networks.simulated import Watcher, simulated
 from oace_tf.training.batches import batches
 from oace_tf.training.distill import Teacher
 from oace_tf.training.settings import LossSettings, QuantizeAware, TrainSettings
-from oace_tf.training.step import TrainingModel
+from oace_tf.training.step import TrainingModel, lit
 
 Ranges = dict[str, tuple[float, float]]
 
@@ -40,7 +40,7 @@ class QuantizeAwareModel(TrainingModel):
         """Return the outputs of the rounded networks, and the logits without rounding."""
         outputs = super().call(batch, training=training)
         if self._consistency > 0 and "logits" in outputs:
-            image = (ops.cast(batch["image"], "float32") - 128.0) / 128.0
+            image = (lit(batch) - 128.0) / 128.0
             disks = ops.cast(batch["disks"], "float32") * DISK_ON
             outputs["exact"] = ops.stop_gradient(self._exact.forward(image, disks)[1])
         return outputs
@@ -64,7 +64,8 @@ def start_ranges(pair: Pair, settings: TrainSettings, folders: list[Path]) -> Ra
     assert settings.quantize_aware is not None
     one = dataclasses.replace(settings, phases=(dataclasses.replace(
         settings.phases[-1], batch=1, steps=settings.quantize_aware.scenes),), warmup_steps=0,
-        scenes=dataclasses.replace(settings.scenes, twins=0.0),
+        accumulate=1,
+        scenes=dataclasses.replace(settings.scenes, twins=0.0, photometric="worker"),
         losses=dataclasses.replace(settings.losses, steadiness=0.0))
     source = batches(folders, one, pair.config.click_channels, 0, 0, set())
     with closing(source):

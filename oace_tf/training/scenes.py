@@ -14,18 +14,24 @@ import numpy as np
 from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks, pack_points
 from oace_tf.evaluation.clicker import edge_distance
 from oace_tf.samples.coco import CocoImage, decode_mask, read_coco_image
+from oace_tf.samples.sample import IGNORED
 from oace_tf.training.settings import SceneSettings
 
 MAX_TAPS = 8
+_UNCHANGED = np.array([[1.0, 0.0]] * 3, np.float32)
 PATCH = 3  # side of the contrastive patches, px; supplement 1
 
 
 @dataclass(frozen=True, slots=True)
 class Layered:
-    """A photograph with the masks of its objects: (H, W, 3) uint8 and (H, W) uint8 0/1 each."""
+    """A photograph with the masks of its objects: (H, W, 3) uint8 and (H, W) uint8 0/1 each.
+
+    `ignored` (H, W) uint8 0/1 is where nobody said what is there (crowds), or None.
+    """
 
     image: np.ndarray
     masks: tuple[np.ndarray, ...]
+    ignored: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +39,21 @@ class Scene:
     """What one training example consists of, in a frame of S by S."""
 
     image: np.ndarray  # (S, S, 3) uint8
-    mask: np.ndarray  # (S, S) uint8 0/1
+    mask: np.ndarray  # (S, S) int8: 1 object, 0 background, -1 ignored
+    curve: np.ndarray  # (3, 2) float32, gain and offset of each colour channel still to be applied
     disks: np.ndarray  # (S, S, click channels) uint8 0/1
     object_xy: np.ndarray  # (n, 2) int32, centres of 3x3 patches on the object
     background_xy: np.ndarray  # (m, 2) int32, centres beside it
 
 
 def read_layered(image: CocoImage) -> Layered:
-    """Read a photograph and the masks of its objects, crowds left out (raises UsageError)."""
-    masks = [decode_mask(annotation, image.height, image.width)
-             for annotation in image.annotations if not annotation.iscrowd]
-    return Layered(read_coco_image(image), tuple(mask for mask in masks if mask.any()))
+    """Read a photograph and the masks of its objects; crowds are ignored (raises UsageError)."""
+    masks: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for annotation in image.annotations:
+        masks[annotation.iscrowd].append(decode_mask(annotation, image.height, image.width))
+    objects, crowds = masks
+    ignored = np.maximum.reduce(crowds) if crowds else None
+    return Layered(read_coco_image(image), tuple(mask for mask in objects if mask.any()), ignored)
 
 
 def make_scene(base: Layered, index: int, others: Sequence[tuple[Layered, int]], size: int,
@@ -76,32 +86,37 @@ def make_twins(base: Layered, index: int, others: Sequence[tuple[Layered, int]],
       list where no visible object is large enough.
     """
     image, masks = _framed(base, index, size, settings, rng)
+    ignored = masks.pop() if base.ignored is not None else np.zeros((size, size), np.uint8)
     for other, other_index in others:
-        image, masks = _pasted(image, masks, other, other_index, settings, rng)
+        image, (ignored, *masks) = _pasted(image, [ignored, *masks], other, other_index, settings,
+                                           rng)
     # Pasted objects stand last; the tap is on any of them or on the object of the crop.
     choices = [0, *range(len(masks) - len(others), len(masks))] if others else [0]
     choices = [c for c in choices if masks[c].mean() >= settings.min_object and masks[c].any()]
     if not choices:
         return []
-    mask = masks[int(rng.choice(choices))]
-    if mask.all():
+    mask = masks[int(rng.choice(choices))].astype(np.int8)
+    mask[(ignored > 0) & (mask == 0)] = IGNORED
+    if not (mask == 0).any():
         return []
     if rng.random() < settings.flip:
         image, mask = image[:, ::-1], mask[:, ::-1]
-    image = _relit(image, settings, rng)
-    mask = np.ascontiguousarray(mask)
-    return [_tapped(image, mask, click_channels, settings, rng) for _ in range(count)]
+    curve = _curve(settings, rng)
+    image, mask = np.ascontiguousarray(image), np.ascontiguousarray(mask)
+    if settings.photometric == "worker":
+        image, curve = relit(image, curve), _UNCHANGED
+    return [_tapped(image, mask, curve, click_channels, settings, rng) for _ in range(count)]
 
 
-def _tapped(image: np.ndarray, mask: np.ndarray, click_channels: int, settings: SceneSettings,
-            rng: np.random.Generator) -> Scene:
+def _tapped(image: np.ndarray, mask: np.ndarray, curve: np.ndarray, click_channels: int,
+            settings: SceneSettings, rng: np.random.Generator) -> Scene:
     taps = simulate_taps(mask, settings, rng, background=click_channels > 1)
     points = pack_points(taps, MAX_TAPS)
     labels = (POSITIVE, NEGATIVE)[:click_channels]
     disks = np.stack([draw_disks(points, mask.shape, label) > 0 for label in labels], axis=-1)
-    return Scene(image, mask, disks.astype(np.uint8),
-                 patch_centres(mask, settings.object_patches, rng),
-                 patch_centres(1 - mask, settings.background_patches, rng))
+    return Scene(image, mask, curve, disks.astype(np.uint8),
+                 patch_centres(mask == 1, settings.object_patches, rng),
+                 patch_centres(mask == 0, settings.background_patches, rng))
 
 
 def simulate_taps(mask: np.ndarray, settings: SceneSettings, rng: np.random.Generator,
@@ -109,7 +124,7 @@ def simulate_taps(mask: np.ndarray, settings: SceneSettings, rng: np.random.Gene
     """Return the taps on a mask: one on the object, at times more, at times one beside it.
 
     Args:
-      mask: (H, W) uint8 0/1 with both values present.
+      mask: (H, W) of 1 (object), 0 (background) and -1 (ignored), the first two present.
       settings: the shares of the kinds of taps.
       rng: the generator.
       background: whether background taps may be drawn.
@@ -126,7 +141,8 @@ def simulate_taps(mask: np.ndarray, settings: SceneSettings, rng: np.random.Gene
     if rng.random() < settings.more_taps:
         taps += [_uniform(mask > 0, rng) for _ in range(int(rng.integers(1, 3)))]
     if background and rng.random() < settings.background_tap:
-        near = cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=max(2, len(mask) // 16))
+        near = cv2.dilate((mask > 0).astype(np.uint8), np.ones((3, 3), np.uint8),
+                          iterations=max(2, len(mask) // 16))
         ring = (near > 0) & (mask == 0)
         where = ring if ring.any() and rng.random() < 0.5 else mask == 0
         tap = _uniform(where, rng)
@@ -162,7 +178,10 @@ def _at(flat_index: int, array: np.ndarray) -> Click:
 
 def _framed(base: Layered, index: int, size: int, settings: SceneSettings,
             rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Crop (or not), stretch to the frame; the object `index` comes first in the masks."""
+    """Crop (or not), stretch to the frame.
+
+    The object `index` comes first in the masks, what is ignored last, if there is any.
+    """
     height, width = base.image.shape[:2]
     x0, y0, x1, y1 = 0, 0, width, height
     kind = rng.random()
@@ -180,7 +199,8 @@ def _framed(base: Layered, index: int, size: int, settings: SceneSettings,
     image = cv2.resize(base.image[cut], (size, size),
                        interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
     order = [index, *(i for i in range(len(base.masks)) if i != index)]
-    masks = [_resized_mask(base.masks[i][cut], (size, size)) for i in order]
+    layers = [*(base.masks[i] for i in order), *([] if base.ignored is None else [base.ignored])]
+    masks = [_resized_mask(layer[cut], (size, size)) for layer in layers]
     return image, masks
 
 
@@ -236,12 +256,23 @@ def _pasted(image: np.ndarray, masks: list[np.ndarray], other: Layered, index: i
     return image, [*(mask * (1 - pasted) for mask in masks), pasted]
 
 
-def _relit(image: np.ndarray, settings: SceneSettings, rng: np.random.Generator) -> np.ndarray:
-    """Shift brightness and contrast (paper 3.4), and the colour channels each by itself."""
+def relit(image: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    """Return a photograph with each colour channel c as gain x c + offset, cut to bytes.
+
+    Args:
+      image: (H, W, 3) uint8.
+      curve: (3, 2) float32, gain and offset.
+    """
+    table = np.arange(256, dtype=np.float32)[:, None] * curve[:, 0] + curve[:, 1]
+    return cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8)[None])  # a curve a channel
+
+
+def _curve(settings: SceneSettings, rng: np.random.Generator) -> np.ndarray:
+    """Draw brightness and contrast (paper 3.4), and a gain of each colour channel by itself."""
     contrast = 1.0 + settings.contrast * float(rng.uniform(-1, 1))
     shift = 255.0 * settings.brightness * float(rng.uniform(-1, 1))
-    table = (np.arange(256.0) - 128.0) * contrast + 128.0 + shift
+    gains = np.ones(3)
     if settings.colour > 0:
         gains = 1.0 + settings.colour * rng.uniform(-1, 1, 3)
-        table = (table[:, None] * gains)[None]  # (1, 256, 3): a curve for each channel
-    return cv2.LUT(np.ascontiguousarray(image), np.clip(table, 0, 255).astype(np.uint8))
+    offset = 128.0 - 128.0 * contrast + shift
+    return np.stack([contrast * gains, offset * gains], axis=1).astype(np.float32)

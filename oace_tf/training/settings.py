@@ -37,9 +37,11 @@ class Phase:
     size: int = 512  # side of the frame, px, a multiple of 64
     batch: int = 64  # scenes a step
     steps: int = 1000
+    stage: str = ""  # "prior", "msfnet" or "joint"; empty: the stage of the run
 
     def __post_init__(self) -> None:
         _check_types(self, "phase.")
+        _check(self.stage in ("", *STAGES), "phase.stage", self.stage, "prior, msfnet or joint")
         _check(self.size >= 64 and self.size % 64 == 0, "phase.size", self.size, "a multiple of 64")
         _check(self.batch >= 1, "phase.batch", self.batch, "at least 1")
         _check(self.steps >= 1, "phase.steps", self.steps, "at least 1")
@@ -65,6 +67,8 @@ class SceneSettings:
     border_tap: float = 0.0  # share of first taps within a tenth of the depth from the border
     more_taps: float = 0.0  # probability of one or two further taps on the object
     background_tap: float = 0.0  # probability of a tap beside the object (two click channels)
+    error_taps: int = 0  # at most so many taps in the errors of the prediction before; RITM
+    photometric: str = "worker"  # where brightness and contrast change: "worker" or "device"
     object_patches: int = 10  # n of equation (1); supplement 1
     background_patches: int = 15  # m of equation (1); supplement 1
     min_object: float = 0.002  # smaller objects (share of the frame) are not tapped
@@ -79,6 +83,9 @@ class SceneSettings:
         _check(self.deepest_tap + self.border_tap <= 1.0, "scenes.deepest_tap + border_tap",
                self.deepest_tap + self.border_tap, "at most 1")
         _check(0.0 <= self.size_power <= 2.0, "scenes.size_power", self.size_power, "in [0, 2]")
+        _check(0 <= self.error_taps <= 7, "scenes.error_taps", self.error_taps, "0 to 7")
+        _check(self.photometric in ("worker", "device"), "scenes.photometric", self.photometric,
+               "worker or device")
         _check(1 <= self.paste_most <= 4, "scenes.paste_most", self.paste_most, "1 to 4")
         _check(0.02 <= self.paste_smallest <= self.paste_largest <= 1.0, "scenes.paste_smallest",
                self.paste_smallest, f"in [0.02, paste_largest ({self.paste_largest})], and "
@@ -97,6 +104,8 @@ class LossSettings:
     dice: float = 0.0  # weight of a soft Dice loss beside the mask loss
     contrastive: float = 1.0  # weight of equation (1), as means over pairs instead of sums
     background_from: str = "pass2"  # "pass2" (the paper), "both", "pass1": see `losses`
+    boundary: float = 0.0  # how much more pixels near the outline weigh in the mask loss
+    boundary_px: int = 3  # so far from the outline
     steadiness: float = 0.0  # weight of the agreement of twins (`scenes.twins`); paper 5.2
 
     def __post_init__(self) -> None:
@@ -104,7 +113,8 @@ class LossSettings:
         _check(self.mask in ("nfl", "dice", "bce"), "losses.mask", self.mask, "nfl, dice or bce")
         _check(self.background_from in ("pass1", "pass2", "both"), "losses.background_from",
                self.background_from, "pass1, pass2 or both")
-        for name in ("gamma", "alpha", "dice", "contrastive", "steadiness"):
+        _check(1 <= self.boundary_px <= 64, "losses.boundary_px", self.boundary_px, "1 to 64")
+        for name in ("gamma", "alpha", "dice", "contrastive", "boundary", "steadiness"):
             value = getattr(self, name)
             _check(0.0 <= value < 100.0, f"losses.{name}", value, "in [0, 100)")
 
@@ -149,6 +159,8 @@ class TrainSettings:
     weight_decay: float = 0.0  # AdamW where above zero
     clip_norm: float = 0.0  # of the whole gradient; 0: none
     ema: float = 0.0  # moving average of the weights; 0: none
+    accumulate: int = 1  # parts of a batch whose gradients are added up before the update
+    precision: str = "float32"  # "bfloat16": the networks compute in it, weights stay float32
     seed: int = 0
     sources: tuple[tuple[str, float], ...] = ()  # folder name and share; others: by images
     scenes: SceneSettings = field(default_factory=SceneSettings)
@@ -165,6 +177,14 @@ class TrainSettings:
         _check(0 <= self.warmup_steps < self.steps, "warmup_steps", self.warmup_steps,
                "fewer than the steps")
         _check(0.0 <= self.ema < 1.0, "ema", self.ema, "in [0, 1)")
+        _check(self.precision in ("float32", "bfloat16"), "precision", self.precision,
+               "float32 or bfloat16")
+        _check(self.accumulate >= 1, "accumulate", self.accumulate, "at least 1")
+        for phase in self.phases:
+            _check(phase.batch % self.accumulate == 0, "phase.batch", phase.batch,
+                   f"a multiple of accumulate ({self.accumulate})")
+        _check(self.accumulate == 1 or self.losses.steadiness == 0.0, "accumulate",
+               self.accumulate, "1 with losses.steadiness: twins would be torn apart")
         for name in ("weight_decay", "clip_norm"):
             _check(0.0 <= getattr(self, name) < 100.0, name, getattr(self, name), "in [0, 100)")
         _check(self.losses.steadiness == 0.0 or self.scenes.twins > 0.0, "losses.steadiness",
@@ -187,7 +207,28 @@ class TrainSettings:
         raise IndexError("step beyond the last phase")
 
     def learning_rate_at(self, step: int) -> float:
-        """Return the learning rate of a step (from 0): linear warm-up, then the schedule."""
+        """Return the learning rate of a step (from 0): linear warm-up, then the schedule.
+
+        Where the stage changes the optimizer starts afresh, and so the warm-up comes again.
+        """
+        since = step - self._stage_start(step)
+        if since < step and since < self.warmup_steps:
+            return self._scheduled(step) * (since + 1) / self.warmup_steps
+        return self._scheduled(step)
+
+    def _stage_start(self, step: int) -> int:
+        """Return the first step of the stage that a step belongs to."""
+        start = begin = 0
+        stage = self.phases[0].stage
+        for phase in self.phases:
+            if step < begin:
+                break
+            if phase.stage != stage:
+                start, stage = begin, phase.stage
+            begin += phase.steps
+        return start
+
+    def _scheduled(self, step: int) -> float:
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
         if self.schedule == "constant":

@@ -8,7 +8,7 @@ from keras import ops
 
 from oace_tf.clicks import DISK_ON
 from oace_tf.networks.pair import Pair
-from oace_tf.training import losses
+from oace_tf.training import guard, losses
 from oace_tf.training.distill import Teacher
 from oace_tf.training.settings import LossSettings
 
@@ -38,7 +38,7 @@ class TrainingModel(keras.Model):
 
     def call(self, batch: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Return the logits (unless the prior is trained alone) and the mean contrastive loss."""
-        image = (ops.cast(batch["image"], "float32") - 128.0) / 128.0
+        image = (lit(batch) - 128.0) / 128.0
         disks = ops.cast(batch["disks"], "float32") * DISK_ON
         outputs: dict[str, Any] = {}
         of_prior = training and self._stage != "msfnet"
@@ -49,17 +49,25 @@ class TrainingModel(keras.Model):
         if self._stage != "prior":
             outputs["logits"] = self._pair.segment(seen, oace, disks, training)
         if self._settings.steadiness > 0:
-            outputs["unsteady"] = self._unsteady(oace, outputs.get("logits"))
+            valid = ops.cast(batch["mask"] >= 0, "float32")
+            outputs["unsteady"] = self._unsteady(oace, outputs.get("logits"), valid)
         if self._teacher is not None:
             outputs["untaught"] = self._teacher.loss(
                 image, disks, oace if self._stage != "msfnet" else None, outputs.get("logits"))
         return outputs
 
-    def _unsteady(self, oace: Any, logits: Any) -> Any:
+    def train_step(self, *args: Any) -> Any:
+        """Make one step; where it comes out not finite, no variable keeps anything of it.
+
+        The loss is then not finite either.
+        """
+        return guard.STEPS[keras.backend.backend()](self, super().train_step, *args)
+
+    def _unsteady(self, oace: Any, logits: Any, valid: Any) -> Any:
         """Return how far the twins' masks and embeddings are from agreeing (paper 5.2)."""
         total = 0.0
         if logits is not None:
-            p = ops.sigmoid(logits[:2 * self.twin_pairs])
+            p = ops.sigmoid(logits[:2 * self.twin_pairs]) * valid[:2 * self.twin_pairs]
             total = total + ops.mean(losses.twin_disagreement(p[0::2], p[1::2]))
         if oace is not None:
             twins = oace[:2 * self.twin_pairs]
@@ -101,16 +109,31 @@ class TrainingModel(keras.Model):
         if "contrastive" in y_pred:
             total = total + self._weight_of_contrastive() * y_pred["contrastive"]
         if "logits" in y_pred:
-            target = ops.cast(x["mask"], "float32")
-            logits, valid = y_pred["logits"], ops.ones_like(target)
             settings = self._settings
+            target = ops.cast(x["mask"], "float32")
+            logits, valid = y_pred["logits"], ops.cast(target >= 0, "float32")
+            target = ops.maximum(target, 0.0)
+            if settings.boundary > 0:
+                near = losses.near_outline(target, settings.boundary_px)
+                valid = valid * (1.0 + settings.boundary * near)
             if settings.mask == "nfl":
                 mask = losses.normalized_focal_loss(logits, target, valid, gamma=settings.gamma,
                                                     alpha=settings.alpha)
             else:
-                function = losses.dice_loss if settings.mask == "dice" else losses.bce_loss
-                mask = function(logits, target, valid)
+                dice = settings.mask == "dice"
+                function = losses.dice_loss if dice else losses.bce_loss
+                mask = function(logits, target, ops.cast(valid > 0, "float32") if dice else valid)
             total = total + ops.mean(mask)
             if settings.dice > 0:
-                total = total + settings.dice * ops.mean(losses.dice_loss(logits, target, valid))
+                counted = ops.cast(valid > 0, "float32")  # an overlap knows no weights
+                total = total + settings.dice * ops.mean(losses.dice_loss(logits, target, counted))
         return total
+
+
+def lit(batch: dict[str, Any]) -> Any:
+    """Return the photographs of a batch as float32, colour curves applied as in `scenes.relit`."""
+    image = ops.cast(batch["image"], "float32")
+    if "curve" not in batch:
+        return image
+    curve = ops.cast(batch["curve"], "float32")[:, None, None]  # (B, 1, 1, 3, 2)
+    return ops.floor(ops.clip(image * curve[..., 0] + curve[..., 1], 0.0, 255.0))

@@ -1,13 +1,12 @@
-"""The training loop: steps, schedule, moving average, checkpoints, a log."""
+"""The training loop: steps, stages, moving average, checkpoints, validation, a log."""
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,60 +15,86 @@ import numpy as np
 from tqdm import tqdm
 
 from oace_tf.errors import OaceError, UsageError
-from oace_tf.fileio import atomic_write
 from oace_tf.networks.pair import Pair
-from oace_tf.networks.weights import get_arrays, save_weights, set_arrays, value_of
+from oace_tf.networks.weights import get_arrays, save_weights, set_arrays
 from oace_tf.tensor_file import write_tensors
 from oace_tf.training.batches import batches, twin_pairs
-from oace_tf.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from oace_tf.training.distill import Teacher, load_teacher
+from oace_tf.training.checkpoint import (
+    CHECKPOINT,
+    Checkpoint,
+    keep_older,
+    last_good,
+    write_checkpoint,
+)
+from oace_tf.training.devices import Share, one_device
+from oace_tf.training.distill import load_teacher
+from oace_tf.training.error_taps import with_error_taps
+from oace_tf.training.optimizer import get_state, make_optimizer, set_state
+from oace_tf.training.predictions import Predictions, picture
 from oace_tf.training.quantize_aware import QuantizeAwareModel, start_ranges
+from oace_tf.training.run_log import LOG, RunLog
 from oace_tf.training.settings import Phase, TrainSettings
 from oace_tf.training.step import TrainingModel
+from oace_tf.training.validation import Validation, validate
 
+__all__ = ["BAD_BATCH", "BEST", "CHECKPOINT", "LOG", "WEIGHTS", "Options", "Trainer"]
 logger = logging.getLogger(__name__)
-CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
-LOG = "log.csv"
+BEST = "best.safetensors"
 BAD_BATCH = "bad_batch.safetensors"
-_COLUMNS = ("step", "size", "loss", "images_per_second", "waiting_share")
 _AVERAGE_EVERY = 4  # steps between updates of the moving average
+_ERROR_TAPS = 1  # what a generator is for, beside the scenes
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What does not change the weights of a step, and may differ when a run is resumed."""
+
+    workers: int = 1  # processes that prepare scenes; 0: none
+    keep: int = 3  # checkpoints
+    pictures_every: int = 0  # steps; 0: none
+    tensorboard: bool = False
+    validation: Validation | None = None  # chooses the weights that are saved
+    data: Sequence[Mapping[str, Any]] = ()  # records of the sources; compared on resuming
+    share: Share = Share()  # of several hosts, this one's
 
 
 class Trainer:
-    """One run of one stage, in a folder of its own.
+    """One run, in a folder of its own.
 
     Raises:
-      UsageError: a stage that trains a prior, for a pair without one.
+      UsageError: a stage that trains a prior, for a pair without one, or a batch that several
+        devices cannot share.
     """
 
     def __init__(self, pair: Pair, stage: str, settings: TrainSettings, folders: list[Path],
-                 out: Path, workers: int = 1) -> None:
-        if stage != "msfnet" and pair.prior is None:
-            raise UsageError(f"stage {stage!r} trains a prior, but this network has none")
+                 out: Path, workers: int = 1, options: Options | None = None) -> None:
+        self._options = Options(workers) if options is None else options
+        stages = {phase.stage or stage for phase in settings.phases}
+        for name in sorted(stages - {"msfnet"}) if pair.prior is None else ():
+            raise UsageError(f"stage {name!r} trains a prior, but this network has none")
+        for phase in settings.phases:
+            self._options.share.check(phase.batch // settings.accumulate, settings)
         self._pair, self._stage, self._settings = pair, stage, settings
-        self._folders, self._out, self._workers = folders, out, workers
-        teacher = load_teacher(settings.distill, stage)
+        self._teacher = load_teacher(settings.distill, stage)
+        self._folders, self._out = folders, out
+        self._log = RunLog(out, self._options.tensorboard)
+        self._predictions: Predictions | None = None
+        self._forward: Any = None
         self._ranges: dict[str, tuple[float, float]] = {}
-        self._model = self._training_model(teacher)
-        self._optimizer = _optimizer(settings)
-        self._model.compile(optimizer=self._optimizer,
-                            jit_compile=keras.backend.backend() == "jax")
+        if settings.quantize_aware is not None:
+            # Of the weights the run starts from, so that a resumed run finds the same ranges.
+            self._ranges = start_ranges(pair, settings, folders)
         self._average: dict[str, np.ndarray] = {}
         self._step = 0
         self._skipped: set[str] = set()
+        self._notes: dict[str, Any] = {}
         self._run = {"stage": stage, "network": pair.config.to_json(),
-                     "settings": settings.to_json(),
-                     **({} if teacher is None else {"teacher": teacher.sha256})}
-        self._teacher_sha256 = None if teacher is None else teacher.sha256
-
-    def _training_model(self, teacher: Teacher | None) -> TrainingModel:
-        losses, aware = self._settings.losses, self._settings.quantize_aware
-        if aware is None:
-            return TrainingModel(self._pair, self._stage, losses, teacher)
-        # Of the weights the run starts from, so that a resumed run finds the same ranges.
-        self._ranges = start_ranges(self._pair, self._settings, self._folders)
-        return QuantizeAwareModel(self._pair, self._stage, losses, teacher, aware, self._ranges)
+                     "settings": settings.to_json(), "data": list(self._options.data),
+                     **({} if self._teacher is None else {"teacher": self._teacher.sha256})}
+        self._last_written: int | None = None  # the step of the newest checkpoint, if it is good
+        self._current = ""
+        self._enter(settings.phases[0].stage or stage)
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
@@ -84,37 +109,34 @@ class Trainer:
     @property
     def teacher_sha256(self) -> str | None:
         """The SHA-256 of the teacher's weights, where one is followed."""
-        return self._teacher_sha256
+        return None if self._teacher is None else self._teacher.sha256
 
     @property
     def skipped(self) -> tuple[str, ...]:
         """The images that could not be read so far."""
         return tuple(sorted(self._skipped))
 
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """What validation found: `best` (step, score) and `history`; empty without."""
+        return self._notes
+
     def resume(self) -> None:
-        """Take up the run in the folder where its last checkpoint left it.
+        """Take up the run in the folder where its last good checkpoint left it.
 
         Raises:
-          UsageError: no checkpoint, a damaged one, or one of another run.
+          UsageError: no checkpoint, only damaged ones, or one of another run.
         """
-        path = self._out / CHECKPOINT
-        state = read_checkpoint(path)
-        ours = _plain(self._run)
-        for key, value in ours.items():
-            if state.run.get(key) != value:
-                raise UsageError(f"{path}: was made with another {key}; repeat the arguments of "
-                                 "that run, or start without --resume")
+        path, state = last_good(self._out)
+        self._compare(path, state.run)
+        self._enter(state.optimizer_of or self._stage)
+        set_state(self._optimizer, state.optimizer, str(path))
         set_arrays(self._pair, state.weights, str(path))
-        variables = self._optimizer_variables()
-        shapes = [tuple(variable.shape) for variable in variables]
-        if shapes != [array.shape for array in state.optimizer]:
-            raise UsageError(f"{path}: its {len(state.optimizer)} optimizer tensors are not the "
-                             f"{len(shapes)} of this version of Keras; start without --resume")
-        for variable, array in zip(variables, state.optimizer):
-            variable.assign(array)
         self._average = dict(state.average)
         self._step, self._skipped = state.step, set(state.skipped)
-        self._cut_log()
+        self._notes = dict(state.notes)
+        self._last_written = state.step if path.name == CHECKPOINT else None
+        self._log.cut(self._step)
 
     def run(self, checkpoint_every: int = 200, stop_at: int | None = None) -> None:
         """Train to the last step (or to `stop_at`) and leave a checkpoint.
@@ -123,7 +145,8 @@ class Trainer:
           checkpoint_every: steps between checkpoints.
           stop_at: step to stop before, for runs in parts.
         Raises:
-          OaceError: a loss that is not finite; the batch is saved for inspection.
+          OaceError: a step that is not finite; the batch is saved for inspection, and the state
+            before it.
           UsageError: data of which no scene can be made, or a folder that cannot be written.
         """
         total = self._settings.steps
@@ -136,15 +159,16 @@ class Trainer:
             raise UsageError(f"cannot write into {self._out}: {error.strerror}; "
                              "name another folder") from error
         source = batches(self._folders, self._settings, self._pair.config.click_channels,
-                         self._step, self._workers, self._skipped)
+                         self._step, self._options.workers, self._skipped, self._options.share)
         phase: Phase | None = None
-        with (closing(source),
+        with (closing(source), closing(self._log),
               tqdm(total=total, initial=self._step, unit="step", disable=None) as bar):
             started = time.perf_counter()
             for step, batch in source:
                 waited = time.perf_counter() - started
                 if self._settings.phase_of(step) != phase:
                     phase = self._settings.phase_of(step)
+                    self._enter(phase.stage or self._stage)
                     self._model.twin_pairs = twin_pairs(phase.batch, self._settings.scenes.twins)
                     self._model.make_train_function(force=True)  # one graph for each size
                 loss = self._one_step(step, batch)
@@ -152,40 +176,92 @@ class Trainer:
                 rate = phase.batch / seconds
                 bar.update()
                 bar.set_postfix_str(f"loss {loss:.4f}, {rate:.1f} images/s", refresh=False)
-                self._log(step, phase.size, loss, rate, waited / seconds)
+                if self._options.share.first:
+                    self._log.step(step, phase.size, loss, rate, waited / seconds,
+                                   self._settings.learning_rate_at(step))
                 self._step = step + 1
+                self._look(batch)
                 if self._step % checkpoint_every == 0 or self._step >= end:
                     self._checkpoint()
                 if self._step >= end:
                     break
                 started = time.perf_counter()
 
+    def repeat(self, batch: dict[str, np.ndarray]) -> float:
+        """Make a first step with a batch and return its loss, without any record of it."""
+        self._model.twin_pairs = twin_pairs(len(batch["image"]), self._settings.scenes.twins)
+        return self._one_step(0, batch)
+
     def save(self, record: Mapping[str, Any], path: Path | None = None) -> Path:
-        """Write the weights (their moving average where one is kept) and return the path."""
+        """Write the weights (their moving average where one is kept) and return the path.
+
+        Where validation chose weights, those are written, and the record says of which step.
+        """
         path = self._out / WEIGHTS if path is None else path
+        best = self._out / BEST
+        if "best" in self._notes and best.is_file():
+            from oace_tf.networks.weights import read_arrays
+
+            record = {**record, "validation": self._notes}
+            self._with(read_arrays(best)[2], lambda: save_weights(path, self._pair, record))
+        else:
+            self._with(self._average, lambda: save_weights(path, self._pair, record))
+        return path
+
+    def _with(self, arrays: Mapping[str, np.ndarray], action: Any) -> Any:
+        """Do something with other weights in the pair; empty ones stand for its own."""
+        if not arrays:
+            return action()
         live = get_arrays(self._pair)
         try:
-            if self._average:
-                set_arrays(self._pair, self._average, "moving average")
-            save_weights(path, self._pair, record)
+            set_arrays(self._pair, arrays, "other weights")
+            return action()
         finally:
-            if self._average:
-                set_arrays(self._pair, live, "weights")
-        return path
+            set_arrays(self._pair, live, "weights")
+
+    def _enter(self, stage: str) -> None:
+        """Make the model of a stage, with an optimizer of its own."""
+        if stage == self._current:
+            return
+        self._current = stage
+        losses, aware = self._settings.losses, self._settings.quantize_aware
+        self._model = (TrainingModel(self._pair, stage, losses, self._teacher) if aware is None
+                       else QuantizeAwareModel(self._pair, stage, losses, self._teacher, aware,
+                                               self._ranges))
+        self._optimizer = make_optimizer(self._settings)
+        self._model.compile(optimizer=self._optimizer,
+                            jit_compile=keras.backend.backend() == "jax")
+        self._optimizer.build(self._model.trainable_variables)
 
     def _one_step(self, step: int, batch: dict[str, np.ndarray]) -> float:
         self._optimizer.learning_rate.assign(self._settings.learning_rate_at(step))
-        self._model.reset_metrics()
-        loss = float(self._model.train_on_batch(batch))
-        if not np.isfinite(loss):
-            path, last = self._out / BAD_BATCH, self._out / CHECKPOINT
-            write_tensors(path, batch, {"format": "oace-batch-1", "step": str(step)})
-            raise OaceError(f"the loss of step {step} is {loss}; its batch is in {path}, "
-                            + (f"the last good state in {last}" if last.is_file()
-                               else "no checkpoint was written yet"))
+        if self._settings.scenes.error_taps > 0 and self._current != "prior":
+            seed = np.random.SeedSequence((self._settings.seed, step, _ERROR_TAPS))
+            batch = with_error_taps(batch, lambda given: self._predict(given)["logits"],
+                                    self._settings.scenes.error_taps,
+                                    np.random.default_rng(seed))
+        losses = []
+        for number in range(self._settings.accumulate):
+            part = {name: np.split(array, self._settings.accumulate)[number]
+                    for name, array in batch.items()}
+            self._model.reset_metrics()
+            losses.append(float(self._model.train_on_batch(part)))
+            if not np.isfinite(losses[-1]):
+                self._stop(step, part, losses[-1], whole=number == 0)
         if self._settings.ema > 0 and (step + 1) % _AVERAGE_EVERY == 0:
             self._update_average(step)
-        return loss
+        return float(np.mean(losses))
+
+    def _stop(self, step: int, batch: dict[str, np.ndarray], loss: float, whole: bool) -> None:
+        """Save the batch of a step that was not finite, and the state before it; raise."""
+        path, last = self._out / BAD_BATCH, self._out / CHECKPOINT
+        write_tensors(path, batch, {"format": "oace-batch-1", "step": str(step)})
+        finite = all(np.isfinite(array).all() for array in get_arrays(self._pair).values())
+        if whole and finite:  # the step has left no trace
+            self._checkpoint()
+        raise OaceError(f"the loss of step {step} is {loss}; its batch is in {path}, "
+                        + (f"the last good state in {last}" if last.is_file()
+                           else "no checkpoint was written yet"))
 
     def _update_average(self, step: int) -> None:
         # Early on the average is short, so that it forgets the untrained weights.
@@ -196,50 +272,67 @@ class Trainer:
             else:
                 self._average[name] = value
 
-    def _optimizer_variables(self) -> list[Any]:
-        if not self._optimizer.built:
-            self._optimizer.build(self._model.trainable_variables)
-        return list(self._optimizer.variables)
+    def _predict(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if self._predictions is None:
+            self._predictions = Predictions(self._pair)
+        return self._predictions.of(batch)
+
+    def _look(self, batch: dict[str, np.ndarray]) -> None:
+        """Draw a picture and validate, where it is time to."""
+        options = self._options
+        if not options.share.first:
+            return
+        if options.pictures_every and self._step % options.pictures_every == 0:
+            few = {name: array[:4] for name, array in batch.items()}
+            with one_device():
+                self._log.picture(self._step, picture(few, self._predict(few)))
+        if options.validation is not None and (
+                self._step % options.validation.every == 0 or self._step == self._settings.steps):
+            self._validate(options.validation)
+
+    def _validate(self, validation: Validation) -> None:
+        """Measure the averaged weights; keep them where they are the best so far."""
+        if self._forward is None:
+            from oace_tf.networks.forward import Forward
+
+            self._forward = Forward(self._pair, validation.size)
+        total = sum(len(groups) for groups in validation.sets.values())
+        with (one_device(), tqdm(total=total, desc="validation", unit="image", disable=None,
+                                 leave=False) as bar):
+            figures = self._with(self._average, lambda: validate(
+                self._forward.mask, validation.sets, bar.update))
+        self._log.validation(self._step, figures)
+        entry = {"step": self._step, **figures}
+        self._notes.setdefault("history", []).append(entry)
+        self._notes["sets"] = validation.record()
+        best = self._notes.get("best")
+        if best is None or figures["score"] > best["score"]:
+            record = {"stage": self._stage, "steps": self._step, "validation": entry}
+            path = self._out / BEST
+            self._with(self._average, lambda: save_weights(path, self._pair, record))
+            self._notes["best"] = {"step": self._step, "score": figures["score"]}
 
     def _checkpoint(self) -> None:
-        optimizer = tuple(map(value_of, self._optimizer_variables()))
-        write_checkpoint(self._out / CHECKPOINT, Checkpoint(
-            self._step, _plain(self._run), get_arrays(self._pair), self._average, optimizer,
-            self.skipped))
-
-    def _log(self, step: int, size: int, loss: float, rate: float, waiting: float) -> None:
-        path = self._out / LOG
-        row = [step, size, f"{loss:.5f}", f"{rate:.3f}", f"{waiting:.4f}"]
-        if step == 0 or not path.is_file():
-            atomic_write(path, _csv([_COLUMNS, row]))
+        if not self._options.share.first:
             return
-        with path.open("a", newline="") as file:
-            csv.writer(file).writerow(row)
+        if self._last_written is not None and self._last_written != self._step:
+            keep_older(self._out, self._last_written, self._options.keep)
+        write_checkpoint(self._out / CHECKPOINT, Checkpoint(
+            self._step, _plain(self._run), get_arrays(self._pair), self._average,
+            get_state(self._optimizer), self.skipped, _plain(self._notes), self._current))
+        self._last_written = self._step
 
-    def _cut_log(self) -> None:
-        """Take the steps out of the log that come after the checkpoint: they are made again."""
-        path = self._out / LOG
-        if path.is_file():
-            with path.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) < self._step]
-            whole = [list(row.values()) for row in rows if None not in row.values()]
-            atomic_write(path, _csv([_COLUMNS, *whole]))
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def _optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
-    clip = settings.clip_norm or None
-    if settings.weight_decay > 0:
-        optimizer = keras.optimizers.AdamW(settings.learning_rate, global_clipnorm=clip,
-                                           weight_decay=settings.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-        return optimizer
-    return keras.optimizers.Adam(settings.learning_rate, global_clipnorm=clip)
+    def _compare(self, path: Path, theirs: Mapping[str, Any]) -> None:
+        """Refuse a checkpoint of another run; settings that it lacks have their default."""
+        for key, value in _plain(self._run).items():
+            found = theirs.get(key)
+            if key == "settings" and isinstance(found, dict):
+                found = _plain(TrainSettings.from_json(found, str(path)).to_json())
+            elif key == "data" and not (found and value):
+                continue
+            if found != value:
+                raise UsageError(f"{path}: was made with another {key}; repeat the arguments of "
+                                 "that run, or start without --resume")
 
 
 def _plain(run: Mapping[str, Any]) -> dict[str, Any]:

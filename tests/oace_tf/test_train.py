@@ -44,6 +44,11 @@ def command(tmp_path, monkeypatch, capsys):
     return call
 
 
+def files_of(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*")
+            if path.is_file()}
+
+
 TINY = ("--data", "data", "--preset", "tiny", "--config", "tiny.json", "--workers", 0)
 
 
@@ -54,18 +59,19 @@ def test_a_run_is_recorded_stopped_and_resumed(command, tmp_path):
     config, record = read_record("run/weights.safetensors")
     assert (config.trunk, record["steps"], record["seed"], record["stage"]) == (
         "tiny", 2, 2, "msfnet")
-    assert record["settings"]["phases"] == SETTINGS["phases"]
+    assert record["settings"]["phases"] == [{"size": 64, "batch": 1, "steps": 3, "stage": ""}]
     assert (record["start"], record["backend"]) == (None, "tensorflow")
     source, = record["data"]
     assert source == {"name": "drawn", "images": 3, "share": 1.0, "categories": ["thing"],
                       "sha256": sha256_file("data/drawn/instances.json")}
 
-    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    before = files_of(tmp_path / "run")
+    assert {"curve.png", "log.csv", "checkpoint.safetensors"} <= before.keys()
     code, _, err = command("msfnet", *TINY, "--out", "run")
     assert code == 2 and "add --resume" in err
     code, _, err = command("prior", *TINY, "--out", "run", "--resume")
     assert code == 2 and "made with another stage" in err
-    assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    assert before == files_of(tmp_path / "run")
 
     # more than there are steps: the record says how many were made
     code, out, _ = command("msfnet", *TINY, "--out", "run", "--resume", "--stop-at", 9)
@@ -110,6 +116,15 @@ def test_a_run_starts_from_a_weights_file(command, tmp_path):
     (("joint", *TINY, "--init", "imagenet"), ("no ImageNet weights for trunk 'tiny'",)),
     (("joint", *TINY, "--out", "list.json/below"), ("cannot write into list.json/below",)),
     (("joint", *TINY, "--resume"), ("no checkpoint to resume from",)),
+    (("joint", *TINY, "--keep", 0), ("--keep is 0",)),
+    (("joint", *TINY, "--val", "nowhere"), ("nowhere: no such folder", "--val")),
+    (("joint", *TINY, "--val", "data", "--val-every", 0), ("--val-every is 0",)),
+    (("prior", *TINY, "--val", "data"), ("not for the prior alone",)),
+    (("joint", *TINY, "--measure", 2), ("--measure 2: the first phase has 3 steps",)),
+    (("joint", *TINY, "--devices", 4), ("KERAS_BACKEND=jax",)),
+    (("joint", *TINY, "--data", "none.json"), ("none.json: no such file",)),
+    (("joint", *TINY, "--data", "data/drawn/instances.json+none.json"),
+     ("none.json: no such file",)),
 ))
 def test_bad_arguments_are_one_line_and_exit_code_2(command, tmp_path, arguments, words):
     for name, content in (("list", "[]"), ("epochs", '{"epochs": 3}'),
@@ -153,3 +168,31 @@ def test_help_ends_with_an_example(capsys):
     assert end.value.code == 0
     text = capsys.readouterr().out
     assert "example:\n  python -m oace_tf.train joint" in text
+
+
+def test_validation_chooses_and_is_recorded(command, tmp_path):
+    write_dataset(tmp_path / "val" / "several", 2, seed=3)
+    code, out, _ = command("msfnet", "--data", "data/drawn/instances.json", "--preset", "tiny",
+                           "--config", "tiny.json", "--workers", 0, "--out", "run", "--val", "val",
+                           "--val-every", 2, "--val-limit", 1, "--pictures-every", 3)
+    assert code == 0 and "by validation" in out
+    record = read_record("run/weights.safetensors")[1]
+    assert [entry["step"] for entry in record["validation"]["history"]] == [2, 3]
+    assert record["validation"]["sets"] == {"photographs": {"several": 1}, "size": 64}
+    row = record["validation"]["history"][0]["sets"]["several"]
+    assert row["n"] == 2 and {"miou", "own_minus_other", "confusion"} < row.keys()
+    assert record["validation"]["best"]["score"] == max(
+        entry["score"] for entry in record["validation"]["history"])
+    assert (tmp_path / "run" / "pictures" / "00000003.png").is_file()
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_measuring_prints_figures_and_writes_nothing(command, tmp_path):
+    code, out, _ = command("msfnet", *TINY, "--out", "run", "--measure", 1)
+    assert code == 0 and not (tmp_path / "run").exists()
+    found = json.loads(out)
+    assert set(found) == {"data", "model", "together", "waiting_share"}
+    assert min(found["data"], found["model"], found["together"]) > 0
+    assert 0 < found["waiting_share"] < 1
+    # neither part alone is slower than both, but for what a busy machine adds
+    assert found["together"] < 3 * min(found["data"], found["model"])

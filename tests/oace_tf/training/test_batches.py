@@ -13,7 +13,8 @@ from oace_tf.errors import UsageError
 from oace_tf.fileio import write_image
 from oace_tf.training import sources
 from oace_tf.training.batches import SceneMaker, batches, twin_pairs
-from oace_tf.training.scenes import read_layered
+from oace_tf.training.devices import Share
+from oace_tf.training.scenes import read_layered, relit
 from oace_tf.training.settings import Phase, SceneSettings, TrainSettings
 from oace_tf.training.sources import find_sources
 from tests.oace_tf.training.drawn import write_dataset
@@ -43,7 +44,7 @@ def assert_same(first, second):
 def test_shapes_and_types(data):
     batch = maker(data).batch(0)
     assert {name: (array.shape, str(array.dtype)) for name, array in batch.items()} == {
-        "image": ((3, 64, 64, 3), "uint8"), "mask": ((3, 64, 64, 1), "uint8"),
+        "image": ((3, 64, 64, 3), "uint8"), "mask": ((3, 64, 64, 1), "int8"),
         "disks": ((3, 64, 64, 2), "uint8"), "object_xy": ((3, 10, 2), "int32"),
         "background_xy": ((3, 15, 2), "int32")}
     assert maker(data).batch(4)["image"].shape == (2, 128, 128, 3)
@@ -211,3 +212,27 @@ def test_a_broken_record_is_named_and_skipped(tmp_path, monkeypatch, caplog):
     made.batch(0)
     assert made.skipped == {"instances, image number 1"}
     assert "annotation 3: the run lengths sum to" in caplog.text
+
+
+def test_photometric_work_left_to_the_device(data):
+    scenes_settings = dataclasses.replace(SETTINGS.scenes, colour=0.1)
+    on_worker, on_device = (
+        maker(data, dataclasses.replace(SETTINGS, scenes=dataclasses.replace(
+            scenes_settings, photometric=where))).batch(1) for where in ("worker", "device"))
+    curves = on_device.pop("curve")
+    assert (curves.shape, curves.dtype) == ((3, 3, 2), np.float32)
+    image = np.stack([relit(image, curve) for image, curve in zip(on_device["image"], curves)])
+    np.testing.assert_array_equal(image, on_worker["image"])
+    assert (image != on_device["image"]).mean() > 0.5
+    assert_same({**on_device, "image": image}, on_worker)
+
+
+@pytest.mark.parametrize("twins", (0.0, 0.5))
+def test_hosts_make_their_part_of_the_batch(data, twins):
+    settings = dataclasses.replace(SETTINGS, phases=(Phase(64, 6, 2),),
+                                   scenes=dataclasses.replace(SETTINGS.scenes, twins=twins))
+    found = find_sources([data], {})
+    whole = SceneMaker(found, settings, 2).batch(1)
+    parts = [SceneMaker(found, settings, 2, Share(host, 3, 6)).batch(1) for host in range(3)]
+    assert {len(part["image"]) for part in parts} == {2}
+    assert_same({name: np.concatenate([part[name] for part in parts]) for name in whole}, whole)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import cv2
 import numpy as np
@@ -10,9 +11,16 @@ import pytest
 from oace_tf.clicks import DISK_ON, draw_disks, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.clicker import edge_distance
-from oace_tf.samples.coco import CocoAnnotation, CocoImage, load_coco
+from oace_tf.samples.coco import CocoAnnotation, CocoImage, decode_mask, load_coco
 from oace_tf.training import scenes
-from oace_tf.training.scenes import Layered, make_scene, patch_centres, read_layered, simulate_taps
+from oace_tf.training.scenes import (
+    Layered,
+    make_scene,
+    make_twins,
+    patch_centres,
+    read_layered,
+    simulate_taps,
+)
 from oace_tf.training.settings import SceneSettings
 from tests.oace_tf.training.drawn import drawn_masks, drawn_photograph, write_dataset
 
@@ -60,7 +68,7 @@ def test_a_scene_holds_together(channels, others, monkeypatch):
     for seed in SEEDS:
         made = scene(seed, channels=channels, others=others)
         assert (made.image.shape, made.image.dtype) == ((SIZE, SIZE, 3), np.uint8)
-        assert (made.mask.shape, made.mask.dtype) == ((SIZE, SIZE), np.uint8)
+        assert (made.mask.shape, made.mask.dtype) == ((SIZE, SIZE), np.int8)
         assert set(np.unique(made.mask)) == {0, 1}
         assert (made.disks.shape, made.disks.dtype) == ((SIZE, SIZE, channels), np.uint8)
         # the disks are those of the taps, as the file draws them
@@ -122,7 +130,7 @@ def test_a_crop_keeps_the_object():
     base, shares = layered(5), []
     for seed in SEEDS:
         made = composed(base, 0, [], 192, 1, settings, seed)
-        left, top, width, height = cv2.boundingRect(made.mask)
+        left, top, width, height = cv2.boundingRect(made.mask.view(np.uint8))
         x0, y0, w0, h0 = cv2.boundingRect(base.masks[0])
         # its aspect ratio may change, but all of it stays in the frame
         filled = made.mask.sum() / (width * height)
@@ -169,13 +177,17 @@ def test_twins_share_photograph_and_mask_but_not_the_taps():
     assert differing > 30
 
 
+def drawn_light(image, settings, seed):
+    return scenes.relit(image, scenes._curve(settings, np.random.default_rng(seed)))
+
+
 def test_colours_move_each_by_itself():
     grey = np.full((4, 4, 3), 100, np.uint8)
     settings = dataclasses.replace(PLAIN, colour=0.2)
-    seen = [scenes._relit(grey, settings, np.random.default_rng(seed))[0, 0] for seed in SEEDS]
+    seen = [drawn_light(grey, settings, seed)[0, 0] for seed in SEEDS]
     assert all(80 <= value <= 120 for pixel in seen for value in pixel)
     assert sum(len(set(pixel.tolist())) == 3 for pixel in seen) > 20
-    np.testing.assert_array_equal(scenes._relit(grey, PLAIN, np.random.default_rng(0)), grey)
+    np.testing.assert_array_equal(drawn_light(grey, PLAIN, 0), grey)
 
 
 def test_pasted_objects_hide_the_others():
@@ -276,12 +288,12 @@ def test_patch_centres_are_uniform():
 
 def test_brightness_and_contrast():
     image = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
-    same_image = scenes._relit(image, PLAIN, np.random.default_rng(0))
+    same_image = drawn_light(image, PLAIN, 0)
     np.testing.assert_array_equal(same_image, image)
     settings = SceneSettings(brightness=0.2, contrast=0.25)
     middle = []
     for seed in range(100):
-        relit = scenes._relit(image, settings, np.random.default_rng(seed)).astype(int)
+        relit = drawn_light(image, settings, seed).astype(int)
         assert (np.diff(relit[..., 0].ravel()) >= 0).all()
         middle.append(relit[8, 0, 0] - 128)
     assert -52 <= min(middle) < -40 and 40 < max(middle) <= 52  # 0.2 of 255
@@ -299,3 +311,41 @@ def test_crowds_and_empty_masks_are_left_out(tmp_path):
     missing = CocoImage(5, tmp_path / "none.png", 72, 96, (box,))
     with pytest.raises(UsageError, match="none.png"):
         read_layered(missing)
+
+
+def test_crowds_are_ignored():
+    rng = np.random.default_rng(3)
+    boxes = [np.zeros((64, 64), np.uint8) for _ in range(2)]
+    boxes[0][10:30, 10:30] = 1
+    boxes[1][20:60, 20:60] = 1  # the crowd, partly under the object
+    base = Layered(rng.integers(0, 255, (64, 64, 3)).astype(np.uint8), (boxes[0],), boxes[1])
+    settings = dataclasses.replace(PLAIN, background_tap=1.0)
+    for seed in range(8):
+        made, = make_twins(base, 0, [], 64, 2, settings, np.random.default_rng(seed), 1)
+        expected = np.where(boxes[0] > 0, 1, np.where(boxes[1] > 0, -1, 0))
+        flipped = not np.array_equal(made.mask, expected)
+        np.testing.assert_array_equal(made.mask[:, ::-1] if flipped else made.mask, expected)
+        # neither patches nor background taps lie on what nobody labelled
+        assert (made.mask[tuple(made.object_xy.T[::-1])] == 1).all()
+        assert (made.mask[tuple(made.background_xy.T[::-1])] == 0).all()
+        disk = made.disks[..., 1] > 0
+        y, x = (int(round(values.mean())) for values in np.nonzero(disk))
+        if min(y, x) >= 5 and max(y, x) <= 58:  # whole disks: their middle is the tap
+            assert made.mask[y, x] == 0
+    # an object pasted over the crowd is no longer ignored
+    pasted = Layered(np.zeros((64, 64, 3), np.uint8), (np.ones((64, 64), np.uint8),))
+    alone = (boxes[1] > 0) & (boxes[0] == 0)
+    assert any(((made.mask == 1) & alone).any() for seed in range(8) for made in make_twins(
+        base, 0, [(pasted, 0)], 64, 1, PLAIN, np.random.default_rng(seed), 1))
+
+
+def test_read_layered_keeps_crowds_apart(tmp_path):
+    folder = write_dataset(tmp_path / "crowd", 1)
+    content = json.loads((folder / "instances.json").read_text())
+    content["annotations"][1]["iscrowd"] = 1
+    (folder / "instances.json").write_text(json.dumps(content))
+    image, = load_coco(folder / "instances.json").images
+    layered = read_layered(image)
+    assert len(layered.masks) == 1 and layered.ignored is not None
+    np.testing.assert_array_equal(layered.ignored,
+                                  decode_mask(image.annotations[1], image.height, image.width))

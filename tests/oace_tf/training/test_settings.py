@@ -1,6 +1,7 @@
 """Settings of a run: the paper's by default, strict in keys, types and ranges."""
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -102,3 +103,41 @@ def test_learning_rates():
     assert all(a > b for a, b in zip(rates[4:], rates[5:]))
     constant = TrainSettings(phases=(Phase(64, 1, 10),))
     assert {constant.learning_rate_at(step) for step in range(10)} == {5e-4}
+
+
+def test_a_stage_of_its_own_warms_up_again():
+    settings = TrainSettings(phases=(Phase(64, 1, 10, "prior"), Phase(64, 1, 4, "msfnet"),
+                                     Phase(128, 1, 6, "msfnet"), Phase(64, 1, 5)),
+                             learning_rate=0.1, warmup_steps=4)
+    rates = [settings.learning_rate_at(step) / 0.1 for step in range(25)]
+    ramp = [0.25, 0.5, 0.75, 1.0]
+    assert rates == pytest.approx([*ramp, *6 * [1.0], *ramp, *6 * [1.0], *ramp, 1.0])
+    cosine = dataclasses.replace(settings, schedule="cosine")
+    plain = dataclasses.replace(cosine, phases=(Phase(64, 1, 25),))
+    assert cosine.learning_rate_at(10) == pytest.approx(plain.learning_rate_at(10) / 4)
+    assert cosine.learning_rate_at(9) == plain.learning_rate_at(9)
+
+
+@pytest.mark.parametrize(("fields", "words"), (
+    ({"phases": [{"stage": "both"}]}, "phase.stage is 'both'"),
+    ({"phases": [{"batch": 6}], "accumulate": 4}, "phase.batch is 6, expected a multiple of"),
+    ({"accumulate": 0}, "accumulate is 0"),
+    ({"accumulate": 2, "scenes": {"twins": 0.5}, "losses": {"steadiness": 1.0}}, "accumulate is 2"),
+    ({"precision": "float16"}, "precision is 'float16'"),
+    ({"scenes": {"error_taps": 8}}, "scenes.error_taps is 8"),
+    ({"scenes": {"photometric": "gpu"}}, "scenes.photometric is 'gpu'"),
+    ({"losses": {"boundary": -1.0}}, "losses.boundary is -1.0"),
+    ({"losses": {"boundary_px": 0}}, "losses.boundary_px is 0"),
+))
+def test_bad_values_of_the_switches(fields, words):
+    with pytest.raises(UsageError) as caught:
+        TrainSettings.from_json(fields, "run.json")
+    assert words in str(caught.value) and str(caught.value).startswith("run.json: ")
+
+
+def test_the_switches_are_off_by_default():
+    settings = TrainSettings()
+    assert (settings.accumulate, settings.precision, settings.losses.boundary) == (
+        1, "float32", 0.0)
+    assert (settings.scenes.error_taps, settings.scenes.photometric) == (0, "worker")
+    assert [phase.stage for phase in settings.phases] == [""]

@@ -10,12 +10,15 @@ import tensorflow as tf
 
 from oace_tf.clicks import DISK_ON
 from oace_tf.config import NetworkConfig
-from oace_tf.networks.pair import Pair
+from oace_tf.networks.pair import Pair, build_pair
+from oace_tf.networks.weights import get_arrays, set_arrays
 from oace_tf.training import losses
 from oace_tf.training.batches import SceneMaker
-from oace_tf.training.settings import LossSettings, Phase, TrainSettings
+from oace_tf.training.optimizer import get_state, make_optimizer
+from oace_tf.training.precision import computing_in
+from oace_tf.training.settings import LossSettings, Phase, SceneSettings, TrainSettings
 from oace_tf.training.sources import find_sources
-from oace_tf.training.step import TrainingModel
+from oace_tf.training.step import TrainingModel, lit
 
 SIZE = 64
 
@@ -166,3 +169,114 @@ def test_a_pair_without_prior_trains_its_mask(batch, fresh_pair):
     model = TrainingModel(fresh_pair(click_input="disk"), "msfnet", LossSettings())
     assert set(model(batch, training=True)) == {"logits"}
     assert np.isfinite(loss_of(model, batch))
+
+
+def test_ignored_pixels_carry_no_loss(batch, pair):
+    mask = np.array(batch["mask"])
+    mask[:, 20:40, 20:40] = -1
+    for settings in (LossSettings(dice=0.5), LossSettings(mask="bce", boundary=2.0),
+                     LossSettings(mask="dice")):
+        model = TrainingModel(pair, "msfnet", settings)
+        outputs = model(batch, training=False)
+        given = {**batch, "mask": tf.constant(mask)}
+        before = float(model.compute_loss(x=given, y_pred=outputs))
+        logits = np.array(outputs["logits"])
+        logits[:, 24:36, 24:36] += 5.0  # inside what nobody labelled
+        after = float(model.compute_loss(x=given, y_pred={"logits": tf.constant(logits)}))
+        assert after == pytest.approx(before, rel=1e-6)
+        logits[:, 10:15, 24:36] += 5.0
+        elsewhere = float(model.compute_loss(x=given, y_pred={"logits": tf.constant(logits)}))
+        assert elsewhere != pytest.approx(before, rel=1e-4)
+
+
+def test_twins_need_not_agree_on_what_is_ignored(batch, pair):
+    model = TrainingModel(pair, "msfnet", LossSettings(steadiness=1.0))
+    model.twin_pairs = 1
+    batch = {**batch, "mask": tf.constant(np.full(batch["mask"].shape, -1, np.int8))}
+    p = tf.random.stateless_uniform((2, SIZE, SIZE, 1), (1, 2)) * 8 - 4
+    valid = tf.cast(batch["mask"] >= 0, "float32")
+    assert float(model._unsteady(None, p, valid)) == pytest.approx(0.0, abs=1e-6)
+    assert float(model._unsteady(None, p, valid + 1.0)) > 0.1
+
+
+def test_the_outline_weighs_more(batch, pair):
+    target = np.array(batch["mask"], np.float32)
+    model = TrainingModel(pair, "msfnet", LossSettings(mask="bce", boundary=3.0, boundary_px=2))
+    outputs = model(batch, training=False)
+    found = float(model.compute_loss(x=batch, y_pred=outputs))
+    # slowly: a pixel is near where the 5 x 5 px around it, as far as in the frame, hold both
+    near = np.zeros_like(target)
+    for b, y, x in np.ndindex(target.shape[:3]):
+        window = target[b, max(0, y - 2):y + 3, max(0, x - 2):x + 3]
+        near[b, y, x] = window.min() != window.max()
+    assert 0.01 < near.mean() < 0.6
+    weight = 1.0 + 3.0 * near
+    logits = np.array(outputs["logits"], np.float64)
+    cross = np.log1p(np.exp(-np.where(target > 0, logits, -logits)))
+    expected = ((weight * cross).sum(axis=(1, 2, 3)) / weight.sum(axis=(1, 2, 3))).mean()
+    assert found == pytest.approx(expected, rel=1e-4)
+    np.testing.assert_array_equal(np.array(losses.near_outline(tf.constant(target), 2)), near)
+
+
+def test_photometric_work_on_the_device_is_that_of_the_workers(dataset):
+    made = {}
+    for where in ("worker", "device"):
+        scenes = SceneSettings(colour=0.1, photometric=where)
+        settings = TrainSettings(phases=(Phase(SIZE, 8, 1),), scenes=scenes)
+        made[where] = SceneMaker(find_sources([dataset], {}), settings, 1).batch(0)
+    found = np.array(lit({name: tf.constant(array) for name, array in made["device"].items()}))
+    difference = np.abs(found - made["worker"]["image"])
+    # a product that falls on a whole number may be cut to either side
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+    np.testing.assert_array_equal(lit({"image": tf.constant(made["worker"]["image"])}),
+                                  made["worker"]["image"])
+
+
+@pytest.mark.parametrize("fault", ("loss", "weights"))
+def test_a_step_that_is_not_finite_leaves_no_trace(eager, batch, fresh_pair, monkeypatch, fault):
+    pair = fresh_pair(msf=False)
+    model = TrainingModel(pair, "joint", LossSettings(background_from="pass1"))
+    optimizer = make_optimizer(TrainSettings(learning_rate=0.01, clip_norm=1.0))
+    model.compile(optimizer=optimizer)
+    optimizer.build(model.trainable_variables)
+    given = {name: np.array(array) for name, array in batch.items()}
+    assert np.isfinite(model.train_on_batch(given))
+    state = {**get_arrays(pair), **get_state(optimizer)}
+    if fault == "loss":
+        compute = model.compute_loss
+        monkeypatch.setattr(model, "compute_loss", lambda *a, **k: compute(*a, **k) * float("nan"))
+    else:
+        optimizer.learning_rate.assign(float("nan"))
+        state["learning_rate"] = np.float32("nan")
+    assert np.isnan(model.train_on_batch(given))
+    after = {**get_arrays(pair), **get_state(optimizer)}
+    for name, array in state.items():
+        np.testing.assert_array_equal(after[name], array, err_msg=name)
+    # and the next good step goes on from there
+    monkeypatch.undo()
+    optimizer.learning_rate.assign(0.01)
+    assert np.isfinite(model.train_on_batch(given))
+    assert not np.array_equal(get_arrays(pair)["msfnet.head.mask.bias"],
+                              state["msfnet.head.mask.bias"])
+
+
+def test_bfloat16_computes_nearly_the_same(batch, fresh_pair):
+    wide = fresh_pair()
+    with computing_in("bfloat16"):
+        narrow = build_pair(wide.config, None)
+    assert keras.config.dtype_policy().name == "float32"
+    set_arrays(narrow, get_arrays(wide), "copy")
+    assert {variable.dtype for variable in narrow.msfnet.variables} == {"float32"}
+    assert narrow.msfnet.get_layer("msfnet.head.mask").compute_dtype == "bfloat16"
+    found = []
+    for pair in (wide, narrow):
+        model = TrainingModel(pair, "joint", LossSettings(background_from="pass1"))
+        with tf.GradientTape() as tape:
+            outputs = model(batch, training=True)
+            loss = model.compute_loss(x=batch, y_pred=outputs)
+        assert outputs["logits"].dtype == loss.dtype == tf.float32
+        gradient = tape.gradient(loss, [v.value for v in model.trainable_variables])
+        found.append((float(loss), tf.linalg.global_norm(gradient).numpy()))
+    assert found[1][0] == pytest.approx(found[0][0], rel=0.05)
+    # measured: 1.78 against 1.96; bfloat16 has 8 significant bits
+    assert found[1][1] == pytest.approx(found[0][1], rel=0.25)
