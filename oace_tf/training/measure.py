@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+
 from oace_tf.errors import UsageError
 from oace_tf.training.batches import batches
 from oace_tf.training.run_log import LOG
@@ -38,7 +40,8 @@ def measure(make: Callable[[Path], Trainer], settings: TrainSettings, folders: l
         raise UsageError(f"--measure {steps}: the first phase has {phase.steps} steps; expected 1 "
                          f"to {phase.steps - _WARM}")
     source = batches(folders, settings, click_channels, 0, options.workers, set(), options.share)
-    batch, started = {}, 0.0
+    batch: dict[str, np.ndarray] = {}
+    started = 0.0
     with closing(source):
         for step, batch in source:
             if step == _WARM - 1:

@@ -241,7 +241,7 @@ def test_a_step_that_is_not_finite_leaves_no_trace(eager, batch, fresh_pair, mon
     optimizer.build(model.trainable_variables)
     given = {name: np.array(array) for name, array in batch.items()}
     assert np.isfinite(model.train_on_batch(given))
-    state = {**get_arrays(pair), **get_state(optimizer)}
+    state: dict[str, Any] = {**get_arrays(pair), **get_state(optimizer)}
     if fault == "loss":
         compute = model.compute_loss
         monkeypatch.setattr(model, "compute_loss", lambda *a, **k: compute(*a, **k) * float("nan"))
