@@ -12,15 +12,15 @@ from oace_tf.networks.weights import get_arrays, read_record
 from oace_tf.training.settings import QuantizeAware, TrainSettings
 from oace_tf.training.trainer import Trainer
 
-FIELDS = {"phases": [{"size": 64, "batch": 2, "steps": 6}], "learning_rate": 0.003, "seed": 3,
-          "quantize_aware": {"scenes": 3, "consistency": 0.5}}
+FIELDS = {"phases": [{"size": 64, "batch": 2, "steps": 2}], "learning_rate": 0.003, "seed": 3,
+          "quantize_aware": {"scenes": 2, "consistency": 0.5}}
 
 
 def test_a_short_run(dataset: Path, fresh_pair, tmp_path: Path, eager) -> None:
     pair = fresh_pair(0)
     before = get_arrays(pair)
     settings = TrainSettings.from_json(FIELDS, "here")
-    assert settings.quantize_aware == QuantizeAware(3, 0.5)
+    assert settings.quantize_aware == QuantizeAware(2, 0.5)
     trainer = Trainer(pair, "msfnet", settings, [dataset], tmp_path / "run", workers=0)
     assert set(wiring(pair.msfnet).stored) <= set(trainer.ranges)
     assert all(np.isfinite(ends).all() and ends[0] <= ends[1] for ends in trainer.ranges.values())
@@ -44,27 +44,27 @@ def test_the_step_learns(dataset: Path, fresh_pair, tmp_path: Path, eager) -> No
     batch = SceneMaker(find_sources([dataset], {}), settings, 2).batch(0)
     trainer._optimizer.learning_rate.assign(0.01)
     losses = []
-    for _ in range(12):
+    for _ in range(8):
         trainer._model.reset_metrics()
         losses.append(float(trainer._model.train_on_batch(batch)))
-    assert np.mean(losses[-3:]) < losses[0] - 0.05
+    assert np.mean(losses[-2:]) < losses[0] - 0.03
 
 
-def test_resumed_runs_have_the_same_ranges(
+def test_resumed_runs_have_the_same_ranges_and_weights(
     dataset: Path, fresh_pair, tmp_path: Path, eager
 ) -> None:
     settings = TrainSettings.from_json(FIELDS, "here")
     whole = Trainer(fresh_pair(2), "joint", settings, [dataset], tmp_path / "whole", workers=0)
     whole.run()
-    wanted = {name: array.copy() for name, array in get_arrays(fresh_pair(2)).items()}
+    wanted = get_arrays(whole._pair)  # copies: the next trainer fills the same pair anew
     parts = tmp_path / "parts"
-    first = Trainer(fresh_pair(2), "joint", settings, [dataset], parts, workers=0)
-    first.run(stop_at=3)
+    Trainer(fresh_pair(2), "joint", settings, [dataset], parts, workers=0).run(stop_at=1)
     second = Trainer(fresh_pair(2), "joint", settings, [dataset], parts, workers=0)
     second.resume()
     second.run()
     assert second.ranges == whole.ranges
-    assert set(wanted) == set(get_arrays(fresh_pair(2)))
+    found = get_arrays(second._pair)
+    assert all(np.array_equal(wanted[name], found[name]) for name in wanted)
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_the_command_writes_the_ranges(dataset: Path, tmp_path: Path) -> None:
                        "tiny", "--out", str(tmp_path / "out"), "--workers", "0"]) == 0
     _, record = read_record(tmp_path / "out" / "weights.safetensors")
     ranges = record["quantize_aware"]["ranges"]
-    assert record["settings"]["quantize_aware"]["scenes"] == 3
+    assert record["settings"]["quantize_aware"]["scenes"] == 2
     assert "msfnet.head.mask" in ranges and "prior.decoder.block1.relu" in ranges
 
 
