@@ -47,7 +47,7 @@ def test_it_is_the_prior_s_answer(reader: OaceReader) -> None:
     image, points = _inputs(Click(290, 120), reader.model.max_points)
     config, _ = read_record(WEIGHTS)
     side = config.network_side(512)  # what the networks see may be smaller than the file's square
-    pair, _ = build_from_weights(WEIGHTS, side)
+    pair, _ = build_from_weights(WEIGHTS)
     seen = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)
     moved = points.copy()
     moved[:, :2] = (points[:, :2] + 0.5) * side / 512 - 0.5
@@ -55,7 +55,7 @@ def test_it_is_the_prior_s_answer(reader: OaceReader) -> None:
     disks = np.stack([draw_disks(moved, (side, side), label) for label in labels], axis=-1)
     found = pair.embedding(normalise(seen), disks)
     oace = cv2.resize(reader.read(image, points), found.shape[:2], interpolation=cv2.INTER_LINEAR)
-    assert np.corrcoef(found.ravel(), oace.ravel())[0, 1] > 0.98  # 0.9987
+    assert np.corrcoef(found.ravel(), oace.ravel())[0, 1] > 0.98  # 0.999 measured
 
 
 def test_a_file_without_oace(tiny_int8: Path) -> None:
