@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,10 @@ def tensorflow(
     converter.representative_dataset = inputs
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.uint8
-    out.write_bytes(converter.convert())
+    with warnings.catch_warnings():
+        # It asks for statistics of the inputs, which it takes from the photographs itself.
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
+        out.write_bytes(converter.convert())
 
 
 def disks_of(points: np.ndarray, side: int, channels: int) -> np.ndarray:
