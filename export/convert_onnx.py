@@ -123,7 +123,22 @@ def _foreign_layer(foreign: Any, size: int) -> Any:
     return Foreign(name="foreign")
 
 
+@contextlib.contextmanager
+def _recursion_limit_kept() -> Iterator[None]:
+    """Undo what importing onnx2tf does: no limit, so that deep nesting anywhere ends the process."""
+    limit = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 def _convert(path: Path, folder: Path, side: int, save: bool) -> Any:
+    with _recursion_limit_kept():
+        return _converted(path, folder, side, save)
+
+
+def _converted(path: Path, folder: Path, side: int, save: bool) -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import onnx2tf

@@ -134,9 +134,8 @@ def tensorflow(
 
     from oace_tf.networks.weights import build_from_weights
 
-    pair, _ = build_from_weights(weights, None)
+    pair, _ = build_from_weights(weights, SIZE)
     side = pair.config.network_side(SIZE)
-    pair, _ = build_from_weights(weights, side)
     chosen = recipe.Recipe(images=images)
     some = calibrate.chosen(photographs, chosen, 0).photographs
 

@@ -1,6 +1,7 @@
 """Graphs that are not of this project: their inputs' roles, and the road through onnx2tf."""
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,15 @@ def test_other_graphs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert sorted(p.name for p in tmp_path.iterdir()) == ["other.onnx"]
 
 
+def need_onnx2tf() -> None:
+    # Not imported here: it lifts the limit of recursion of the whole process.
+    if importlib.util.find_spec("onnx2tf") is None:
+        pytest.skip("the extra `port` is not installed")
+
+
 @pytest.mark.slow
 def test_onnxruntime_and_the_file_agree(tmp_path: Path) -> None:
-    pytest.importorskip("onnx2tf")
+    need_onnx2tf()
     onnxruntime = pytest.importorskip("onnxruntime")
     from export.convert_onnx import convert_onnx
     from oace_tf.workers import apart
@@ -88,7 +95,7 @@ def test_onnxruntime_and_the_file_agree(tmp_path: Path) -> None:
 def test_a_foreign_graph_goes_to_int8_through_the_same_gate(
         tmp_path: Path, folder: Any, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("onnx2tf")
+    need_onnx2tf()
     monkeypatch.delenv("OACE_DATA", raising=False)
     path, out = write(tmp_path), tmp_path / "out"
     code = port.main([str(path), "--via", "onnx2tf", "--int8", "--out", str(out), "--threads", "1",

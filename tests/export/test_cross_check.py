@@ -1,6 +1,8 @@
 """Three roads for one graph: onnxruntime, Keras, onnx2tf; on noise and on photographs."""
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ from export.checkpoints import read_checkpoint
 from oace_tf.networks.ported import Ported, build_ported
 from tests.golden.port import refill
 
-pytest.importorskip("onnx2tf", reason="the extra `port` is not installed")
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("onnx2tf") is None,
+                                reason="the extra `port` is not installed")
 
 
 @pytest.mark.slow
@@ -23,7 +26,9 @@ def test_three_roads_agree(tmp_path: Path) -> None:
     rows, filled = accounts.account(model, source)
     accounts.fill(model, rows, filled)
     made = feeds.make_feeds(ported, model, source, feeds.scenes(feeds.graph_side(source), 0, 1))
+    limit = sys.getrecursionlimit()
     found = cross_check.cross_check(model, source, made)
+    assert sys.getrecursionlimit() == limit  # importing onnx2tf lifts it
     photographs = sorted(photo.name for photo in feeds.SAMPLES.glob("*.jpg"))
     assert [row.input for row in found] == ["random 0", *photographs] and photographs
     for row in found:
