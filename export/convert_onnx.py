@@ -125,7 +125,7 @@ def _foreign_layer(foreign: Any, size: int) -> Any:
 
 @contextlib.contextmanager
 def _recursion_limit_kept() -> Iterator[None]:
-    """Undo what importing onnx2tf does: no limit, so that deep nesting anywhere ends the process."""
+    """Undo what importing onnx2tf does: with no limit, deep nesting anywhere ends the process."""
     limit = sys.getrecursionlimit()
     try:
         yield
