@@ -123,23 +123,9 @@ def _foreign_layer(foreign: Any, size: int) -> Any:
     return Foreign(name="foreign")
 
 
-@contextlib.contextmanager
-def _recursion_limit_kept() -> Iterator[None]:
-    """Undo what importing onnx2tf does: with no limit, deep nesting anywhere ends the process."""
-    limit = sys.getrecursionlimit()
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
-
-
 def _convert(path: Path, folder: Path, side: int, save: bool) -> Any:
-    with _recursion_limit_kept():
-        return _converted(path, folder, side, save)
-
-
-def _converted(path: Path, folder: Path, side: int, save: bool) -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Importing it lifts the limit of recursion of the process: callers run this in one of its own.
     try:
         import onnx2tf
     except ImportError as error:
