@@ -202,12 +202,16 @@ def quantize(
         except ValueError as error:  # such as a bias beyond 32 bits, where a kernel is all zero
             raise UsageError(f"the weights cannot be quantized ({error}); "
                              "they are damaged or untrained") from error
-    return finish(bytes(result.quantized_model), keep_names)
+    return finish(bytes(result.quantized_model), keep_names, bool(recipe.float_layers))
 
 
-def finish(content: bytes, keep_names: bool = False) -> bytes:
+def finish(content: bytes, keep_names: bool = False, mixed: bool = False) -> bytes:
     """Return the quantizer's file with a uint8 image, its contract checked, names cleared.
 
+    Args:
+      content: the quantizer's file.
+      keep_names: keep the names of inner tensors.
+      mixed: the recipe leaves layers float, so what they read may be float as well.
     Raises:
       ValueError: a tensor is not what the contract says; the quantizer's rules have changed.
     """
@@ -227,7 +231,7 @@ def finish(content: bytes, keep_names: bool = False) -> bytes:
             f"the mask must be uint8 of scale 1/256, zero point 0; it is "
             f"{flatfile.type_name(mask)} {flatfile.scale_and_zero(mask)}"
         )
-    _check_unit_scales(model)
+    _check_unit_scales(model, mixed)
     _name(model, outputs["mask"], keep_names)
     return flatfile.serialise(model)
 
@@ -277,8 +281,11 @@ def _drop_copies(model: Any) -> None:
     graph.operators = kept
 
 
-def _check_unit_scales(model: Any) -> None:
-    """Follow the image through the copying operators; every tensor on the way has scale 1/128."""
+def _check_unit_scales(model: Any, mixed: bool) -> None:
+    """Follow the image through the copying operators; every tensor on the way has scale 1/128.
+
+    In a mixed file one that a float layer reads is float: nothing is rounded there.
+    """
     graph = flatfile.graph(model)
     inputs, _ = flatfile.signature(model)
     exact = {int(op.outputs[0]) for op in flatfile.consumers(model, inputs["image"])}
@@ -292,6 +299,8 @@ def _check_unit_scales(model: Any) -> None:
             exact.update(int(i) for i in operator.outputs)
     for index in sorted(exact):
         tensor = graph.tensors[index]
+        if mixed and flatfile.type_name(tensor) == "float32":
+            continue
         if flatfile.type_name(tensor) != "int8" or not _has_scale(tensor, UNIT_SCALE, 0):
             raise ValueError(
                 f"tensor {flatfile.name_of(tensor)!r} should be int8 of scale 1/128; it is "

@@ -78,7 +78,8 @@ def _shared(model: Any, int8: InnerTensors) -> dict[int, int]:
 
 
 def _add(sums: _Sums, exact: np.ndarray, found: np.ndarray, scale: Any) -> None:
-    exact = exact.astype(np.float64).reshape(-1, exact.shape[-1])
+    exact = np.atleast_1d(exact).astype(np.float64)  # a scalar is one channel
+    exact = exact.reshape(-1, exact.shape[-1])
     error = found.astype(np.float64).reshape(exact.shape) - exact
     sums.count += len(exact)
     sums.value = sums.value + exact.sum(axis=0)

@@ -144,6 +144,7 @@ def agreements(masks: dict[str, np.ndarray], cases: Sequence[Case]) -> list[floa
         assert mask.shape == case.image.shape[:2] and mask.dtype == np.float32
         assert (case.ours >= 0.5).any()
         found.append(mask_agreement(mask >= 0.5, case.ours >= 0.5))
+        print(f"{mask.shape[1]}x{mask.shape[0]}: IoU {found[-1]:.4f}")  # shown by pytest -rP
     return found
 
 

@@ -1,15 +1,22 @@
 """Noise of every tensor: against a plain computation; a fault is seen as a jump where it is."""
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from export import analysis, flatfile, noise, plan
+from export import analysis, flatfile, int8, metadata, noise, plan, verify
+from export.comparing import float_masks
 from export.observe import InnerTensors
 from export.recipe import Recipe
-from tests.export.conftest import SIZE, Made, feeds
+from oace_tf.evaluation.clicker import first_click
+from oace_tf.samples.sample import Sample, SampleFile
+from oace_tf.segmenter import TapSegmenter
+from tests.export.conftest import MAX_POINTS, SIZE, Made, feeds, liven, quantized
 
 
 def test_one_tensor_by_hand(made: Made) -> None:
@@ -57,6 +64,72 @@ def test_a_fault_is_a_jump(made: Made) -> None:
     assert rows[:place] == healthy[:place]  # nothing before it has changed
     with pytest.raises(ValueError, match="no input"):
         noise.tensor_noise(made.float_bytes, broken, [])
+
+
+def test_the_block_that_costs_is_found(made: Made, tmp_path: Path) -> None:
+    """Ranges of one block are cut to a hundredth: of three blocks, it alone gives much back."""
+    broken, sound = "msfnet.msf.inception2", ("msfnet.head.block1", "prior.decoder.block1")
+    inside = [name for name in made.ranges
+              if noise.block_of(noise.short_name(name)) == broken][:-1]  # not what it hands on
+    assert len(inside) > 1
+    damaged = {name: (low / 100, high / 100) if name in inside else (low, high)
+               for name, (low, high) in made.ranges.items()}
+    samples = []
+    for number in range(4):
+        picture, clicks = verify.synthetic(np.random.default_rng(number))
+        mask = np.zeros(picture.shape[:2], np.uint8)
+        cv2.circle(mask, (int(clicks[0].x), int(clicks[0].y)), 30, 1, -1)
+        samples.append(Sample(str(number), picture, mask, "drawn", str(number)))
+    files = [SampleFile(sample.id, "drawn", lambda sample=sample: sample) for sample in samples]
+    about = metadata.Description("points", made.pair.config.click_channels, MAX_POINTS, "0" * 64,
+                                 "as weights", "0", "for tests", made.pair.config.to_json())
+    path = tmp_path / "float.tflite"
+    path.write_bytes(metadata.add_metadata(made.float_bytes, about))
+    truth = float_masks(path, files)
+    rows = analysis.weigh(made.float_bytes, plan.Plan(damaged), Recipe(), about, [*sound, broken],
+                          files, truth)
+    assert sorted(row["block"] for row in rows) == sorted([*sound, broken])
+    costs = {row["block"]: row["cost_agreement"] for row in rows}
+    assert max(rows, key=lambda row: row["cost_agreement"])["block"] == broken
+    assert costs[broken] > 2 * max(0.0, *(costs[name] for name in sound)) + 0.01
+
+    # The same by hand: the mixed file against the whole one.
+    def agreement(layers: tuple[str, ...]) -> float:
+        content = int8.quantize(made.float_bytes, damaged, Recipe(float_layers=layers))
+        file = tmp_path / "by_hand.tflite"
+        file.write_bytes(metadata.add_metadata(content, about))
+        masks = [TapSegmenter(file).probability(s.image, [first_click(s.mask)]) >= 0.5
+                 for s in samples]
+        return float(np.mean([(a & b).sum() / max((a | b).sum(), 1)
+                              for a, b in zip(masks, truth)]))
+
+    gain = agreement((r"msfnet\.msf\.inception2",)) - agreement(())
+    assert costs[broken] == pytest.approx(gain, abs=1e-6)
+
+
+def test_a_pair_whose_taps_scale_the_features() -> None:
+    """Its file has tensors of one value, and disks that a block kept float reads as float."""
+    import keras
+
+    from export.convert import float_tflite
+    from oace_tf.config import NetworkConfig
+    from oace_tf.networks.fused import build_fused
+    from oace_tf.networks.pair import build_pair
+
+    keras.utils.set_random_seed(5)
+    config = dataclasses.replace(NetworkConfig.preset("tiny"), tap_film=True)
+    pair = build_pair(config, SIZE)
+    liven(pair, 5)
+    float_bytes = float_tflite(build_fused(pair, MAX_POINTS, SIZE))
+    ranges, content = quantized(float_bytes, SIZE)
+    rows = noise.tensor_noise(float_bytes, content, list(feeds(2, SIZE)))
+    names = noise.blocks(rows)
+    assert {"msfnet.film", "prior.decoder.film"} <= set(names)
+    for name in ("msfnet.film", "prior.decoder.film"):
+        mixed = int8.quantize(float_bytes, ranges, Recipe(float_layers=(re.escape(name),)))
+        model = flatfile.parse(mixed)
+        kinds = {flatfile.operator_name(model, op) for op in flatfile.graph(model).operators}
+        assert "DEQUANTIZE" in kinds
 
 
 @pytest.mark.parametrize("name, short, block", [
