@@ -82,7 +82,7 @@ def analyze(
     float_bytes: bytes, decided: Plan, recipe: Recipe, feeds: Sequence[Mapping[str, np.ndarray]]
 ) -> dict[str, Any]:
     """Return {tensors, jumps, blocks}: the rows of `noise.tensor_noise`, blocks not yet weighed."""
-    edited = decided.edit(float_bytes)
+    edited = decided.edit(float_bytes, recipe.float_layers)
     named = int8.quantize(edited, decided.ranges, recipe, keep_names=True)
     # The unedited file is the truth; equalised tensors are other numbers, so then the edited one.
     rows = noise.tensor_noise(edited if decided.factors else float_bytes, named, feeds)
@@ -111,10 +111,9 @@ def weigh(
       are ordered by cost_points where its interval excludes zero, and by cost_agreement below that:
       on few objects the agreement tells apart what the mIoU cannot.
     """
-    edited = decided.edit(float_bytes)
-
     def answers(layers: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         mixed = dataclasses.replace(recipe, float_layers=(*recipe.float_layers, *layers))
+        edited = decided.edit(float_bytes, mixed.float_layers)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "mixed.tflite"
             path.write_bytes(metadata.add_metadata(

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from export import bias, equalise, flatfile
 from export.observe import Seen
-from export.recipe import Recipe
+from export.recipe import Recipe, layer_pattern
 from oace_tf import fileio
 from oace_tf.errors import UsageError
 
@@ -36,9 +37,13 @@ class Plan:
     factors: Mapping[str, list[int]] = field(default_factory=dict)
     shifts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-    def edit(self, float_bytes: bytes) -> bytes:
+    def edit(self, float_bytes: bytes, float_layers: Sequence[str] = ()) -> bytes:
         """Return the float file with the edits made; without edits the bytes that were given.
 
+        Args:
+          float_bytes: the float file.
+          float_layers: those of the recipe; their kernels are not rounded, and so their biases
+            keep no correction.
         Raises:
           UsageError: the plan was made for another network.
         """
@@ -47,7 +52,9 @@ class Plan:
         model = flatfile.parse(float_bytes)
         try:
             equalise.apply(model, self.factors)
-            bias.apply(model, self.shifts)
+            patterns = [re.compile(layer_pattern(layer)) for layer in float_layers]
+            bias.apply(model, {name: shift for name, shift in self.shifts.items()
+                               if not any(pattern.search(name) for pattern in patterns)})
         except (KeyError, ValueError) as error:
             raise UsageError(f"the calibration statistics do not fit the network ({error}): they "
                              "were recorded for another one; calibrate anew") from error

@@ -120,7 +120,8 @@ def make(job: Job, folder: Path) -> Made:
     _log.info("3/5 quantizing")
     about = _description(job, made)
     content = float_path.read_bytes()
-    files = {INT8_NAME: int8.quantize(decided.edit(content), decided.ranges, job.recipe),
+    edited = decided.edit(content, job.recipe.float_layers)
+    files = {INT8_NAME: int8.quantize(edited, decided.ranges, job.recipe),
              FLOAT_NAME: content}
     if job.float16:
         files[HALF_NAME] = half.half_precision(content)

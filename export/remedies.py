@@ -108,7 +108,8 @@ def measure(
     some = calibrate.chosen(photographs, chosen, 0)
     decided = calibrate.make_plan(float_path, some.photographs, chosen, SIZE, MAX_POINTS, 1, bar,
                                   memo)
-    content = int8.quantize(decided.edit(float_path.read_bytes()), decided.ranges, chosen)
+    edited = decided.edit(float_path.read_bytes(), chosen.float_layers)
+    content = int8.quantize(edited, decided.ranges, chosen)
     making = time.process_time() - begin
     found = facts.delegation(content)
     with tempfile.TemporaryDirectory() as folder:

@@ -120,7 +120,8 @@ def ai_edge(
     chosen = recipe.Recipe.from_json({**recipe.load(name).to_json(), "images": images}, name)
     some = calibrate.chosen(photographs, chosen, 0).photographs
     decided = calibrate.make_plan(float_path, some, chosen, SIZE, MAX_POINTS, 1, bar)
-    content = int8.quantize(decided.edit(float_path.read_bytes()), decided.ranges, chosen)
+    edited = decided.edit(float_path.read_bytes(), chosen.float_layers)
+    content = int8.quantize(edited, decided.ranges, chosen)
     out.write_bytes(metadata.add_metadata(content, about))
 
 

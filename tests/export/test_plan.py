@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from export import flatfile, int8, plan
+from export.noise import short_name
 from export.recipe import Recipe
 from oace_tf.errors import UsageError
 from tests.export.conftest import Made
@@ -52,6 +53,28 @@ def test_edits_of_another_network_are_refused(made: Made) -> None:
     for wrong in (plan.Plan({}, {"no such tensor": [1]}), plan.Plan({}, {}, {"x": np.ones(1)})):
         with pytest.raises(UsageError, match="do not fit the network"):
             wrong.edit(made.float_bytes)
+
+
+def test_a_layer_that_stays_float_keeps_its_bias(made: Made) -> None:
+    """Its kernel is not rounded: a correction for rounding would be an error of its own."""
+    graph = flatfile.graph(flatfile.parse(made.float_bytes))
+    names = {short_name(name): name for operator in graph.operators
+             if (name := flatfile.name_of(graph.tensors[int(operator.outputs[0])]))}
+    kept, other = names["msfnet.head.block1.relu"], names["msfnet.head.block2.relu"]
+
+    def bias_of(content: bytes, name: str) -> np.ndarray:
+        model = flatfile.parse(content)
+        graph = flatfile.graph(model)
+        index = flatfile.by_name(model, name)
+        operator = next(op for op in graph.operators if int(op.outputs[0]) == index)
+        return flatfile.constant(model, int(operator.inputs[2]))
+
+    shifts = {name: np.full(bias_of(made.float_bytes, name).shape, 0.5, np.float32)
+              for name in (kept, other)}
+    edited = plan.Plan(made.ranges, {}, shifts).edit(made.float_bytes, (r"msfnet\.head\.block1",))
+    np.testing.assert_array_equal(bias_of(edited, kept), bias_of(made.float_bytes, kept))
+    np.testing.assert_array_equal(bias_of(edited, other),
+                                  bias_of(made.float_bytes, other) + np.float32(0.5))
 
 
 @pytest.mark.parametrize("change", [
