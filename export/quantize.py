@@ -48,8 +48,6 @@ INT8_NAME, FLOAT_NAME, REPORT_NAME = "oace_int8.tflite", "oace_float32.tflite", 
 HALF_NAME = "oace_float16.tflite"
 HALF_PICTURES = 16  # on which the half-precision file is compared with the float file
 LATENCY_RUNS = 11
-# Trunks whose int8 file is written with equal vectors shared; the light one keeps its old bytes.
-COMPACT = ("hrnet",)
 NO_LABELS = (
     "NO LABELLED SET WAS AT HAND. The agreement of the two files' masks stands in place of the "
     "drift; the accuracy of neither file was measured. Set OACE_DATA or give --data."
@@ -125,10 +123,9 @@ def make(job: Job, folder: Path) -> Made:
              FLOAT_NAME: content}
     if job.float16:
         files[HALF_NAME] = half.half_precision(content)
-    compact = made.network["trunk"] in COMPACT
     for name, plain in files.items():
         fileio.atomic_write(folder / name, metadata.add_metadata(
-            plain, about, compact=compact and name == INT8_NAME))
+            plain, about, compact=name == INT8_NAME))
     return Made(made, peak, about, decided, calibration, photographs)
 
 
