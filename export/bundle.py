@@ -1,17 +1,22 @@
 """The `.task` bundle of MediaPipe 1.x's InteractiveSegmenter: a zip of two models and a record.
 
-The same files give the same bytes: entries are stored, in a fixed order, with a fixed date.
+The same files give the same bytes: entries are stored, in a fixed order, with a fixed date. Each
+begins at a multiple of 16 bytes, as a TFLite file must where it is read in place.
 """
 
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from collections.abc import Mapping
 
 ENCODER = "interactive_segmentation_encoder.int8.tflite"  # names that the engine looks for
 DECODER = "interactive_segmentation_decoder.int8.tflite"
 RECORD = "metadata.pb"
+_ALIGNMENT = 16  # bytes; elsewhere the engine warns and copies the weights
+_LOCAL_HEADER = 30  # bytes before the name of an entry
+_PADDING = 0xD935  # the extra field that Android's zipalign uses: a size, then zeros
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 
 
@@ -23,6 +28,8 @@ def pack(encoder: bytes, decoder: bytes, size: int) -> bytes:
         for name, content in entries.items():
             entry = zipfile.ZipInfo(name, _DATE)
             entry.external_attr = 0o644 << 16
+            begin = target.tell() + _LOCAL_HEADER + len(name)
+            entry.extra = _padding(begin)
             archive.writestr(entry, content)
     return target.getvalue()
 
@@ -31,6 +38,12 @@ def unpack(content: bytes) -> Mapping[str, bytes]:
     """Return the bundle's files by name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _padding(begin: int) -> bytes:
+    """Return the extra field, of at least 6 bytes, behind which an entry at `begin` is aligned."""
+    zeros = -(begin + 6) % _ALIGNMENT
+    return struct.pack("<HHH", _PADDING, 2 + zeros, _ALIGNMENT) + bytes(zeros)
 
 
 def _record(size: int) -> bytes:

@@ -74,7 +74,7 @@ def _arguments(told: Mapping[str, Any], args: argparse.Namespace, path: Path) ->
     changed = {"weights": weights, "int8": True, "recipe": told["recipe"], "analyze": None,
                "seed": settings["seed"], "max_points": settings["max_points"],
                "size": settings["size"], "float16": "float16" in told, "record_statistics": False,
-               "interface": []}  # the other interfaces' files follow from the int8 file
+               "interface": []}  # the other interfaces' files follow from these
     return argparse.Namespace(**{**vars(args), **changed})
 
 

@@ -1,4 +1,4 @@
-"""Make the files of the other interfaces beside the int8 file, and hold each against it."""
+"""Make the files of the other interfaces, and hold each against the file that it is made of."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from export import bundle, facts, interfaces, metadata, report, verify
+from export import bundle, facts, half, interfaces, metadata, report, verify
 from export.metadata import Description, TensorText
 from oace_tf import fileio
 from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
-from oace_tf.geometry import Frame
+from oace_tf.evaluation.metrics import mask_agreement
+from oace_tf.geometry import Frame, normalise
 from oace_tf.tflite_file import read_facts
 from oace_tf.workers import apart
 
 FILES = {"mediapipe": "oace_int8_mediapipe.tflite",
          "mediapipe-bundle": "oace_int8_mediapipe.task",
+         "mediapipe-bundle-float16": "oace_float16_mediapipe.task",
          "rgba": "oace_int8_rgba.tflite"}
-PICTURES = 4  # drawn ones, on which a file must give the bytes of the interface `points`
+OF_FLOAT = ("mediapipe-bundle-float16",)  # made of the float file, the others of the int8 file
+PICTURES = 4  # drawn ones, on which a file must give the masks of the interface `points`
+# Most that a probability may be off the half-precision file's. It is the same network behind the
+# same disks: 0 was measured, on the tiny pair and the shipped one. With the shipped one a tap one
+# pixel off changes the mask by 0.006 to 0.02; another order of the sums in float32 by about 1e-6.
+TOLERANCE = 1e-4
+_BUNDLES = ("mediapipe-bundle", "mediapipe-bundle-float16")
 _MANY = 0  # `max_points` of an interface without a limit
 _BYTES, _UNITS = (0.0, 255.0), (0.0, 1.0)
 _PROBABILITY = "probability of the tapped object, object from 0.5 on"
@@ -50,76 +58,93 @@ _PURPOSE = {
     "mediapipe": "for MediaPipe's task InteractiveSegmenter up to 0.10, InteractiveSegmenterLegacy "
                  "from 1.0 on (one tap)",
     "mediapipe-bundle": "for MediaPipe's task InteractiveSegmenter from 1.0 on (strokes)",
+    "mediapipe-bundle-float16": "for MediaPipe's task InteractiveSegmenter from 1.0 on (strokes), "
+                                "half-precision weights",
     "rgba": "photograph and one tap in a single RGBA tensor",
 }
 
 
 def make_all(
-    names: Sequence[str], int8_path: Path, folder: Path, out: Path, threads: int
+    names: Sequence[str], int8_path: Path, float_path: Path | None, folder: Path, out: Path,
+    threads: int,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Write the file of each interface but `points` into `folder`.
 
     Args:
       names: of `interfaces.NAMES`.
-      int8_path: the finished int8 file, metadata included.
+      int8_path, float_path: the finished files, metadata included; the latter may be None where
+        no name is one of `OF_FLOAT`.
       folder, out: where the files are written, and where they will lie.
       threads: of the interpreter.
     Returns:
       The report's entries on them, and what is wrong with them.
+    Raises:
+      UsageError: the float file is needed and not given, or one of the two is another file.
     """
     entries, faults = [], []
     for name in dict.fromkeys(names):
         if name == "points":
             continue
         path = folder / FILES[name]
+        source_path = float_path if name in OF_FLOAT else int8_path
+        if source_path is None:
+            raise UsageError(f"{path.name} is made of the float file, which is not here; make it "
+                             "with `python export/quantize.py --int8`")
+        source = source_path.read_bytes()
         # In a process of its own: TensorFlow's memory is gone afterwards.
-        fileio.atomic_write(path, apart(make, name, int8_path.read_bytes()))
-        entry, wrong = examine(name, path.read_bytes(), int8_path.read_bytes(), threads)
+        fileio.atomic_write(path, apart(make, name, source))
+        entry, wrong = examine(name, path.read_bytes(), source, threads)
         entries.append({"interface": name, **report.file_entry(path, out / path.name), **entry})
         faults += [f"{path.name}: {fault}" for fault in wrong]
     return entries, faults
 
 
-def make(name: str, points_file: bytes) -> bytes:
+def make(name: str, source: bytes) -> bytes:
     """Return the file of an interface, metadata included; the same file gives the same bytes.
 
     Args:
       name: a key of `FILES`.
-      points_file: the int8 file of the interface `points`, metadata included.
+      source: the file of the interface `points`, metadata included: the float file for the names
+        in `OF_FLOAT`, the int8 file for the others.
     Raises:
-      UsageError: `points_file` is another file, or damaged.
+      UsageError: `source` is another file, or damaged.
     """
-    about = _description(points_file)
+    about = description(source)
     described = dataclasses.replace(
-        about, interface=name, max_points=_MANY if name == "mediapipe-bundle" else 1,
+        about, interface=name, max_points=_MANY if name in _BUNDLES else 1,
         description=f"Tap on a photograph, get the mask of the tapped object: {_PURPOSE[name]}. "
                     f"Trunk {about.network.get('trunk', 'unknown')}.")
     if name == "mediapipe":
-        return metadata.add_metadata(interfaces.mediapipe(points_file), described, _TEXTS[name],
+        return metadata.add_metadata(interfaces.mediapipe(source), described, _TEXTS[name],
                                      segmenter=True)
     if name == "rgba":
-        return metadata.add_metadata(interfaces.rgba(points_file), described, _TEXTS[name])
-    encoder, decoder, size = interfaces.bundle_models(points_file)
+        return metadata.add_metadata(interfaces.rgba(source), described, _TEXTS[name])
+    models = interfaces.float_bundle_models if name in OF_FLOAT else interfaces.bundle_models
+    encoder, decoder, size = models(source)
     return bundle.pack(metadata.add_metadata(encoder, described, _TEXTS["encoder"]),
                        metadata.add_metadata(decoder, described, _TEXTS["decoder"]), size)
 
 
-def _description(points_file: bytes) -> Description:
-    """Return what the int8 file says of itself."""
-    told = read_facts(points_file, "the int8 file").metadata
+def description(source: bytes) -> Description:
+    """Return what a file of the interface `points` says of itself.
+
+    Raises:
+      UsageError: it has no such metadata.
+    """
+    told = read_facts(source, "the file of the interface points").metadata
     names = [field.name for field in dataclasses.fields(Description)]
     missing = sorted(set(names) - set(told))
     if missing:
-        raise UsageError(f"the int8 file's metadata lacks {', '.join(missing)}; make the file "
-                         "with `python export/quantize.py --int8`")
+        raise UsageError(f"the metadata lacks {', '.join(missing)}; make the file with "
+                         "`python export/quantize.py --int8`")
     return Description(**{name: told[name] for name in names})
 
 
 def examine(
-    name: str, content: bytes, points_file: bytes, threads: int
+    name: str, content: bytes, source: bytes, threads: int
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return delegation of a file and how its masks differ from the int8 file's; and the faults."""
-    models = dict(bundle.unpack(content)) if name == "mediapipe-bundle" else {"": content}
+    """Return delegation of a file and how its masks differ from its source's; and the faults."""
+    models = dict(bundle.unpack(content)) if name in _BUNDLES else {"": content}
     models.pop(bundle.RECORD, None)
     delegations = [facts.delegation(model, threads) for model in models.values()]
     faults = [f"{part or 'it'} has {len(found.partitions)} delegates, outside: "
@@ -127,15 +152,40 @@ def examine(
               for part, found in zip(models, delegations)
               if len(found.partitions) != 1 or found.outside != (
                   ("QUANTIZE", "QUANTIZE") if name == "rgba" else ())]
-    pairs = list(masks(name, content, points_file, PICTURES))
-    differing = sum(int(np.count_nonzero(ours != theirs)) for ours, theirs in pairs)
-    if differing:
-        faults.append(f"{differing} mask bytes are not those of the interface points")
+    compared, wrong = (_float_masks if name in OF_FLOAT else _byte_masks)(name, content, source)
     return {
         "delegates": [list(found.partitions) for found in delegations],
         "operators_outside_delegate": [op for found in delegations for op in found.outside],
-        "mask_bytes": {"compared": sum(ours.size for ours, _ in pairs), "differing": differing},
-    }, faults
+        **compared,
+    }, faults + wrong
+
+
+def _byte_masks(name: str, content: bytes, source: bytes) -> tuple[dict[str, Any], list[str]]:
+    """Return how many mask bytes are not those of the int8 file; and the fault."""
+    pairs = list(masks(name, content, source, PICTURES))
+    differing = sum(int(np.count_nonzero(ours != theirs)) for ours, theirs in pairs)
+    wrong = [f"{differing} mask bytes are not those of the interface points"] if differing else []
+    return {"mask_bytes": {"compared": sum(ours.size for ours, _ in pairs),
+                           "differing": differing}}, wrong
+
+
+def _float_masks(name: str, content: bytes, source: bytes) -> tuple[dict[str, Any], list[str]]:
+    """Return how far the masks are from the half-precision and the float file; and the fault.
+
+    The first comparison is that of the gate. The second tells what rounding the weights costs.
+    """
+    twin = half.half_precision(source)
+    off = max(float(np.abs(ours - theirs).max()) / 256
+              for ours, theirs in masks(name, content, twin, PICTURES))
+    pairs = list(masks(name, content, source, PICTURES))
+    wrong = [] if off <= TOLERANCE else [  # also where it is NaN
+        f"the mask is {off:.2g} off that of the half-precision file of the interface points; at "
+        f"most {TOLERANCE:g} is accepted"]
+    return {"mask_difference": {
+        "half_precision": off,
+        "float32": max(float(np.abs(ours - theirs).max()) / 256 for ours, theirs in pairs),
+        "float32_worst_iou": min(float(mask_agreement(ours >= 128, theirs >= 128))
+                                 for ours, theirs in pairs)}}, wrong
 
 
 def masks(
@@ -144,10 +194,12 @@ def masks(
     """Yield the masks of an interface and of `points` on drawn pictures with taps at whole pixels.
 
     Yields:
-      Two (S, S) arrays of whole numbers 0 to 255.
+      Two (S, S) arrays of 256 times the probability: whole numbers 0 to 255 where `points_file` is
+      the int8 file.
     """
-    points_runner, shapes = _runner(points_file)
-    size, count = shapes["image"][1], shapes["points"][1]
+    points_runner, details = _runner(points_file)
+    size, count = int(details["image"]["shape"][1]), int(details["points"]["shape"][1])
+    in_bytes = details["image"]["dtype"] == np.uint8
     run = _RUNS[name](content)
     for number in range(pictures):
         rng = np.random.default_rng((7, number))
@@ -155,20 +207,20 @@ def masks(
         frame = Frame(drawn.shape[0], drawn.shape[1], size)
         image, click = frame.image(drawn), frame.click(click)
         taps = [Click(round(click.x), round(click.y))]
-        if name == "mediapipe-bundle":  # and one more on the object, one beside it
+        if name in _BUNDLES:  # and one more on the object, one beside it
             taps += [Click(float(x), float(y), positive) for (x, y), positive in zip(
                 rng.integers(0, size, (2, 2)), (True, False))][: count - 1]
-        wanted = points_runner(image=image[None], points=pack_points(taps, count)[None])["mask"]
-        yield run(image, taps), wanted[0, :, :, 0]
+        seen = image if in_bytes else normalise(image)
+        wanted = points_runner(image=seen[None], points=pack_points(taps, count)[None])["mask"]
+        yield run(image, taps), wanted[0, :, :, 0] * (1 if in_bytes else 256)
 
 
-def _runner(content: bytes) -> tuple[Any, dict[str, tuple[int, ...]]]:
+def _runner(content: bytes) -> tuple[Any, Mapping[str, Mapping[str, Any]]]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=content, num_threads=1)
     runner = interpreter.get_signature_runner()
-    return runner, {name: tuple(map(int, about["shape"]))
-                    for name, about in runner.get_input_details().items()}
+    return runner, runner.get_input_details()
 
 
 def _run_mediapipe(content: bytes) -> Any:
@@ -206,7 +258,8 @@ def _run_bundle(content: bytes) -> Any:
     return run
 
 
-_RUNS = {"mediapipe": _run_mediapipe, "rgba": _run_rgba, "mediapipe-bundle": _run_bundle}
+_RUNS = {"mediapipe": _run_mediapipe, "rgba": _run_rgba,
+         **dict.fromkeys(_BUNDLES, _run_bundle)}
 
 
 def dot(size: int, tap: Click, reach: int) -> np.ndarray:

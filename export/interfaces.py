@@ -1,7 +1,7 @@
-"""The interfaces beside `points`, made of the finished int8 file.
+"""The interfaces beside `points`, made of the finished int8 file, one of the float file.
 
-The network inside is that of the int8 file, operator by operator; only the entrance (how photograph
-and tap come in) and, for MediaPipe, the ending are others. docs/interfaces.md says what each takes.
+The network inside is that of the file, operator by operator; only the entrance (how photograph and
+tap come in) and, for MediaPipe, the ending are others. docs/interfaces.md says what each takes.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from export import flatfile, fronts, graft
+from export import flatfile, fronts, graft, half
 from export.int8 import MASK_SCALE, UNIT_SCALE
 from oace_tf.errors import UsageError
 
-NAMES = ("points", "mediapipe", "mediapipe-bundle", "rgba")
+NAMES = ("points", "mediapipe", "mediapipe-bundle", "mediapipe-bundle-float16", "rgba")
 _UNIT_ZERO = 128  # of the uint8 image
 
 
@@ -79,33 +79,48 @@ def bundle_models(points_file: bytes) -> tuple[bytes, bytes, int]:
       UsageError: `points_file` is not the int8 file of the interface `points`.
     """
     body = parse_points(points_file)
-    image, disks = places(body)
-    size, side, channels = sides(body, image, disks)
-    open_image(body, image)
+    open_image(body, places(body)[0])
     open_mask(body)
-    front = flatfile.parse(fronts.dots(size, side, channels))
-    whole, _ = graft.join(front, body, {flatfile.signature(front)[1]["disks"]: disks})
-    return fronts.encoder(size), finish(whole, ("heat_map", "picture"), "mask"), size
+    return _bundled(body)
 
 
-def parse_points(points_file: bytes) -> Any:
-    """Return the model of the int8 file of the interface `points`.
+def float_bundle_models(float_file: bytes) -> tuple[bytes, bytes, int]:
+    """Return the two models of `bundle_models` with half-precision weights, computing in float32.
 
+    The weights are rounded before the drawing is replaced: that of the dots stays as it is.
+
+    Raises:
+      UsageError: `float_file` is not the float file of the interface `points`, or a weight is
+        beyond the range of float16.
+    """
+    parse_points(float_file, "float32")
+    return _bundled(flatfile.parse(half.half_precision(float_file)))
+
+
+def parse_points(points_file: bytes, image_type: str = "uint8") -> Any:
+    """Return the model of a file of the interface `points`.
+
+    Args:
+      points_file: the int8 or the float file.
+      image_type: uint8 where it must be the int8 file, float32 where the float file.
     Raises:
       UsageError: it is another file.
     """
     model = flatfile.parse(points_file)
     inputs, outputs = flatfile.signature(model)
     tensors = flatfile.graph(model).tensors
-    if set(inputs) != {"image", "points"} or set(outputs) != {"mask"} or "uint8" != (
+    if set(inputs) != {"image", "points"} or set(outputs) != {"mask"} or image_type != (
             flatfile.type_name(tensors[inputs["image"]])):
-        raise UsageError("other interfaces are made of the int8 file of the interface points; "
-                         f"this one takes {', '.join(sorted(inputs))}")
+        takes = ", ".join(f"{name} {flatfile.type_name(tensors[inputs[name]])}"
+                          for name in sorted(inputs))
+        kind = "int8" if image_type == "uint8" else "float"
+        raise UsageError(f"this is made of the {kind} file of the interface points; the one given "
+                         f"takes {takes}")
     return model
 
 
 def places(body: Any) -> tuple[int, int]:
-    """Return the tensors image and disks of the int8 file."""
+    """Return the tensors image and disks of a file of the interface `points`."""
     return flatfile.signature(body)[0]["image"], flatfile.by_name(body, "disks")
 
 
@@ -148,6 +163,15 @@ def finish(model: Any, inputs: tuple[str, ...], output: str) -> bytes:
     flatfile.add_signature(model, dict(zip(inputs, map(int, graph.inputs), strict=True)),
                            {output: int(graph.outputs[0])})
     return flatfile.serialise(model)
+
+
+def _bundled(body: Any) -> tuple[bytes, bytes, int]:
+    """Return encoder, decoder and side of a body that takes and gives float32."""
+    image, disks = places(body)
+    size, side, channels = sides(body, image, disks)
+    front = flatfile.parse(fronts.dots(size, side, channels))
+    whole, _ = graft.join(front, body, {flatfile.signature(front)[1]["disks"]: disks})
+    return fronts.encoder(size), finish(whole, ("heat_map", "picture"), "mask"), size
 
 
 def _with_tap(split: Any, grey: int, tap_channel: bytes) -> Any:

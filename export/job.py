@@ -73,8 +73,8 @@ def parse_args(argv: Sequence[str] | None, about: str | None) -> argparse.Namesp
         help="build again what a report.json tells of and compare the SHA-256; writes nothing")
     add("--size", type=int, default=512, help="side of the network's frame (512 in what ships)")
     add("--interface", action="append", default=[], choices=interfaces.NAMES,
-        help="what else to make of the int8 file, which is always made and is the interface "
-        "points; may be repeated")
+        help="what else to make of the int8 file (float16: of the float file), which is always "
+        "made and is the interface points; may be repeated")
     add("--budget", type=Path, default=BUDGET, metavar="FILE", help="largest accepted drift, JSON")
     add("--coco-host", default=calibration_images.HOST, metavar="URL",
         help="where the listed COCO images are fetched from")

@@ -143,7 +143,7 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
     main_peak = memory.resident_mb(peak=True)
     described, faults = report.structure(int8_path.read_bytes(), job.threads)
     others, other_faults = interface_files.make_all(
-        job.interfaces, int8_path, folder, job.out, job.threads)
+        job.interfaces, int8_path, float_path, folder, job.out, job.threads)
     measured = _verify(job, float_path, int8_path, made.photographs)
     extras: dict[str, Any] = {}
     if job.float16:

@@ -1,8 +1,8 @@
 """Command: everything of a release in one folder: wheel, .tflite files, model card, checksums.
 
 The files of the other interfaces are made from the int8 file in the package, so that what is
-released is what was measured. What is built comes from the files that git knows; a checkout with
-other changes is refused.
+released is what was measured, and one from the float file of the same weights. What is built comes
+from the files that git knows; a checkout with other changes is refused.
 """
 from __future__ import annotations
 
@@ -42,11 +42,17 @@ MAKER = "export.interface_files"  # of the files of the other interfaces
 SUMS = "SHA256SUMS"
 
 
-def interfaces() -> tuple[str, ...]:
-    """Return the interfaces that this checkout can make, `points` first."""
+def interfaces(float32: Path | None) -> tuple[str, ...]:
+    """Return the interfaces that this checkout can make, `points` first.
+
+    Args:
+      float32: the float file; where it is None or missing, what is made of it is left out.
+    """
     if importlib.util.find_spec(MAKER) is None:
         return ("points",)
-    return ("points", *importlib.import_module(MAKER).FILES)
+    maker = importlib.import_module(MAKER)
+    there = float32 is not None and float32.is_file()
+    return ("points", *(name for name in maker.FILES if there or name not in maker.OF_FLOAT))
 
 
 def documents() -> list[str]:
@@ -66,7 +72,7 @@ def tflite_files(folder: Path, names: Sequence[str], float32: Path | None) -> li
 
     Args:
       folder: where they are written.
-      names: of `interfaces()`.
+      names: of `interfaces(float32)`.
       float32: the float file of the same weights, or None.
     Returns:
       What is left out, and why; one sentence each.
@@ -76,20 +82,21 @@ def tflite_files(folder: Path, names: Sequence[str], float32: Path | None) -> li
     """
     left_out = []
     shutil.copyfile(DEFAULT_MODEL, folder / DEFAULT_MODEL.name)
-    others = [name for name in names if name != "points"]
-    if others:
-        _, faults = importlib.import_module(MAKER).make_all(
-            others, folder / DEFAULT_MODEL.name, folder, Path("."), 1)
-        if faults:
-            raise GateFailed("; ".join(faults))
     if float32 is None or not float32.is_file():
-        left_out.append(f"no float file: {float32 or 'none'} is missing; python "
-                        "export/quantize.py --int8 makes it")
+        left_out.append(f"no float file, nor what is made of it: {float32 or 'none'} is missing; "
+                        "python export/quantize.py --int8 makes it")
+        float32 = None
     elif _weights(float32) != _weights(DEFAULT_MODEL):
         raise UsageError(f"{float32} is of other weights than {DEFAULT_MODEL.name} in the package; "
                          "run python export/quantize.py --int8")
     else:
         shutil.copyfile(float32, folder / float32.name)
+    others = [name for name in names if name != "points"]
+    if others:
+        _, faults = importlib.import_module(MAKER).make_all(
+            others, folder / DEFAULT_MODEL.name, float32, folder, Path("."), 1)
+        if faults:
+            raise GateFailed("; ".join(faults))
     return left_out
 
 
@@ -222,7 +229,7 @@ def run(args: argparse.Namespace) -> int:
             shutil.copyfile(ROOT / name, folder / name)
         print("wheel ...", flush=True)
         wheel = build_wheel(ROOT, folder)
-        names = interfaces()
+        names = interfaces(args.float32)
         print(f"interfaces {', '.join(names)} ...", flush=True)
         left_out = tflite_files(folder, names, args.float32)
         record: dict[str, Any] = {

@@ -93,9 +93,8 @@ def table(report: Mapping[str, Any]) -> str:
     rows = [
         ("int8 file", f"{report['int8']['path']}, {report['int8']['size_mb']:.2f} MB"),
         ("float32 file", f"{report['float32']['path']}, {report['float32']['size_mb']:.2f} MB"),
-        *((entry["interface"], f"{entry['path']}, {entry['size_mb']:.2f} MB, "
-           f"{entry['mask_bytes']['differing']} of {entry['mask_bytes']['compared']} mask bytes "
-           "differ") for entry in report["interfaces"]),
+        *((entry["interface"], f"{entry['path']}, {entry['size_mb']:.2f} MB, {_masks(entry)}")
+          for entry in report["interfaces"]),
         ("network", f"{report['network']['trunk']}, {report['params'] / 1e6:.2f} M parameters, "
                     f"{report['gmac']:.2f} GMAC"),
         ("calibration", f"{calibration['images']} images, {calibration['source']}; "
@@ -122,6 +121,16 @@ def table(report: Mapping[str, Any]) -> str:
     lines += ["", *(f"NOTE: {note}" for note in notes)] if notes else []
     lines += ["", *(f"FAILED: {failure}" for failure in report["failures"])]
     return "\n".join(lines + ["passed" if report["passed"] else "not passed"])
+
+
+def _masks(entry: Mapping[str, Any]) -> str:
+    """Return how the masks of another interface's file differ."""
+    if "mask_bytes" in entry:
+        found = entry["mask_bytes"]
+        return f"{found['differing']} of {found['compared']} mask bytes differ"
+    found = entry["mask_difference"]
+    return (f"mask at most {found['half_precision']:.1g} off the half-precision file's, worst IoU "
+            f"with the float32 file {found['float32_worst_iou']:.4f}")
 
 
 def _documented(entry: Mapping[str, Any]) -> str:

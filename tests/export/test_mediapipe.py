@@ -1,4 +1,4 @@
-"""The interfaces `mediapipe` and `mediapipe-bundle` in the real wheels, against our own predictor.
+"""The interfaces for MediaPipe in the real wheels, against our own predictor.
 
 Run where mediapipe is installed: in this environment, or in those whose interpreters the variable
 OACE_MEDIAPIPE names, separated by colons (`.ci/run` makes two: 0.10.21 and a current 1.x).
@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 import pytest
 
-from export import bundle, interface_files
+from export import bundle, interface_files, metadata
+from export.job import SHIPPED
 from oace_tf import TapSegmenter
 from oace_tf.clicks import Click
 from oace_tf.evaluation.clicker import first_click
@@ -32,6 +33,8 @@ from oace_tf.segmenter import DEFAULT_MODEL
 ROOT = Path(__file__).resolve().parents[2]
 CHECK = ROOT / "tests" / "mediapipe_check.py"
 OWN_SIZE = (0, 0)  # of the photograph, left as it is
+MODERATE = ((640, 480), (400, 300), OWN_SIZE)  # shrunk by less than 2
+FLOAT = "mediapipe-bundle-float16"
 SIZES = ((640, 480), (400, 300), (1600, 1200), OWN_SIZE)  # width, height
 SAMPLES = (("coffee.jpg", Click(290, 120)), ("cat.jpg", Click(225, 150)))
 GRABCUT = 3  # photographs of it, where it is at hand
@@ -83,6 +86,26 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
+def float_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the float file of the shipped weights."""
+    from export.convert import convert_weights
+
+    about = interface_files.description(DEFAULT_MODEL.read_bytes())
+    path = tmp_path_factory.mktemp("float") / "oace_float32.tflite"
+    convert_weights(SHIPPED, None, about.max_points, 512, path)
+    path.write_bytes(metadata.add_metadata(path.read_bytes(), about))
+    return path
+
+
+@pytest.fixture(scope="module")
+def float_bundle(float_file: Path) -> Path:
+    """Return the half-precision bundle of the shipped weights."""
+    path = float_file.with_name(interface_files.FILES[FLOAT])
+    path.write_bytes(interface_files.make(FLOAT, float_file.read_bytes()))
+    return path
+
+
+@pytest.fixture(scope="module")
 def photographs() -> list[tuple[np.ndarray, Click]]:
     """Return the samples, and some of GrabCut where OACE_DATA has it, each with a tap."""
     found = [(read_image(ROOT / "docs" / "samples" / name), tap) for name, tap in SAMPLES]
@@ -118,6 +141,17 @@ def cases_of(segmenter: TapSegmenter, photographs: Sequence[tuple[np.ndarray, Cl
             resized, moved = at_size(image, tap, size)
             made.append(Case(resized, (moved,), segmenter.probability(resized, [moved])))
     return made
+
+
+def cases_of_the_frame(segmenter: TapSegmenter, photographs: Sequence[tuple[np.ndarray, Click]]
+                       ) -> list[Case]:
+    """Return photographs of 512x512, each with two taps on the object and one beside it."""
+    cases = []
+    for image, tap in photographs:
+        resized, first = at_size(image, tap, (512, 512))
+        taps = (first, Click(first.x + 12, first.y - 9), Click(3, 508, positive=False))
+        cases.append(Case(resized, taps, segmenter.probability(resized, taps)))
+    return cases
 
 
 def run(wheel: str, kind: str, file: Path, cases: Sequence[Case], folder: Path
@@ -185,11 +219,7 @@ def test_bundle_at_the_frames_own_size(
     """
     if version(wheel) < (1, 0):
         pytest.skip("bundles exist from MediaPipe 1.0 on")
-    cases = []
-    for image, tap in photographs[:3]:
-        resized, first = at_size(image, tap, (512, 512))
-        taps = (first, Click(first.x + 12, first.y - 9), Click(3, 508, positive=False))
-        cases.append(Case(resized, taps, segmenter.probability(resized, taps)))
+    cases = cases_of_the_frame(segmenter, photographs[:3])
     masks = run(wheel, "bundle", files["mediapipe-bundle"], cases, tmp_path)
     runner = plain_kernels(bundle.unpack(files["mediapipe-bundle"].read_bytes())[bundle.DECODER])
     for number, case in enumerate(cases):
@@ -212,6 +242,32 @@ def test_bundle_at_other_sizes(
     cases = cases_of(segmenter, photographs[:3], [(640, 480), OWN_SIZE])
     found = agreements(run(wheel, "bundle", files["mediapipe-bundle"], cases, tmp_path), cases)
     assert np.median(found) >= 0.9, found
+
+
+@pytest.mark.slow
+def test_float_bundle_at_the_frames_own_size(
+    wheel: str, float_bundle: Path, float_file: Path,
+    photographs: list[tuple[np.ndarray, Click]], tmp_path: Path,
+) -> None:
+    """Float operators round alike in both kernels; what is left is the rounding of the weights."""
+    if version(wheel) < (1, 0):
+        pytest.skip("bundles exist from MediaPipe 1.0 on")
+    cases = cases_of_the_frame(TapSegmenter(float_file), photographs[:3])
+    masks = run(wheel, "bundle", float_bundle, cases, tmp_path)
+    assert min(agreements(masks, cases)) >= 0.99  # measured: 0.9963, 0.9997, 0.9999
+
+
+@pytest.mark.slow
+def test_float_bundle_at_other_sizes(
+    wheel: str, float_bundle: Path, float_file: Path,
+    photographs: list[tuple[np.ndarray, Click]], tmp_path: Path,
+) -> None:
+    """Where a photograph is shrunk by less than 2; the engine aliases larger ones."""
+    if version(wheel) < (1, 0):
+        pytest.skip("bundles exist from MediaPipe 1.0 on")
+    cases = cases_of(TapSegmenter(float_file), photographs[:3], MODERATE)
+    found = agreements(run(wheel, "bundle", float_bundle, cases, tmp_path), cases)
+    assert np.median(found) >= 0.98, found  # measured: 0.9917, least 0.952
 
 
 def plain_kernels(content: bytes) -> Any:

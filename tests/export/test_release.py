@@ -50,24 +50,26 @@ def test_a_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_interface_that_can_be_made_is_in_it(tmp_path: Path,
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    assert release.interfaces() == interfaces.NAMES  # all that this checkout knows
+    assert release.interfaces(DEFAULT_MODEL) == interfaces.NAMES  # all that this checkout knows
+    of_int8 = release.interfaces(None)
+    assert set(interfaces.NAMES) - set(of_int8) == set(interface_files.OF_FLOAT)
     faults: list[str] = []
 
-    def make_all(names: Sequence[str], int8_path: Path, folder: Path, out: Path,
-                 threads: int) -> tuple[list[str], list[str]]:
-        assert sha256_file(int8_path) == sha256_file(DEFAULT_MODEL)
+    def make_all(names: Sequence[str], int8_path: Path, float_path: Path | None, folder: Path,
+                 out: Path, threads: int) -> tuple[list[str], list[str]]:
+        assert sha256_file(int8_path) == sha256_file(DEFAULT_MODEL) and float_path is None
         for name in names:
             (folder / interface_files.FILES[name]).write_bytes(int8_path.read_bytes()[:9])
         return [], faults
 
     monkeypatch.setattr(interface_files, "make_all", make_all)
-    left_out = release.tflite_files(tmp_path, release.interfaces(), None)
-    assert {path.name for path in tmp_path.iterdir()} == {"oace_int8.tflite",
-                                                          *interface_files.FILES.values()}
+    left_out = release.tflite_files(tmp_path, of_int8, tmp_path / "none.tflite")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "oace_int8.tflite", *(interface_files.FILES[name] for name in of_int8[1:])}
     assert len(left_out) == 1 and "no float file" in left_out[0]
     faults.append("3 mask bytes are not those of the interface points")
     with pytest.raises(GateFailed, match="3 mask bytes"):
-        release.tflite_files(tmp_path, release.interfaces(), None)
+        release.tflite_files(tmp_path, of_int8, None)
 
 
 def test_what_the_model_card_leads_to_is_in_it() -> None:
