@@ -23,6 +23,7 @@ class Predictions(keras.Model):
     def __init__(self, pair: Pair) -> None:
         super().__init__(name="predictions")
         self.networks, self._pair = list(pair.models()), pair
+        self._shape: tuple[int, ...] = ()
 
     def call(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Return what the networks make of a batch, with the statistics of inference."""
@@ -33,6 +34,10 @@ class Predictions(keras.Model):
     def of(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs as arrays."""
         wanted = {name: batch[name] for name in ("image", "disks", "curve") if name in batch}
+        if wanted["image"].shape != self._shape:
+            # One graph for each size: after a few sizes Keras would make one for any, which not all
+            # layers can be part of.
+            self._shape, self.predict_function = wanted["image"].shape, None
         return {name: np.asarray(keras.ops.convert_to_numpy(value))
                 for name, value in self.predict_on_batch(wanted).items()}
 
