@@ -114,7 +114,7 @@ def measure(
     found = facts.delegation(content)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.tflite"
-        path.write_bytes(metadata.add_metadata(content, about))
+        path.write_bytes(metadata.add_metadata(content, about, compact=True))
         size = path.stat().st_size
         scores = compare(TapSegmenter(path).probability, files, truth)
     return {

@@ -122,7 +122,7 @@ def ai_edge(
     decided = calibrate.make_plan(float_path, some, chosen, SIZE, MAX_POINTS, 1, bar)
     edited = decided.edit(float_path.read_bytes(), chosen.float_layers)
     content = int8.quantize(edited, decided.ranges, chosen)
-    out.write_bytes(metadata.add_metadata(content, about))
+    out.write_bytes(metadata.add_metadata(content, about, compact=True))
 
 
 def tensorflow(
