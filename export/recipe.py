@@ -77,11 +77,16 @@ class Recipe:
         manager = recipe_manager.RecipeManager()
         manager.add_static_config(
             ".*", operations.ALL_SUPPORTED, self.activation_bits, self.weight_bits,
-            algorithm_key=self.weight_algorithm,
+            algorithm_key=WEIGHTS[0],
         )
+        if self.weight_algorithm != WEIGHTS[0]:
+            # Of kernels alone: the others refuse constants of other operators.
+            for kind in (operations.CONV_2D, operations.DEPTHWISE_CONV_2D):
+                manager.add_static_config(".*", kind, self.activation_bits, self.weight_bits,
+                                          algorithm_key=self.weight_algorithm)
         for layer in self.int16_layers:
             manager.add_static_config(layer_pattern(layer), operations.ALL_SUPPORTED, 16,
-                                      self.weight_bits, algorithm_key=self.weight_algorithm)
+                                      self.weight_bits, algorithm_key=WEIGHTS[0])
         manager.add_quantization_config(
             "mask", operations.OUTPUT,
             qtyping.OpQuantizationConfig(

@@ -120,8 +120,15 @@ def test_a_pair_whose_taps_scale_the_features() -> None:
     config = dataclasses.replace(NetworkConfig.preset("tiny"), tap_film=True)
     pair = build_pair(config, SIZE)
     liven(pair, 5)
+    rng = np.random.default_rng(5)
+    for model in pair.models():
+        for layer in model.layers:  # factors and summands start at zero
+            if ".film." in layer.name and layer.weights:
+                layer.kernel.assign(rng.normal(0, 0.1, layer.kernel.shape))
     float_bytes = float_tflite(build_fused(pair, MAX_POINTS, SIZE))
     ranges, content = quantized(float_bytes, SIZE)
+    assert int8.quantize(float_bytes, ranges, Recipe(weight_algorithm="OCTAV")) != (
+        int8.quantize(float_bytes, ranges))  # refuses constants that are not kernels
     rows = noise.tensor_noise(float_bytes, content, list(feeds(2, SIZE)))
     names = noise.blocks(rows)
     assert {"msfnet.film", "prior.decoder.film"} <= set(names)
