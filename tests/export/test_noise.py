@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from pathlib import Path
 
@@ -66,6 +67,10 @@ def test_a_fault_is_a_jump(made: Made) -> None:
         noise.tensor_noise(made.float_bytes, broken, [])
 
 
+def _same(sample: Sample) -> Sample:
+    return sample
+
+
 def test_the_block_that_costs_is_found(made: Made, tmp_path: Path) -> None:
     """Ranges of one block are cut to a hundredth: of three blocks, it alone gives much back."""
     broken, sound = "msfnet.msf.inception2", ("msfnet.head.block1", "prior.decoder.block1")
@@ -80,7 +85,7 @@ def test_the_block_that_costs_is_found(made: Made, tmp_path: Path) -> None:
         mask = np.zeros(picture.shape[:2], np.uint8)
         cv2.circle(mask, (int(clicks[0].x), int(clicks[0].y)), 30, 1, -1)
         samples.append(Sample(str(number), picture, mask, "drawn", str(number)))
-    files = [SampleFile(sample.id, "drawn", lambda sample=sample: sample) for sample in samples]
+    files = [SampleFile(sample.id, "drawn", functools.partial(_same, sample)) for sample in samples]
     about = metadata.Description("points", made.pair.config.click_channels, MAX_POINTS, "0" * 64,
                                  "as weights", "0", "for tests", made.pair.config.to_json())
     path = tmp_path / "float.tflite"
