@@ -111,6 +111,7 @@ def weigh(
       are ordered by cost_points where its interval excludes zero, and by cost_agreement below that:
       on few objects the agreement tells apart what the mIoU cannot.
     """
+
     def answers(layers: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         mixed = dataclasses.replace(recipe, float_layers=(*recipe.float_layers, *layers))
         edited = decided.edit(float_bytes, mixed.float_layers)
