@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
 
     keras.utils.set_random_seed(settings.seed)
     with computing_in(settings.precision):
-        pair, start = _pair(args)
+        pair, start = _pair(args, settings)
     options = Options(args.workers, args.keep, args.pictures_every, not args.no_tensorboard,
                       validation, data, share)
     if args.measure:
@@ -191,7 +191,7 @@ def _folders(given: Sequence[Path] | None) -> list[Path]:
     return folders
 
 
-def _pair(args: argparse.Namespace) -> tuple[Any, Any]:
+def _pair(args: argparse.Namespace, settings: TrainSettings) -> tuple[Any, Any]:
     """Return the pair to start from and how it was made, for the record."""
     from oace_tf.config import NetworkConfig
     from oace_tf.fileio import sha256_file
@@ -199,11 +199,13 @@ def _pair(args: argparse.Namespace) -> tuple[Any, Any]:
     from oace_tf.networks.initialise import is_ported, pair_from_ports
     from oace_tf.networks.pair import build_pair
     from oace_tf.networks.weights import build_from_weights
+    from oace_tf.networks.zero_start import zero_start
 
     first = args.init[0]
     if all(is_ported(name) for name in args.init):
         pair, ports = pair_from_ports([Path(name) for name in args.init], args.preset)
-        return pair, {"ported": ports}
+        fresh = settings.zero_start and all(port["network"] != "msfnet" for port in ports)
+        return pair, {"ported": ports, "zeroed": zero_start(pair) if fresh else []}
     if len(args.init) > 1:
         raise UsageError(f"--init takes several files only where export/port.py wrote all of them; "
                          f"got {' '.join(args.init)}")
@@ -211,10 +213,11 @@ def _pair(args: argparse.Namespace) -> tuple[Any, Any]:
         pair, record = build_from_weights(first, size=None)
         return pair, {"weights": sha256_file(first), "record": record}
     pair = build_pair(NetworkConfig.preset(args.preset), size=None)
+    changed = zero_start(pair) if settings.zero_start else []
     if first == "imagenet":
         init_trunks(pair)
-        return pair, {"trunk": PACKAGE}
-    return pair, None
+        return pair, {"trunk": PACKAGE, "zeroed": changed}
+    return pair, {"zeroed": changed} if changed else None
 
 
 def _data_record(folders: list[Path], settings: TrainSettings) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ class Row:
     network: NetworkConfig
     stages: tuple[Stage, ...]
     fingerprint: str  # of everything in the plan that changes its figures
+    prior: Path | None = None  # weights of a pair whose prior the row starts from
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def read_plan(path: Path) -> Plan:
         if fields.get("init", "imagenet") not in INITS:
             raise UsageError(f"init is {fields['init']!r}, expected one of {', '.join(INITS)}")
         sets = _sets(fields.get("sets", {}))
-        rows = tuple(_row(row, fields, sets) for row in fields.get("rows", ()))
+        rows = tuple(_row(row, fields, sets, path.parent) for row in fields.get("rows", ()))
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     except (TypeError, AttributeError, KeyError) as error:
@@ -121,8 +122,8 @@ def _sets(fields: Mapping[str, Any]) -> Sets:
     return Sets(**{**fields, **lists})
 
 
-def _row(fields: Mapping[str, Any], plan: Mapping[str, Any], sets: Sets) -> Row:
-    _only(fields, ("name", "what", "against", "network", "settings", "stages"), "a row")
+def _row(fields: Mapping[str, Any], plan: Mapping[str, Any], sets: Sets, folder: Path) -> Row:
+    _only(fields, ("name", "what", "against", "network", "settings", "stages", "prior"), "a row")
     name = fields["name"]
     if not isinstance(name, str) or not name.replace("_", "").isalnum():
         raise UsageError(f"a row is named {name!r}, expected letters, digits and _")
@@ -141,9 +142,13 @@ def _row(fields: Mapping[str, Any], plan: Mapping[str, Any], sets: Sets) -> Row:
     if not stages:
         raise UsageError(f"{where}: no stage")
     content = [plan.get("init", "imagenet"), network, resolved, dataclasses.asdict(sets)]
+    prior = fields.get("prior")
+    if prior is not None:  # by name: the weights in the repository change with every release
+        content.append(str(prior))
     digest = sha256_bytes(json.dumps(content, sort_keys=True).encode())
     return Row(name, str(fields.get("what", "")), str(fields.get("against", "")),
-               NetworkConfig.from_json(network, where), tuple(stages), digest)
+               NetworkConfig.from_json(network, where), tuple(stages), digest,
+               None if prior is None else folder / str(prior))
 
 
 def _only(fields: Any, known: tuple[str, ...], where: str) -> None:

@@ -15,6 +15,7 @@ from oace_tf.evaluation.embedding import within_pass_auc
 from oace_tf.evaluation.measure import Plan as MeasurePlan
 from oace_tf.evaluation.measure import measure_group
 from oace_tf.evaluation.runner import photographs
+from oace_tf.fileio import sha256_file
 from oace_tf.samples.layouts import list_samples
 from oace_tf.training.ablation import Plan, Row, Sets
 from oace_tf.training.settings import TrainSettings
@@ -45,21 +46,43 @@ def run_row(plan: Plan, name: str, data: Path, out: Path, workers: int) -> dict[
 
     from oace_tf.networks.imagenet import init_trunks
     from oace_tf.networks.pair import build_pair
+    from oace_tf.networks.zero_start import zero_start
     from oace_tf.training.precision import computing_in
 
     row = plan.row(name)
     keras.utils.set_random_seed(row.stages[0].settings.seed)
     with computing_in(row.stages[0].settings.precision):
         pair = build_pair(row.network, size=None)
+    if row.stages[0].settings.zero_start:
+        zero_start(pair)
     if plan.init == "imagenet":
         init_trunks(pair)
+    start = {} if row.prior is None else {"prior": fill_prior(pair, row.prior)}
     seconds = _train(pair, row, data, out, workers)
     started = time.perf_counter()
     found = measure_pair(pair, plan.sets, data)
     return {"fingerprint": row.fingerprint, "what": row.what, "against": row.against,
-            "steps": [stage.settings.steps for stage in row.stages],
+            **start, "steps": [stage.settings.steps for stage in row.stages],
             "parameters": sum(model.count_params() for model in pair.models()),
             "train_seconds": seconds, "measure_seconds": time.perf_counter() - started, **found}
+
+
+def fill_prior(pair: Any, path: Path) -> str:
+    """Give a pair the prior of another one's weights; returns the SHA-256 of the file.
+
+    Raises:
+      UsageError: a file that is none, or whose prior is built otherwise.
+    """
+    from oace_tf.networks.weights import get_arrays, read_arrays, set_arrays
+
+    _, _, arrays = read_arrays(path)
+    mine = get_arrays(pair)
+    taken = {name: array for name, array in arrays.items() if name.startswith("prior.")}
+    for name in sorted({name for name in mine if name.startswith("prior.")} ^ taken.keys()):
+        raise UsageError(f"{path}: its prior and the row's differ in {name}; give the row the "
+                         "network settings of that pair")
+    set_arrays(pair, {**mine, **taken}, str(path))
+    return sha256_file(path)
 
 
 def _train(pair: Any, row: Row, data: Path, out: Path, workers: int) -> float:

@@ -159,6 +159,7 @@ class TrainSettings:
     weight_decay: float = 0.0  # AdamW where above zero
     clip_norm: float = 0.0  # of the whole gradient; 0: none
     ema: float = 0.0  # moving average of the weights; 0: none
+    zero_start: bool = True  # of fresh networks: see `networks.zero_start`
     accumulate: int = 1  # parts of a batch whose gradients are added up before the update
     precision: str = "float32"  # "bfloat16": the networks compute in it, weights stay float32
     seed: int = 0

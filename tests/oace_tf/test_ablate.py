@@ -96,3 +96,29 @@ def test_bad_input_is_one_line(command, tmp_path):
         code, out, error = command(*arguments)
         assert code == 2 and out == "" and words in error
         assert error.count("\n") == 1 and error.startswith("oace_tf.ablate: error: ")
+
+
+def test_a_row_takes_the_prior_of_a_pair(command, tmp_path):
+    from oace_tf.networks.weights import read_arrays
+
+    arguments = (tmp_path / "plan.json", "--data", tmp_path, "--out", tmp_path / "out",
+                 "--workers", 0)
+    assert command(*arguments, "--rows", "frozen")[0] == 0
+    given = tmp_path / "out" / "frozen" / "1_msfnet" / "weights.safetensors"
+    row = {"name": "taught", "stages": [{"stage": "msfnet"}], "settings": {"seed": 9},
+           "prior": given.relative_to(tmp_path).as_posix()}
+    (tmp_path / "plan.json").write_text(json.dumps({**PLAN, "rows": [row]}))
+    assert command(*arguments)[0] == 0
+    made = tmp_path / "out" / "taught" / "0_msfnet" / "weights.safetensors"
+    ours, theirs = read_arrays(made)[2], read_arrays(given)[2]
+    priors = [name for name in theirs if name.startswith("prior.") and "running" not in name]
+    assert priors and all((ours[name] == theirs[name]).all() for name in priors)
+    assert any((ours[name] != theirs[name]).any() for name in theirs if name not in priors)
+    result = json.loads((tmp_path / "out" / "results.json").read_text())["taught"]
+    assert len(result["prior"]) == 64
+
+    wider = {**PLAN, "network": {**PLAN["network"], "tap_film": True}, "rows": [row]}
+    (tmp_path / "plan.json").write_text(json.dumps(wider))
+    code, _, errors = command(*arguments[:-3], tmp_path / "other", "--workers", 0)
+    assert code == 2
+    assert "its prior and the row's differ in prior.decoder.film" in errors

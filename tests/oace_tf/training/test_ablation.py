@@ -54,6 +54,13 @@ def test_a_fingerprint_is_of_the_figures_not_of_the_words(tmp_path):
         assert read(tmp_path, **changes).rows[0].fingerprint != before[0].fingerprint
 
 
+def test_a_prior_is_found_beside_the_plan_and_is_part_of_the_fingerprint(tmp_path):
+    (before,) = read(tmp_path, rows=[{"name": "a"}]).rows
+    (row,) = read(tmp_path, rows=[{"name": "a", "prior": "../pair.safetensors"}]).rows
+    assert before.prior is None and row.prior == tmp_path / "../pair.safetensors"
+    assert row.fingerprint != before.fingerprint
+
+
 @pytest.mark.parametrize(("changes", "words"), (
     ({"epochs": 3}, "unknown key 'epochs'"),
     ({"rows": []}, "expected rows"),
@@ -103,6 +110,15 @@ def test_the_plan_of_the_repository_holds_every_row_that_was_asked_for():
     assert [stage.stage for stage in rows["frozen"].stages] == ["prior", "msfnet"]
     assert rows["reference_seed"].stages[0].settings.seed != rows[
         "reference"].stages[0].settings.seed
+    # what the start from zero brings; what a prior brings that was trained longer
+    assert {name for name, row in rows.items() if not row.stages[-1].settings.zero_start} == {
+        "loud", "loud_disk"}
+    assert {name for name, row in rows.items() if row.prior} == {"taught", "taught_oace"}
+    for name in ("taught", "taught_oace"):
+        assert rows[name].prior.is_file() and networks[name].tap_film
+        assert [stage.stage for stage in rows[name].stages] == ["msfnet"]
+        against = rows[rows[name].against].network
+        assert (against.click_input, against.tap_film) == ("disk", True)
     # one schedule for all
     assert len({stage.settings.phases for row in plan.rows for stage in row.stages}) == 1
     assert "grabcut" not in plan.sets.chosen_by
