@@ -20,16 +20,16 @@ from oace_tf.tflite_file import read_facts
 from oace_tf.workers import apart
 
 FILES = {"mediapipe": "oace_int8_mediapipe.tflite",
-         "mediapipe-bundle": "oace_int8_mediapipe.task",
-         "mediapipe-bundle-float16": "oace_float16_mediapipe.task",
+         "mediapipe-bundle": "oace_float16_mediapipe.task",
+         "mediapipe-bundle-int8": "oace_int8_mediapipe.task",
          "rgba": "oace_int8_rgba.tflite"}
-OF_FLOAT = ("mediapipe-bundle-float16",)  # made of the float file, the others of the int8 file
+OF_FLOAT = ("mediapipe-bundle",)  # made of the float file, the others of the int8 file
 PICTURES = 4  # drawn ones, on which a file must give the masks of the interface `points`
 # Most that a probability may be off the half-precision file's. It is the same network behind the
 # same disks: 0 was measured, on the tiny pair and the shipped one. With the shipped one a tap one
 # pixel off changes the mask by 0.006 to 0.02; another order of the sums in float32 by about 1e-6.
 TOLERANCE = 1e-4
-_BUNDLES = ("mediapipe-bundle", "mediapipe-bundle-float16")
+_BUNDLES = ("mediapipe-bundle", "mediapipe-bundle-int8")
 _MANY = 0  # `max_points` of an interface without a limit
 _BYTES, _UNITS = (0.0, 255.0), (0.0, 1.0)
 _PROBABILITY = "probability of the tapped object, object from 0.5 on"
@@ -57,9 +57,10 @@ _TEXTS: Mapping[str, Mapping[str, TensorText]] = {
 _PURPOSE = {
     "mediapipe": "for MediaPipe's task InteractiveSegmenter up to 0.10, InteractiveSegmenterLegacy "
                  "from 1.0 on (one tap)",
-    "mediapipe-bundle": "for MediaPipe's task InteractiveSegmenter from 1.0 on (strokes)",
-    "mediapipe-bundle-float16": "for MediaPipe's task InteractiveSegmenter from 1.0 on (strokes), "
-                                "half-precision weights",
+    "mediapipe-bundle": "for MediaPipe's task InteractiveSegmenter from 1.0 on (strokes), "
+                        "half-precision weights",
+    "mediapipe-bundle-int8": "for MediaPipe's task InteractiveSegmenter from 1.0 on (strokes), "
+                             "int8",
     "rgba": "photograph and one tap in a single RGBA tensor",
 }
 

@@ -14,7 +14,7 @@ from export import flatfile, fronts, graft, half
 from export.int8 import MASK_SCALE, UNIT_SCALE
 from oace_tf.errors import UsageError
 
-NAMES = ("points", "mediapipe", "mediapipe-bundle", "mediapipe-bundle-float16", "rgba")
+NAMES = ("points", "mediapipe", "mediapipe-bundle", "mediapipe-bundle-int8", "rgba")
 _UNIT_ZERO = 128  # of the uint8 image
 
 

@@ -17,8 +17,8 @@ from oace_tf.tflite_file import read_facts
 from tests.export.conftest import MAX_POINTS, SIZE, Made, liven, quantized
 from tests.export.test_metadata import ABOUT, Reader
 
-NAMES = ("mediapipe", "mediapipe-bundle", "rgba")  # those made of the int8 file
-FLOAT = "mediapipe-bundle-float16"
+NAMES = ("mediapipe", "mediapipe-bundle-int8", "rgba")  # those made of the int8 file
+FLOAT = "mediapipe-bundle"
 
 
 def described(content: bytes, click_channels: int) -> bytes:
@@ -138,7 +138,7 @@ def test_a_float_bundle_of_another_network_is_noticed(float_file: bytes, made: M
     assert len(faults) == 1 and "off that of the half-precision file" in faults[0]
 
 
-@pytest.mark.parametrize("bundled", ("mediapipe-bundle", FLOAT))
+@pytest.mark.parametrize("bundled", ("mediapipe-bundle-int8", FLOAT))
 def test_what_the_files_say_of_themselves(
     bundled: str, files: dict[str, bytes], float_bundle: bytes
 ) -> None:
@@ -178,7 +178,7 @@ def test_what_the_files_say_of_themselves(
 
 
 def test_the_bundle_is_a_stored_zip(files: dict[str, bytes]) -> None:
-    content = files["mediapipe-bundle"]
+    content = files["mediapipe-bundle-int8"]
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
         assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}

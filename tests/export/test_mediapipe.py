@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHECK = ROOT / "tests" / "mediapipe_check.py"
 OWN_SIZE = (0, 0)  # of the photograph, left as it is
 MODERATE = ((640, 480), (400, 300), OWN_SIZE)  # shrunk by less than 2
-FLOAT = "mediapipe-bundle-float16"
+FLOAT = "mediapipe-bundle"
 SIZES = ((640, 480), (400, 300), (1600, 1200), OWN_SIZE)  # width, height
 SAMPLES = (("coffee.jpg", Click(290, 120)), ("cat.jpg", Click(225, 150)))
 GRABCUT = 3  # photographs of it, where it is at hand
@@ -79,7 +79,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return the files of both interfaces, made of the int8 file in the package."""
     folder = tmp_path_factory.mktemp("interfaces")
     made = {}
-    for name in ("mediapipe", "mediapipe-bundle"):
+    for name in ("mediapipe", "mediapipe-bundle-int8"):
         made[name] = folder / interface_files.FILES[name]
         made[name].write_bytes(interface_files.make(name, DEFAULT_MODEL.read_bytes()))
     return made
@@ -220,8 +220,9 @@ def test_bundle_at_the_frames_own_size(
     if version(wheel) < (1, 0):
         pytest.skip("bundles exist from MediaPipe 1.0 on")
     cases = cases_of_the_frame(segmenter, photographs[:3])
-    masks = run(wheel, "bundle", files["mediapipe-bundle"], cases, tmp_path)
-    runner = plain_kernels(bundle.unpack(files["mediapipe-bundle"].read_bytes())[bundle.DECODER])
+    masks = run(wheel, "bundle", files["mediapipe-bundle-int8"], cases, tmp_path)
+    parts = bundle.unpack(files["mediapipe-bundle-int8"].read_bytes())
+    runner = plain_kernels(parts[bundle.DECODER])
     for number, case in enumerate(cases):
         heat = np.zeros((1, 512, 512, 3), np.float32)
         for tap in case.taps:
@@ -240,7 +241,7 @@ def test_bundle_at_other_sizes(
     if version(wheel) < (1, 0):
         pytest.skip("bundles exist from MediaPipe 1.0 on")
     cases = cases_of(segmenter, photographs[:3], [(640, 480), OWN_SIZE])
-    found = agreements(run(wheel, "bundle", files["mediapipe-bundle"], cases, tmp_path), cases)
+    found = agreements(run(wheel, "bundle", files["mediapipe-bundle-int8"], cases, tmp_path), cases)
     assert np.median(found) >= 0.9, found
 
 
