@@ -69,16 +69,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.via is not None:
         return _via(args)
-    if args.int8:
-        raise UsageError("--int8 goes with --via onnx2tf; ported weights are quantized by "
-                         "export/quantize.py --int8 --weights FILE")
-    if args.network is None or args.out is None:
-        raise UsageError(f"give --network and --out; {EXAMPLE}")
-    if args.out.suffix != ".safetensors":
-        raise UsageError(f"{args.out}: ported weights are written as .safetensors; "
-                         "name --out accordingly")
-    if args.seed < 0:
-        raise UsageError(f"--seed is {args.seed}; it must not be negative")
+    _check(args)
     checkpoint = read_checkpoint(args.model)
     proof = checkpoint
     if args.proof is not None:
@@ -117,13 +108,7 @@ def run(args: argparse.Namespace) -> int:
     if failures or apart:
         fileio.write_json(_report_path(args.out), _finite(result))
         print(porting.table(made, stages, roads))
-        if apart:
-            raise GateFailed(f"{args.model}: the three roads differ on {apart[0].input}, result "
-                             f"{apart[0].result}; the report says more: {_report_path(args.out)}")
-        first = failures[0]
-        raise GateFailed(f"{args.model}: graph and Keras model differ by {first.deviation:.2e} in "
-                         f"stage {first.stage}, first at {first.first_bad}; the report says more: "
-                         f"{_report_path(args.out)}")
+        raise GateFailed(_differs(args, failures, apart))
     _log.info("3/3 writing %s", args.out)
     porting.save(args.out, made, args.model, stages)
     fileio.write_json(_report_path(args.out), result)
@@ -132,6 +117,31 @@ def run(args: argparse.Namespace) -> int:
         print("NOT PROVED: a state dict has no graph; give --proof FILE.onnx")
     print(f"{args.out}: {made.counts['ported']} tensors ported")
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse arguments that do not go together, before anything is read."""
+    if args.int8:
+        raise UsageError("--int8 goes with --via onnx2tf; ported weights are quantized by "
+                         "export/quantize.py --int8 --weights FILE")
+    if args.network is None or args.out is None:
+        raise UsageError(f"give --network and --out; {EXAMPLE}")
+    if args.out.suffix != ".safetensors":
+        raise UsageError(f"{args.out}: ported weights are written as .safetensors; "
+                         "name --out accordingly")
+    if args.seed < 0:
+        raise UsageError(f"--seed is {args.seed}; it must not be negative")
+
+
+def _differs(args: argparse.Namespace, failures: Sequence[Any], apart: Sequence[Any]) -> str:
+    """Say where the port is off: between the three roads, or else in a stage of the proof."""
+    more = f"the report says more: {_report_path(args.out)}"
+    if apart:
+        return (f"{args.model}: the three roads differ on {apart[0].input}, result "
+                f"{apart[0].result}; {more}")
+    first = failures[0]
+    return (f"{args.model}: graph and Keras model differ by {first.deviation:.2e} in stage "
+            f"{first.stage}, first at {first.first_bad}; {more}")
 
 
 def _via(args: argparse.Namespace) -> int:
