@@ -115,7 +115,8 @@ def test_the_plan_of_the_repository_holds_every_row_that_was_asked_for():
         "loud", "loud_disk"}
     assert {name for name, row in rows.items() if row.prior} == {"taught", "taught_oace"}
     for name in ("taught", "taught_oace"):
-        assert rows[name].prior.is_file() and networks[name].tap_film
+        prior = rows[name].prior
+        assert prior is not None and prior.is_file() and networks[name].tap_film
         assert [stage.stage for stage in rows[name].stages] == ["msfnet"]
         against = rows[rows[name].against].network
         assert (against.click_input, against.tap_film) == ("disk", True)
