@@ -60,7 +60,8 @@ def test_a_run_is_recorded_stopped_and_resumed(command, tmp_path):
     assert (config.trunk, record["steps"], record["seed"], record["stage"]) == (
         "tiny", 2, 2, "msfnet")
     assert record["settings"]["phases"] == [{"size": 64, "batch": 1, "steps": 3, "stage": ""}]
-    assert (record["start"], record["backend"]) == (None, "tensorflow")
+    zeroed = ["msfnet.click_stem.conv.weight", "msfnet.msf_fuse_bn.weight"]
+    assert (record["start"], record["backend"]) == ({"zeroed": zeroed}, "tensorflow")
     source, = record["data"]
     assert source == {"name": "drawn", "images": 3, "share": 1.0, "categories": ["thing"],
                       "sha256": sha256_file("data/drawn/instances.json")}
