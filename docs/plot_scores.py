@@ -37,7 +37,7 @@ def read_points(path: Path) -> list[Point]:
             points = [Point(row["run"], int(row["scenes"]),
                             {name: float(row[name]) for name in WANTED if row[name].strip()})
                       for row in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError, AttributeError, UnicodeDecodeError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{path}: not a table of scores ({error}); expected the columns "
                          f"run,scenes,{','.join(WANTED)}") from error
     if not points:
