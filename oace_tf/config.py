@@ -40,7 +40,6 @@ class NetworkConfig:
     head_width: int | None = None  # channels of MSFNet's head; None: see `width_of_head`
     shared_trunk: bool = False  # one trunk for the photograph serves both networks
     trunk_resize: str = "half_pixel"  # how an HRNet enlarges: as where its first weights come from
-    context_width: int | None = None  # channels of MSFNet's context module; None: without it
 
     def __post_init__(self) -> None:
         def check(field: str, allowed: tuple[Any, ...]) -> None:
@@ -65,9 +64,9 @@ class NetworkConfig:
             check("prior_fusion", ("late",))
             check("click_input", ("oace", "oace+disk"))
         check("trunk_resize", RESIZES if self.trunk == "hrnet" else RESIZES[:1])
-        for field in ("prior_width", "msfnet_width", "msf_width", "head_width", "context_width"):
+        for field in ("prior_width", "msfnet_width", "msf_width", "head_width"):
             value = getattr(self, field)
-            if field in ("head_width", "context_width") and value is None:
+            if field == "head_width" and value is None:
                 continue
             if type(value) is not int or not 4 <= value <= 512 or value % 2:
                 raise UsageError(f"network configuration: {field} is {value!r}, "
@@ -140,8 +139,7 @@ class NetworkConfig:
 
 # The fields added later, with their defaults.
 _ADDED: Mapping[str, Any] = {"frame": FILE_SIDE, "tap_film": False, "head_width": None,
-                             "shared_trunk": False, "trunk_resize": "half_pixel",
-                             "context_width": None}
+                             "shared_trunk": False, "trunk_resize": "half_pixel"}
 
 # Slim: the trunks are 25.6 of 28.6 GMAC. Widths as in the light pair, where they carry the same
 # information at the same resolution; the rows of the paper's table keep the wide ones.

@@ -14,7 +14,6 @@ import keras
 from keras import layers
 
 from oace_tf.config import NetworkConfig
-from oace_tf.networks.context import add_context
 from oace_tf.networks.layers import HalfSize, Scope, merge, se_inception
 from oace_tf.networks.prior import OACE_CHANNELS
 from oace_tf.networks.shared import click_pyramid, feature_inputs, join
@@ -65,7 +64,7 @@ def build_msfnet(config: NetworkConfig, size: int | None = 512, batch: int | Non
     if config.msf:
         stride = 1 if config.trunk == "hrnet" and config.stem_stride < 4 else 2
         x = _add_msf(scope, x, click, config, stride)
-    return _finish(scope, [image, *clicks], x, features, disks, finest, config)
+    return _finish(scope, [image, *clicks], x, disks, finest, config)
 
 
 def _on_shared(scope: Scope, inputs: list[Any], clicks: list[Any], click: Any, disks: Any,
@@ -80,20 +79,17 @@ def _on_shared(scope: Scope, inputs: list[Any], clicks: list[Any], click: Any, d
     if config.msf:
         x = _add_msf(scope, x, click, config, rest)
     finest = None if config.trunk == "hrnet" else inputs[0]
-    return _finish(scope, [*inputs, *clicks], x, features, disks, finest, config)
+    return _finish(scope, [*inputs, *clicks], x, disks, finest, config)
 
 
-def _finish(scope: Scope, inputs: list[Any], x: Any, features: list[Any], disks: Any, finest: Any,
+def _finish(scope: Scope, inputs: list[Any], x: Any, disks: Any, finest: Any,
             config: NetworkConfig) -> keras.Model:
-    """Make the model of what was joined: context and the taps' factors, where configured; head."""
-    if config.tap_film and disks is None:
-        size, batch = inputs[-1].shape[1], inputs[-1].shape[0]
-        disks = keras.Input((size, size, config.click_channels), batch_size=batch, name="disks")
-        inputs = [*inputs, disks]
-    if config.context_width is not None:
-        x = add_context(scope("context"), x, features, disks if config.tap_film else None,
-                        config.context_width)
+    """Make the model of what was joined: the taps' factors, where configured, and the head."""
     if config.tap_film:
+        if disks is None:
+            size, batch = inputs[-1].shape[1], inputs[-1].shape[0]
+            disks = keras.Input((size, size, config.click_channels), batch_size=batch, name="disks")
+            inputs = [*inputs, disks]
         x = tap_film(scope("film"), x, disks)
     logits = _head(scope("head"), x, finest, config)
     logits = layers.Activation("linear", dtype="float32", name="logits")(logits)

@@ -21,9 +21,8 @@ def test_fields_added_later_are_left_out_at_their_default():
              "prior_fusion", "prior_width", "msfnet_width", "msf_width"}
     assert set(NetworkConfig().to_json()) == first  # what the first weights file says
     config = NetworkConfig(frame=384, tap_film=True, head_width=8, shared_trunk=True,
-                           prior_stem_stride=None, prior_fusion="late", context_width=16)
-    assert set(config.to_json()) - first == {"frame", "tap_film", "head_width", "shared_trunk",
-                                             "context_width"}
+                           prior_stem_stride=None, prior_fusion="late")
+    assert set(config.to_json()) - first == {"frame", "tap_film", "head_width", "shared_trunk"}
 
 
 @pytest.mark.parametrize(("field", "value"), (
@@ -53,7 +52,7 @@ def test_an_unknown_key_is_named_with_its_file():
     ("click_input", ["oace"]), ("prior_fusion", "middle"), ("prior_width", 63),
     ("prior_width", 2), ("prior_width", 514), ("prior_width", 64.0), ("msfnet_width", True),
     ("msf_width", "16"), ("msf_width", float("nan")), ("head_width", 7),
-    ("head_width", 2.0), ("shared_trunk", 1), ("context_width", 15), ("context_width", 0)))
+    ("head_width", 2.0), ("shared_trunk", 1)))
 def test_a_bad_value_is_named_with_field_value_and_rule(field, value):
     with pytest.raises(UsageError) as caught:
         NetworkConfig.from_json({field: value}, "pair.json")

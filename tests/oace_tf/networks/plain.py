@@ -213,39 +213,6 @@ def inception(x: np.ndarray, weights: Weights, name: str) -> np.ndarray:
     return x * gate
 
 
-def inverted(x: np.ndarray, weights: Weights, name: str, stride: int = 1) -> np.ndarray:
-    """An inverted residual: wide, depthwise, narrow; the entry is added where the shape stays."""
-    y = np.clip(norm(conv(x, weights[f"{name}.expand.weight"]), weights, f"{name}.expand_bn"), 0, 6)
-    y = depthwise(y, weights[f"{name}.depthwise.weight"], stride)
-    y = np.clip(norm(y, weights, f"{name}.depthwise_bn"), 0, 6)
-    y = norm(conv(y, weights[f"{name}.project.weight"]), weights, f"{name}.project_bn")
-    return x + y if y.shape == x.shape else y
-
-
-def context(x: np.ndarray, features: list[np.ndarray], tapped: np.ndarray | None,
-            weights: Weights, name: str) -> np.ndarray:
-    """The context module: down the coarse levels, a turn at half the last one's size, and added."""
-    def plain_conv(value: np.ndarray, part: str) -> np.ndarray:
-        return norm(conv(value, weights[f"{name}.{part}.weight"]), weights, f"{name}.{part}_bn")
-
-    y = None
-    for level in reversed(range(1, len(features))):
-        side = plain_conv(features[level], f"level{level}.lateral")
-        if y is not None and y.shape[2] != side.shape[2]:
-            y = plain_conv(y, f"level{level}.narrow")
-        y = side if y is None else side + up2(y)
-        y = inverted(y, weights, f"{name}.level{level}.block0")
-        if level > 1:
-            y = inverted(y, weights, f"{name}.level{level}.block1")
-    y = np.clip(y, 0, 6)
-    y = y if tapped is None else film(y, tapped, weights, f"{name}.film")
-    turn = inverted(y, weights, f"{name}.turn.down", 2)
-    for index in range(3):
-        turn = inverted(turn, weights, f"{name}.turn.block{index}")
-    y = inverted(y + up2(plain_conv(turn, "turn.narrow")), weights, f"{name}.turn.last")
-    return np.clip(x + up2(plain_conv(y, "fuse")), 0, 6)
-
-
 def msfnet(image: np.ndarray, clicks: np.ndarray, weights: Weights, stride: int,
            msf: bool, tapped: np.ndarray | None = None) -> np.ndarray:
     """MSFNet around the tiny trunk: (S, S, 3), (S, S, C) -> logits (S, S, 1)."""
@@ -260,8 +227,6 @@ def msfnet(image: np.ndarray, clicks: np.ndarray, weights: Weights, stride: int,
             y = inception(y, weights, f"msfnet.msf.inception{index}")
         y = conv(y, weights["msfnet.msf_fuse.weight"])
         x = np.clip(x + norm(y, weights, "msfnet.msf_fuse_bn"), 0, 6)
-    if "msfnet.context.fuse.weight" in weights:
-        x = context(x, features, tapped, weights, "msfnet.context")
     x = x if tapped is None else film(x, tapped, weights, "msfnet.film")
     x = block(x, weights, "msfnet.head.block1")
     x = block(skip(x, finest, weights, "msfnet.head"), weights, "msfnet.head.block2")

@@ -34,8 +34,6 @@ LAYOUTS: tuple[dict[str, Any], ...] = (
     {"click_channels": 1, "click_input": "disk"},
     {"tap_film": True},
     {"tap_film": True, "click_input": "oace", "msf": False},
-    {"tap_film": True, "context_width": 8},
-    {"context_width": 4, "click_input": "disk", "msf": False},
 )
 
 
