@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from export import facts, flatfile, operator_profile
+from export import cutting, facts, flatfile, operator_profile
 from tests.export.conftest import Made
 
 
@@ -39,6 +40,18 @@ def test_a_profile_covers_the_file_once(made: Made, tmp_path: Path,
     assert report["ms"] > 0 and report["cpu"] and report["clock"] == "processor time"
     printed = capsys.readouterr().out
     assert report["cpu"] in printed and report["operators"][0]["shapes"] in printed
+
+
+def test_a_coarse_clock_still_times_the_short_pieces(made: Made,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    # a clock that stands still for half a millisecond at a time: a run of some microseconds must
+    # not come out as nothing
+    exact = time.process_time
+    monkeypatch.setattr(time, "process_time", lambda: 5e-4 * (exact() // 5e-4))
+    model = flatfile.parse(made.int8_bytes)
+    alone = {str(place): cutting.part(model, [place]) for place in range(4)}
+    coarse = operator_profile.least_ms(alone, 1, 1, "operators")
+    assert set(coarse) == set(alone) and all(ms > 0 for ms in coarse.values())
 
 
 def test_the_dearest_operator_comes_out_first(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
