@@ -28,6 +28,8 @@ from android_bench.phone import FOLDER, Phone, choose, open_client
 from android_bench.replay import replay
 from android_bench.settings import flags_of, matrix, select
 from android_bench.verdict import Budgets, Row, passed
+from oace_tf.commandline import Parser
+from oace_tf.errors import OaceError
 
 PROG = "bench.py"
 _LOG = logging.getLogger("android_bench")
@@ -35,7 +37,7 @@ _LOG = logging.getLogger("android_bench")
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the arguments of the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=PROG, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Measure a .tflite file on an Android phone over adb, against budgets.",
         epilog="Example:\n  python android_bench/bench.py build/oace_int8.tflite "
@@ -112,9 +114,8 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; an error of ours becomes one line and its exit code."""
-    args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    return guarded(lambda: _with_report(args))
+    return guarded(lambda: _with_report(parse_args(argv)))
 
 
 def _with_report(args: argparse.Namespace) -> int:
@@ -127,7 +128,6 @@ def _with_report(args: argparse.Namespace) -> int:
 
 def guarded(call: Callable[[], int]) -> int:
     """Return the exit code of `call`; errors of ours and of oace_tf become one line."""
-    from oace_tf.errors import OaceError  # no more than the standard library behind it
     try:
         return call()
     except (BenchError, OaceError) as error:

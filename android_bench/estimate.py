@@ -25,6 +25,8 @@ import numpy as np
 from android_bench.faults import BenchError, UsageError
 from android_bench.files import read_bytes, write_atomic
 from android_bench.graph import Graph, read_graph
+from oace_tf.commandline import Parser
+from oace_tf.errors import OaceError
 
 PROG = "estimate.py"
 FIGURES = "s23_perf.csv"
@@ -185,7 +187,7 @@ _SETTLES = {
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the arguments of the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=PROG, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Predict the time of a .tflite file on a Galaxy S23; no measurement.",
         epilog="Example:\n  python android_bench/estimate.py build/oace_int8.tflite")
@@ -229,10 +231,9 @@ _LOAD = ("not predicted: no published figure; 25 ms needs one partition and the 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    args = parse_args(argv)
     try:
-        return run(args)
-    except BenchError as error:
+        return run(parse_args(argv))
+    except (BenchError, OaceError) as error:
         print(f"{PROG}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
 

@@ -19,10 +19,12 @@ from typing import Any
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from android_bench.faults import UsageError
+from android_bench.faults import BenchError, UsageError
 from android_bench.parse import FAILED
 from android_bench.settings import Setting, matrix, select
 from android_bench.verdict import Budgets, Repetition, Row, absent, from_times, judge
+from oace_tf.commandline import Parser
+from oace_tf.errors import OaceError
 
 _LIMIT_S = 600
 _PHOTOGRAPH_HW = (3000, 4000)  # what a phone's camera gives
@@ -117,7 +119,7 @@ def times(path: Path, threads: int, runs: int, warmup: int) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure one repetition and print it as JSON; `bench.py --host` calls this."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Time one file in the LiteRT interpreter of this machine.",
         epilog="Example:\n  python android_bench/host.py build/oace_int8.tflite --threads 2")
@@ -125,11 +127,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--warmup", type=int, default=3)
-    args = parser.parse_args(argv)
     try:
+        args = parser.parse_args(argv)
         found = times(args.model, args.threads, max(1, args.runs), max(1, args.warmup))
-    except UsageError as error:
-        print(f"host.py: error: {error}", file=sys.stderr)
+    except (BenchError, OaceError) as error:
+        print(f"host.py: error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     print(json.dumps(found))
     return 0

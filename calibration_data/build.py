@@ -21,6 +21,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from oace_tf import fileio
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.samples.coco import CocoAnnotation, CocoImage, decode_mask, load_coco, read_coco_image
 from oace_tf.samples.taps import KINDS, draw_taps
@@ -88,17 +89,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code is 2 on bad input."""
-    parser = argparse.ArgumentParser(
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command's arguments."""
+    parser = Parser(
         description="Make the list of calibration images.",
         epilog="example: OACE_DATA=~/data python calibration_data/build.py",
     )
     parser.add_argument("--data", metavar="FOLDER", help="holds coco_calibration/")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("coco.json"))
-    args = parser.parse_args(argv)
-    return guarded(lambda: run(args), parser.prog)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 2 on bad input."""
+    return guarded(lambda: run(parse_args(argv)), "calibration_data/build.py")
 
 
 if __name__ == "__main__":

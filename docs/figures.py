@@ -17,6 +17,7 @@ if __package__ in (None, ""):
 
 from docs import blocks
 from oace_tf import fileio
+from oace_tf.commandline import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
 from oace_tf.segmenter import DEFAULT_MODEL
 
@@ -174,7 +175,7 @@ def run(args: argparse.Namespace, where: Places = Places()) -> int:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: python docs/figures.py --report build/report.json")
     add = parser.add_argument
@@ -186,8 +187,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done or current, 1 not current, 2 bad input."""
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "docs/figures.py")
+    return guarded(lambda: run(parse_args(argv)), "docs/figures.py")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ if __package__ in (None, ""):
 from docs.make_picture import draw_taps, side_by_side, write_recorded
 from oace_tf import pictures
 from oace_tf.clicks import Click
+from oace_tf.commandline import Parser
 from oace_tf.errors import guarded
 from oace_tf.evaluation.tables import number
 from oace_tf.fileio import read_image, sha256_file
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: python docs/limits.py --out build/limits.png")
     add = parser.add_argument
@@ -112,8 +113,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "docs/limits.py")
+    return guarded(lambda: run(parse_args(argv)), "docs/limits.py")
 
 
 if __name__ == "__main__":

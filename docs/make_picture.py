@@ -19,6 +19,7 @@ if __package__ in (None, ""):  # run as a script: find the package without insta
 
 from oace_tf import pictures
 from oace_tf.clicks import Click, pack_points, parse_tap
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import read_image, sha256_file, write_image, write_json
 from oace_tf.geometry import Frame
@@ -123,7 +124,7 @@ def _oace(model: Path, image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Draw photograph and tap, OACE, mask, and cutout side by side.",
         epilog="example:\n  python docs/make_picture.py docs/samples/coffee.jpg --tap 290,120 "
                "--out docs/images/result.png",
@@ -143,8 +144,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "make_picture.py")
+    return guarded(lambda: run(parse_args(argv)), "make_picture.py")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import atomic_write
 
@@ -76,7 +77,7 @@ def draw(points: Sequence[Point], out: Path) -> Path:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python docs/plot_scores.py", description=__doc__,
         epilog="example: python docs/plot_scores.py docs/learning_curve.csv "
         "-o docs/images/learning_curve.png",
@@ -94,8 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "plot_scores")
+    return guarded(lambda: run(parse_args(argv)), "plot_scores")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from oace_tf.commandline import Parser
 from oace_tf.errors import guarded
 from oace_tf.training.curves import draw_curve
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python docs/plot_training.py", description=__doc__,
         epilog="example: python docs/plot_training.py build/train/log.csv -o docs/images/curve.png",
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -33,8 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "plot_training")
+    return guarded(lambda: run(parse_args(argv)), "plot_training")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from oace_tf import fileio
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation.clicker import first_click
 from oace_tf.evaluation.metrics import iou, paired_bootstrap_ci
@@ -56,7 +57,7 @@ class Row:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: OACE_DATA=data python docs/refine.py --json build/refine.json")
     add = parser.add_argument
@@ -154,8 +155,7 @@ def table(entries: Sequence[dict[str, Any]]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 2 bad input."""
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "refine")
+    return guarded(lambda: run(parse_args(argv)), "refine")
 
 
 if __name__ == "__main__":

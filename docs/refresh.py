@@ -18,6 +18,7 @@ if __package__ in (None, ""):
 
 from docs import blocks, figures, limits, make_picture, model_card, scores
 from oace_tf import fileio
+from oace_tf.commandline import Parser
 from oace_tf.errors import GateFailed, OaceError, guarded
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: python docs/refresh.py --report build/report.json")
     add = parser.add_argument
@@ -106,8 +107,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done or current, 1 not current, 2 bad input."""
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "docs/refresh.py")
+    return guarded(lambda: run(parse_args(argv)), "docs/refresh.py")
 
 
 if __name__ == "__main__":

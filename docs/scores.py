@@ -16,6 +16,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from oace_tf import fileio
+from oace_tf.commandline import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
 from oace_tf.evaluate import report_entries
 from oace_tf.evaluation import tables
@@ -53,7 +54,7 @@ class Places:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: OACE_DATA=data python docs/scores.py --check")
     add = parser.add_argument
@@ -216,8 +217,7 @@ def with_table(readme: Path, text: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done or current, 1 not current, 2 bad input."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "docs/scores.py")
+    return guarded(lambda: run(parse_args(argv)), "docs/scores.py")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from tqdm import tqdm
 from export import facts, host, minisam
 from export.random_files import make_random_files
 from oace_tf import fileio
+from oace_tf.commandline import Parser
 from oace_tf.config import PRESETS, NetworkConfig
 from oace_tf.errors import UsageError, guarded
 from oace_tf.workers import apart
@@ -200,7 +201,7 @@ def table(report: Mapping[str, Any]) -> str:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = argparse.ArgumentParser(prog="benchmark_host", description=__doc__, epilog=EXAMPLE)
+    parser = Parser(prog="benchmark_host", description=__doc__, epilog=EXAMPLE)
     add = parser.add_argument
     add("--preset", nargs="*", choices=tuple(PRESETS), default=list(DEFAULT), metavar="NAME",
         help=f"which, of {', '.join(PRESETS)} (default: {' '.join(DEFAULT)})")
@@ -236,11 +237,10 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 targets met, 1 not, 2 bad input."""
-    args = parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     _log.setLevel(logging.INFO)
-    return guarded(lambda: run(args), "benchmark_host")
+    return guarded(lambda: run(parse_args(argv)), "benchmark_host")
 
 
 if __name__ == "__main__":

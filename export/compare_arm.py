@@ -21,6 +21,7 @@ if __package__ in (None, ""):
 
 from oace_tf import fileio
 from oace_tf.clicks import Click, pack_points
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation.clicker import first_click
 from oace_tf.evaluation.metrics import mask_agreement
@@ -50,7 +51,7 @@ CPUS: Mapping[str, tuple[str, str, str]] = {
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="compare_arm", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: export/arm_env.sh && python export/compare_arm.py --data DATA")
@@ -186,8 +187,7 @@ def table(entries: Sequence[Mapping[str, Any]]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 same masks, 1 a mask is another one, 2 bad input or no emulator."""
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "compare_arm")
+    return guarded(lambda: run(parse_args(argv)), "compare_arm")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from export import calibration_images, convert, interfaces, recipe
 from oace_tf import fileio
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError
 from oace_tf.evaluation import drift
 
@@ -45,7 +46,7 @@ class Job:
 def parse_args(argv: Sequence[str] | None, about: str | None) -> argparse.Namespace:
     """Return the command's arguments; `about` says what the command does."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="quantize", description=about,
         epilog="example: python export/quantize.py --int8 --images ~/photographs --out build/",
     )

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from export import cutting, facts, flatfile, host
 from oace_tf import fileio
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 
 _log = logging.getLogger("operator_profile")
@@ -196,7 +197,7 @@ def table(report: Mapping[str, Any], most: int = 20) -> str:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = argparse.ArgumentParser(prog="operator_profile", description=__doc__, epilog=EXAMPLE)
+    parser = Parser(prog="operator_profile", description=__doc__, epilog=EXAMPLE)
     add = parser.add_argument
     add("file", type=Path, help="a .tflite file that export/quantize.py made")
     add("--float", dest="named", type=Path, metavar="FILE",
@@ -234,10 +235,9 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 2 bad input."""
-    args = parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    return guarded(lambda: run(args), "operator_profile")
+    return guarded(lambda: run(parse_args(argv)), "operator_profile")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if __package__ in (None, ""):
 from export import report
 from export.checkpoints import read_checkpoint
 from oace_tf import fileio
+from oace_tf.commandline import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
 
 NETWORKS = ("hrnet18", "hrnet18s", "efficientnet_lite0", "prior", "msfnet", "ritm_hrnet18",
@@ -31,7 +32,7 @@ _log = logging.getLogger("port")
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = argparse.ArgumentParser(prog="port", description=__doc__, epilog=EXAMPLE)
+    parser = Parser(prog="port", description=__doc__, epilog=EXAMPLE)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help=".onnx, or a state dict: .pth, .safetensors")
     add("--network", choices=NETWORKS, help="what the checkpoint is")
@@ -179,10 +180,9 @@ def _finite(value: Any) -> Any:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 1 the proof failed, 2 bad input."""
-    args = parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     _log.setLevel(logging.INFO)
-    return guarded(lambda: run(args), "port")
+    return guarded(lambda: run(parse_args(argv)), "port")
 
 
 if __name__ == "__main__":

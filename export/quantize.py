@@ -293,11 +293,10 @@ def _progress(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 1 over budget, 2 bad input."""
-    args = parse_args(argv, __doc__)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     _log.setLevel(logging.INFO)
-    return guarded(lambda: run(args), "quantize")
+    return guarded(lambda: run(parse_args(argv, __doc__)), "quantize")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ if __package__ in (None, ""):  # run as a script: find the package without insta
 import oace_tf
 from docs import refresh
 from oace_tf import fileio
+from oace_tf.commandline import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
 from oace_tf.runtime import open_model
 from oace_tf.segmenter import DEFAULT_MODEL
@@ -249,7 +250,7 @@ def run(args: argparse.Namespace) -> int:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: python export/release.py --out dist")
     add = parser.add_argument
@@ -264,8 +265,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 1 something released would not be current, 2 bad input."""
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "export/release.py")
+    return guarded(lambda: run(parse_args(argv)), "export/release.py")
 
 
 if __name__ == "__main__":

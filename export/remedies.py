@@ -26,6 +26,7 @@ import numpy as np
 from export import calibrate, calibration_images, convert, facts, int8, metadata, recipe
 from export.comparing import SETS, bar, compare, fill, float_masks, objects
 from oace_tf import __version__, fileio
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.samples.sample import SampleFile
 from oace_tf.segmenter import TapSegmenter
@@ -39,7 +40,7 @@ _log = logging.getLogger("remedies")
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="remedies", description=__doc__.split("\n")[0],
         epilog="example: python export/remedies.py --out docs/remedies.json --objects 40")
     add = parser.add_argument
@@ -171,12 +172,11 @@ def _about(digest: str, channels: int, network: Any) -> metadata.Description:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 2 bad input."""
-    args = parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     _log.setLevel(logging.INFO)
     cv2.setNumThreads(1)
-    return guarded(lambda: run(args), "remedies")
+    return guarded(lambda: run(parse_args(argv)), "remedies")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from export import (
 from export.comparing import bar, compare, fill, float_masks, objects
 from oace_tf import __version__, fileio
 from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks, pack_points
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.geometry import Frame, normalise
 from oace_tf.segmenter import TapSegmenter
@@ -50,7 +51,7 @@ _log = logging.getLogger("routes")
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="routes", description=(__doc__ or "").split("\n")[0],
         epilog="example: python export/routes.py --out docs/routes.json --objects 40")
     add = parser.add_argument
@@ -251,11 +252,10 @@ def _timing(files: dict[str, Path]) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 2 bad input."""
-    args = parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     _log.setLevel(logging.INFO)
-    return guarded(lambda: run(args), "routes")
+    return guarded(lambda: run(parse_args(argv)), "routes")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import atomic_write, read_json, write_json
 from oace_tf.training.ablation import Plan, read_plan
@@ -24,7 +25,7 @@ _EPILOG = """example:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m oace_tf.ablate", description=__doc__, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plan", type=Path, help="JSON: what all rows share, and what each changes")
@@ -107,8 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     _log.setLevel(logging.INFO)
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "oace_tf.ablate")
+    return guarded(lambda: run(parse_args(argv)), "oace_tf.ablate")
 
 
 if __name__ == "__main__":

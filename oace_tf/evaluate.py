@@ -8,9 +8,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from oace_tf import fileio
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation import gating, tables, tap_ratio
 from oace_tf.evaluation.journal import Journal
@@ -35,17 +36,10 @@ EXAMPLE = (f"example: {PROG} --model build/oace_int8.tflite --dataset grabcut --
 _log = logging.getLogger("evaluate")
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; {EXAMPLE}")
-
-
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments; UsageError for wrong ones."""
-    parser = _Parser(prog=PROG, epilog=EXAMPLE, description="Measure models click by click on "
-                     "labelled sets, or gate the int8 file against its float twin.")
+    parser = Parser(prog=PROG, epilog=EXAMPLE, description="Measure models click by click on "
+                    "labelled sets, or gate the int8 file against its float twin.")
     add = parser.add_argument
     add("--model", nargs="+", action="extend", type=Path, metavar="FILE",
         help=".tflite files or weights (default: the int8 file in the package)")

@@ -7,13 +7,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import cv2
 import numpy as np
 
 from oace_tf import pictures
 from oace_tf.clicks import Click, parse_tap
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import read_image, write_image
 from oace_tf.geometry import Frame
@@ -26,17 +26,10 @@ DEFAULT_SUFFIX = {"cutout": ".png", "mask": ".png", "overlay": ".jpg"}
 EXAMPLE = f"example: {PROG} photo.jpg --tap 240,310 -o cutout.png"
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; {EXAMPLE}")
-
-
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments; UsageError for wrong ones."""
-    parser = _Parser(prog=PROG, description="Cut the tapped object out of a photograph.",
-                     epilog=EXAMPLE)
+    parser = Parser(prog=PROG, description="Cut the tapped object out of a photograph.",
+                    epilog=EXAMPLE)
     parser.add_argument("photo", type=Path, help="the photograph; it is turned upright first")
     parser.add_argument("--tap", action="append", default=[], metavar="X,Y",
                         help="a tap on the object, pixels of the upright photograph; repeatable")

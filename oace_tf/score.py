@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 
 _EPILOG = """example:
@@ -19,7 +20,7 @@ VALIDATION = ("ecssd", "coco_mval")  # GrabCut is for reporting only
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m oace_tf.score", description=__doc__, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, help="a .safetensors file of this project")
@@ -125,8 +126,7 @@ def _short(value: Any) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "oace_tf.score")
+    return guarded(lambda: run(parse_args(argv)), "oace_tf.score")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from oace_tf.commandline import Parser
 from oace_tf.config import PRESETS, NetworkConfig
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import write_json
@@ -21,13 +22,6 @@ EXAMPLE = f"example: {PROG} --preset hrnet --size 512"
 SIZE_MULTIPLE = 64  # the coarsest features of any preset
 STEM_STRIDES = (4, 2, 1)
 HEADER = ("stage", "output", "parameters", "GMAC", "share of GMAC")
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; {EXAMPLE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +50,8 @@ def pair_cost(config: NetworkConfig, size: int) -> PairCost:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments; UsageError for wrong ones."""
-    parser = _Parser(prog=PROG, description="Print what the networks of each preset cost: shapes, "
-                     "parameters and GMAC per stage.", epilog=EXAMPLE)
+    parser = Parser(prog=PROG, description="Print what the networks of each preset cost: shapes, "
+                    "parameters and GMAC per stage.", epilog=EXAMPLE)
     parser.add_argument("--preset", nargs="+", metavar="NAME", choices=tuple(PRESETS),
                         default=[name for name in PRESETS if name != "tiny"],
                         help=f"which, of {', '.join(PRESETS)}; default: all but tiny")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import read_json
 from oace_tf.training.settings import STAGES, TrainSettings
@@ -21,7 +22,7 @@ _EPILOG = """example:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m oace_tf.train", description=__doc__, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=STAGES, help="prior: contrastive loss; msfnet: mask loss, "
@@ -229,8 +230,7 @@ def _data_record(folders: list[Path], settings: TrainSettings) -> list[dict[str,
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    args = parse_args(argv)
-    return guarded(lambda: run(args), "oace_tf.train")
+    return guarded(lambda: run(parse_args(argv)), "oace_tf.train")
 
 
 if __name__ == "__main__":

@@ -177,7 +177,7 @@ def runnable_files() -> list[str]:
         if path.suffix != ".py" or path == Path(__file__).resolve():
             continue
         text = path.read_text(encoding="utf-8")
-        if "ArgumentParser" in text and '__name__ == "__main__"' in text:
+        if "Parser(" in text and '__name__ == "__main__"' in text:
             name = path.relative_to(ROOT).as_posix()
             in_package = name.startswith("oace_tf/")
             module = name[:-3].replace("/", ".").removesuffix(".__main__")
@@ -196,3 +196,14 @@ def test_help_opens_with_a_sentence_and_closes_with_an_example(command):
     assert re.match(r"[A-Z].*\.", blocks[1]), "no sentence after the usage"
     example = rf"\bpython {re.escape(' '.join(call))}(\s|$)"
     assert re.search(example, blocks[-1]), "no example at the end"
+
+
+@pytest.mark.parametrize("command", sorted(
+    command for command in {*COMMANDS, *runnable_files()} if not command.startswith("tests/")))
+def test_a_wrong_call_is_answered_in_one_line(command):
+    call = ["-m", command] if command.startswith("oace_tf.") else [command]
+    done = subprocess.run([sys.executable, *call, "--no-such-option"], cwd=ROOT, text=True,
+                          capture_output=True, timeout=120)
+    assert done.returncode == 2 and done.stdout == "", done.stderr[-2000:]
+    assert re.fullmatch(r".*\berror: .*(--no-such-option|required|name a).*python .*\n",
+                        done.stderr)

@@ -11,8 +11,9 @@ import threading
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 
 if TYPE_CHECKING:
@@ -26,17 +27,10 @@ MAX_IMAGE_PIXELS = 2**28  # OpenCV refuses larger pictures before it asks for th
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; {EXAMPLE}")
-
-
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments; UsageError for wrong ones."""
-    parser = _Parser(prog=PROG, description="Open a local page on which a tap becomes a cutout.",
-                     epilog=EXAMPLE)
+    parser = Parser(prog=PROG, description="Open a local page on which a tap becomes a cutout.",
+                    epilog=EXAMPLE)
     add = parser.add_argument
     add("--host", default="127.0.0.1", metavar="ADDRESS",
         help="address to listen at (default: %(default)s, this machine alone; 0.0.0.0: the whole "
