@@ -25,9 +25,9 @@ if __package__ in (None, ""):
 
 from tqdm import tqdm
 
-from export import facts, host, minisam
+from export import facts, host
 from export.random_files import make_random_files
-from oace_tf import fileio
+from oace_tf import fileio, minisam
 from oace_tf.commandline import Parser
 from oace_tf.config import PRESETS, NetworkConfig
 from oace_tf.errors import UsageError, guarded
@@ -148,7 +148,7 @@ def benchmark(presets: Sequence[str], others: Mapping[str, Path], folder: Path |
              "gmac": round(about["gmac"], 3), **_sizes(about),
              "int8": times[f"{name} int8"], "float32": times[f"{name} float32"]}
             for name, about in known.items()]
-    reference = None
+    reference: dict[str, Any] | None = None
     if sam is not None:
         parts = {part: times[f"minisam {part}"] for part in ("encoder", "decoder")}
         both = {key: round(sum(part[key] for part in parts.values()), 2)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from export import benchmark_host, minisam
+from export import benchmark_host
 from export.random_files import make_random_files
+from oace_tf import minisam
 from oace_tf.errors import UsageError
 from tests.export.conftest import Made
 

