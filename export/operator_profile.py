@@ -34,7 +34,7 @@ _log = logging.getLogger("operator_profile")
 EXAMPLE = ("example: python export/operator_profile.py build/oace_int8.tflite "
            "--float build/oace_float32.tflite --json build/profile.json")
 LEAST_S = 0.02  # a piece repeats within a round until this time has passed: short ones are noisy
-READING_S = 1e-4  # runs are counted together until a reading takes this: far above a clock's grain
+READING_S = 1e-4  # shorter runs are counted together until a reading takes this
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ their mean is often better than each, at the cost of one. A share beside a name 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ PROG = "python -m oace_tf.mean"
 _EPILOG = f"""example:
   {PROG} first.safetensors second.safetensors:0.6 -o build/mean.safetensors
 """
-_OF_ONE_RUN = ("scores", "licence", "mean_of")  # of a part, not of the mean
+# What holds for a part and not for the mean.
+_OF_ONE_RUN = ("scores", "licence", "mean_of", "validation", "quantize_aware", "skipped_images")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,10 @@ def read_part(path: Path, share: float) -> Part:
     """Read a weights file, or a checkpoint's moving average (its weights, where none is kept).
 
     Raises:
-      UsageError: no such file, damaged, or neither of the two.
+      UsageError: no such file, damaged, neither of the two, or values that are not finite.
     """
+    import numpy as np
+
     from oace_tf.config import NetworkConfig
     from oace_tf.networks.weights import read_arrays
     from oace_tf.tensor_file import format_of
@@ -71,9 +75,13 @@ def read_part(path: Path, share: float) -> Part:
         state = read_checkpoint(path)
         config = NetworkConfig.from_json(state.run["network"], str(path))
         record = {"stage": state.run["stage"], "steps": state.step,
-                  "settings": state.run["settings"]}
-        return Part(path, config, record, state.average or state.weights, share)
-    config, record, arrays = read_arrays(path)
+                  "settings": state.run["settings"], "data": state.run.get("data", [])}
+        arrays = dict(state.average or state.weights)
+    else:
+        config, record, arrays = read_arrays(path)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise UsageError(f"{path}: tensor {name} is not finite; take another checkpoint")
     return Part(path, config, record, arrays, share)
 
 
@@ -90,10 +98,12 @@ def mean_of(parts: Sequence[Part]) -> dict[str, np.ndarray]:
         if part.config != first.config:
             raise UsageError(f"{part.path}: another network than that of {first.path}; a mean is "
                              "of weights of one configuration")
-        shapes = [{name: array.shape for name, array in one.arrays.items()}
+        shapes = [{(name, array.shape) for name, array in one.arrays.items()}
                   for one in (first, part)]
         if shapes[0] != shapes[1]:
-            raise UsageError(f"{part.path}: other tensors than those of {first.path}")
+            name, shape = min(shapes[0] ^ shapes[1])
+            raise UsageError(f"{part.path}: other tensors than those of {first.path}: {name} of "
+                             f"shape {shape} is in one alone")
     return {name: np.asarray(sum(np.asarray(part.arrays[name], np.float64) * (part.share / whole)
                                  for part in parts), np.float32) for name in first.arrays}
 
@@ -107,10 +117,10 @@ def record_of(parts: Sequence[Part]) -> dict[str, Any]:
 
     whole = sum(part.share for part in parts)
     record = {key: value for key, value in parts[0].record.items() if key not in _OF_ONE_RUN}
-    known: dict[Any, Any] = {}
+    known: dict[str, Any] = {}
     for part in parts:
         for source in part.record.get("data", ()):
-            known.setdefault((source.get("name"), source.get("sha256")), source)
+            known.setdefault(json.dumps([source.get("name"), source.get("sha256")]), source)
     if known:
         record["data"] = list(known.values())
     record["mean_of"] = [

@@ -147,7 +147,7 @@ class Teacher:
         scale = SIDE / max(self._size_hw)
         feeds = _feeds(self._embedding, (x + 0.5) * scale, (y + 0.5) * scale, 64)
         inner, expected = self._decoder.run(list(_INNER), feeds)
-        rows, columns = (round(side / 4) for side in self._seen_hw())
+        rows, columns = (max(1, round(side / 4)) for side in self._seen_hw())
         # The first of four is for several taps.
         kept = np.asarray(inner).reshape(4, 256, 256)[1:, :rows, :columns]
         height, width = self._size_hw
@@ -157,7 +157,7 @@ class Teacher:
     def _seen_hw(self) -> tuple[int, int]:
         height, width = self._size_hw
         scale = SIDE / max(height, width)
-        return round(height * scale), round(width * scale)
+        return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _session(model: str | bytes, threads: int) -> Any:

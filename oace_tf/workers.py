@@ -10,9 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from oace_tf.errors import OaceError
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+_faults: list[OaceError] = []  # of this worker's setup
 _WAITING = 3  # tasks a worker that are handed out ahead: more would only fill the memory
 
 
@@ -27,6 +30,8 @@ def in_processes(
       tasks: picklable; taken as they are needed.
       workers: processes; with 1, everything runs in this one.
       setup: called once in every process, with `setup_args`.
+    Raises:
+      OaceError: of `function` or `setup`, whichever process it was raised in.
     """
     if workers <= 1:
         setup(*setup_args)
@@ -40,7 +45,7 @@ def in_processes(
         under_way: deque[concurrent.futures.Future[Result]] = deque()
         try:
             for task in tasks:
-                under_way.append(pool.submit(function, task))
+                under_way.append(pool.submit(_set_up, function, task))
                 if len(under_way) >= _WAITING * workers:
                     yield under_way.popleft().result()
             while under_way:
@@ -54,7 +59,17 @@ def _begin(setup: Callable[..., None], setup_args: Sequence[Any]) -> None:
     """Set a worker up; an interrupt from the keyboard is left to the process that began it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
-    setup(*setup_args)
+    try:
+        setup(*setup_args)
+    except OaceError as fault:  # raised here it would only break the pool
+        _faults.append(fault)
+
+
+def _set_up(function: Callable[[Task], Result], task: Task) -> Result:
+    """Return `function(task)`, or raise what setting this worker up raised."""
+    if _faults:
+        raise _faults[0]
+    return function(task)
 
 
 def end_with_parent() -> None:

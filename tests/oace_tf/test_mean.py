@@ -31,6 +31,7 @@ def write(path: Path, value: float, config: NetworkConfig = TINY, **record: Any)
 def test_shares_weigh_and_the_record_names_all(tmp_path: Path,
                                                capsys: pytest.CaptureFixture[str]) -> None:
     first = write(tmp_path / "a.safetensors", 1.0, steps=3, scores={"x": 1}, licence="free",
+                  quantize_aware={"ranges": {}},
                   data=[{"name": "cats", "sha256": "1"}])
     second = write(tmp_path / "b.safetensors", 4.0, steps=5,
                    data=[{"name": "dogs", "sha256": "2"}, {"name": "cats", "sha256": "1"}])
@@ -40,7 +41,7 @@ def test_shares_weigh_and_the_record_names_all(tmp_path: Path,
     assert config == TINY
     # (1 x 1.0 + 0.5 x 4.0) / 1.5
     assert all((array == 2.0).all() for array in arrays.values())
-    assert record["steps"] == 3 and not {"scores", "licence"} & set(record)
+    assert record["steps"] == 3 and not {"scores", "licence", "quantize_aware"} & set(record)
     assert [source["name"] for source in record["data"]] == ["cats", "dogs"]
     assert record["mean_of"] == [
         {"weights": sha256_file(first), "what": "a.safetensors", "steps": 3, "share": 0.6667},
@@ -54,7 +55,8 @@ def test_a_checkpoint_counts_with_its_moving_average(tmp_path: Path, average: bo
     first = write(tmp_path / "a.safetensors", 1.0)
     arrays = read_arrays(first)[2]
     state = Checkpoint(
-        7, {"stage": "joint", "network": TINY.to_json(), "settings": {}},
+        7, {"stage": "joint", "network": TINY.to_json(), "settings": {},
+            "data": [{"name": "joined", "sha256": ["1", "2"]}]},
         {name: np.full_like(array, 5.0) for name, array in arrays.items()},
         {name: np.full_like(array, 9.0) for name, array in arrays.items()} if average else {},
         {}, ())
@@ -64,6 +66,7 @@ def test_a_checkpoint_counts_with_its_moving_average(tmp_path: Path, average: bo
     _, record, found = read_arrays(out)
     assert all((array == expected).all() for array in found.values())
     assert record["mean_of"][1]["steps"] == 7
+    assert record["data"] == [{"name": "joined", "sha256": ["1", "2"]}]
 
 
 def test_a_colon_that_no_number_follows_belongs_to_the_name() -> None:

@@ -75,7 +75,7 @@ def test_the_file_is_a_source_of_training(source: Path, command: Callable[..., i
                                           capsys: pytest.CaptureFixture[str],
                                           caplog: pytest.LogCaptureFixture) -> None:
     assert command() == 0
-    assert "3 masks on 3 of 5 photographs, 1 left out" in capsys.readouterr().out
+    assert "3 masks on 3 of 4 photographs, 1 left out" in capsys.readouterr().out
     assert "2.png" in caplog.text
     found, = find_sources([source], {"photographs_proposed": 1.0})
     assert [image.id for image in found.dataset.images] == [1, 2, 4]
@@ -101,11 +101,23 @@ def test_it_goes_on_where_it_stopped(source: Path, command: Callable[..., int],
 
     monkeypatch.setattr(propose, "objects_of", noted)
     assert command() == 0 and asked == [3, 4, 5]
-    assert command() == 0 and asked == [3, 4, 5]  # nothing left
-    assert ((source / propose.FOUND).read_bytes() == (source / "whole.json").read_bytes())
+    assert (source / propose.FOUND).read_bytes() == (source / "whole.json").read_bytes()
+    cv2.imwrite(str(source / "images" / "2.png"), np.full((40, 60, 3), 40, np.uint8))
+    assert command() == 0 and asked == [3, 4, 5, 3]  # what could not be read is tried again
+    assert command() == 0 and asked == [3, 4, 5, 3]  # nothing left
 
 
-def test_an_interrupt_loses_ten_photographs_at_most(
+def test_the_size_is_that_of_the_photograph(source: Path, command: Callable[..., int]) -> None:
+    listing = json.loads((source / "images.json").read_text())
+    for image in listing["images"]:
+        image.update(width=40, height=60)  # as if it had been turned
+    (source / "images.json").write_text(json.dumps(listing))
+    assert command() == 0
+    found, = find_sources([source], {"photographs_proposed": 1.0})
+    assert {(image.height, image.width) for image in found.dataset.images} == {(40, 60)}
+
+
+def test_an_interrupt_keeps_what_was_written(
         source: Path, command: Callable[..., int], monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(propose, "KEPT_EVERY", 1)
@@ -118,7 +130,7 @@ def test_an_interrupt_loses_ten_photographs_at_most(
 
     monkeypatch.setattr(propose, "objects_of", stopping)
     assert command() == 130 and "goes on" in capsys.readouterr().err
-    assert json.loads((source / propose.FOUND).read_text())["images_seen"] == [1, 2, 3]
+    assert json.loads((source / propose.FOUND).read_text())["images_seen"] == [1, 2]
 
 
 def test_bad_input_is_one_line_and_exit_2(source: Path, command: Callable[..., int],
@@ -131,64 +143,31 @@ def test_bad_input_is_one_line_and_exit_2(source: Path, command: Callable[..., i
 
     assert "--grid is 0" in refused("--grid", 0)
     assert "--limit is -1" in refused("--limit", -1)
+    assert "--seed is -1" in refused("--seed", -1)
     assert command() == 0
     capsys.readouterr()
     assert "other networks or settings" in refused("--seed", 7)
+    written = json.loads((source / propose.FOUND).read_text())
+    (source / "cut.json").write_text(json.dumps({"info": written["info"]}))
+    assert "cut.json" in refused("--out", source / "cut.json")
     (source.parent / "our.tflite").write_bytes(b"another")
     assert "other networks or settings" in refused()
-    (source / "images.json").write_text('{"images": [{"id": "one"}]}')
-    assert "each with id and file_name" in refused()
+    for record, words in (({"id": "one", "file_name": "x.png"}, "id must be a whole number"),
+                          ({"id": 1, "file_name": "../x.png"}, "no file name inside the folder")):
+        (source / "images.json").write_text(json.dumps({"images": [record]}))
+        assert words in refused("--out", source / "new.json")
+    (source / "images.json").write_text('{"images": [{"id": 1, "file_name": "none.png"}]}')
+    assert command("--out", source / "new.json") == 2
+    assert "none of 1 photographs could be read" in capsys.readouterr().err
     (source / "images.json").unlink()
     assert "images.json" in refused()
 
 
-def test_minisams_geometry(tmp_path: Path) -> None:
-    """Two graphs of the same inputs and outputs: the frame's geometry is undone."""
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
-    from onnx import TensorProto, helper, numpy_helper
-
-    def write(name: str, nodes: Any, inputs: Any, outputs: Any, constants: Any) -> None:
-        graph = helper.make_graph(
-            nodes, name, [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape)
-                          for key, shape in inputs.items()],
-            [helper.make_tensor_value_info(key, TensorProto.FLOAT, None) for key in outputs],
-            [numpy_helper.from_array(value, key) for key, value in constants.items()])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-        model.ir_version = 8
-        onnx.save(model, tmp_path / name)
-
-    # The embedding is the photograph itself; of the four maps the last is its first channel, every
-    # fourth pixel; the scores repeat where the tap is.
-    write("encoder.onnx", [helper.make_node("Identity", ["image"], ["embedding"])],
-          {"image": [1, 3, 1024, 1024]}, ["embedding"], {})
-    masks, scores = minisam._INNER
-    write("sam.onnx", [
-        helper.make_node("Slice", ["image_embeddings", "begin", "end", "axes", "step"], ["small"]),
-        helper.make_node("Concat", ["none", "small"], [masks], axis=1),
-        helper.make_node("Reshape", ["point_coords", "four"], ["flat"]),
-        helper.make_node("Slice", ["flat", "zero", "three"], ["where"]),
-        helper.make_node("Concat", ["first", "where"], [scores], axis=0),
-        helper.make_node("Identity", ["orig_im_size"], ["size"]),
-        helper.make_node("Add", ["mask_input", "has_mask_input"], ["mask"]),
-        helper.make_node("Identity", ["point_labels"], ["labels"])],
-        {"image_embeddings": [1, 3, 1024, 1024], "point_coords": [1, 2, 2],
-         "point_labels": [1, 2], "mask_input": [1, 1, 256, 256], "has_mask_input": [1],
-         "orig_im_size": [2]}, ["size", "mask", "labels"],
-        {"begin": np.array([0, 0, 0]), "end": np.array([1, 1024, 1024]),
-         "axes": np.array([1, 2, 3]), "step": np.array([1, 4, 4]),
-         "none": np.zeros((1, 3, 256, 256), np.float32), "four": np.array([4]),
-         "zero": np.array([0]), "three": np.array([3]), "first": np.zeros(1, np.float32)})
-    teacher = minisam.Teacher(tmp_path)
-    image = np.zeros((100, 200, 3), np.uint8)
-    image[:50, :120] = 255
-    teacher.look(image)
-    logits, expected = teacher.masks(49.5, 24.5)
-    # A photograph of 200 x 100 px fills 1024 x 512 of the frame: 5.12 px of it for one.
-    assert expected[:2] == pytest.approx([50 * 5.12, 25 * 5.12])
-    assert logits.shape == (3, 100, 200) and not logits[:2].any()
-    inside = logits[2] > 0.5
-    assert inside[:48, :118].all() and not inside[53:].any() and not inside[:, 123:].any()
-    # Red is brought to mean zero and deviation one as the network was trained.
-    assert logits[2, 20, 50] == pytest.approx((255 - 123.675) / 58.395)
-    assert logits[2, 80, 50] == pytest.approx(-123.675 / 58.395)
+def test_a_damaged_model_is_one_line_from_workers_too(source: Path, capsys: Any,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the setup is imported anew in each worker
+    monkeypatch.setattr(minisam, "find", lambda folder, cache: source)
+    code = propose.main([str(source), "--model", str(source.parent / "our.tflite"), "--workers",
+                         "2"])
+    found = capsys.readouterr()
+    assert code == 2 and "our.tflite" in found.err and found.err.count("\n") == 1

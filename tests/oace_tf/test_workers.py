@@ -20,6 +20,10 @@ def _start(value: int) -> None:
     _opened["value"] = value
 
 
+def _refuse(why: str) -> None:
+    raise UsageError(why)
+
+
 def _work(task: int) -> tuple[int, int]:
     if task < 0:
         raise UsageError(f"task {task} is bad")
@@ -43,6 +47,12 @@ def test_in_order_and_lazily(workers: int) -> None:
     assert [value for value, _ in rest] == [3 * n for n in range(1, 40)]
     pids = {pid for _, pid in [first, *rest]}
     assert (pids == {os.getpid()}) is (workers == 1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_the_setup_passes(workers: int) -> None:
+    with pytest.raises(UsageError, match="no such model"):
+        list(in_processes(_work, range(5), workers, _refuse, ("no such model",)))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

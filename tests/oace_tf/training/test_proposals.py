@@ -61,18 +61,21 @@ def test_the_mask_is_the_mean_of_both_under_the_tap() -> None:
     assert agreed(probability_of(WHOLE), logits_of(WHOLE), np.array([0.9]), (2, 2)) is None
 
 
-@pytest.mark.parametrize(("mask", "ours", "score"), (
-    (WHOLE, WHOLE, 0.84),  # the teacher is unsure
-    (WHOLE, box(5, 15, 22, 40), 0.95),  # they differ: soft IoU 0.2
-    (box(5, 7, 5, 6), box(5, 7, 5, 6), 0.95),  # 2 of 800 px
-    (box(1, 20, 3, 40), box(1, 20, 3, 40), 0.95),  # 88 % of the frame
-    (box(0, 4, 0, 40), box(0, 4, 0, 40), 0.95),  # the sky: all of the upper side
-    (box(6, 20, 0, 24), box(6, 20, 0, 24), 0.95),  # the floor: 38 of 120 px of the border
+@pytest.mark.parametrize(("mask", "ours", "score", "without"), (
+    (WHOLE, WHOLE, 0.84, {"score": 0.8}),
+    (WHOLE, box(5, 15, 10, 16), 0.95, {"agreement": 0.2}),  # 60 of 200 px
+    (box(5, 7, 5, 6), box(5, 7, 5, 6), 0.95, {"smallest": 0.001}),  # 2 of 800 px
+    (box(1, 19, 1, 39), box(1, 19, 1, 39), 0.95, {"largest": 0.9}),  # 86 % of the frame
+    (box(0, 4, 15, 27), box(0, 4, 15, 27), 0.95, {"top": 0.5}),  # sky: 12 of 40 px above
+    (box(6, 20, 0, 24), box(6, 20, 0, 24), 0.95, {"border": 0.5}),  # floor: 38 of 120 px
 ))
-def test_what_is_not_kept(mask: np.ndarray, ours: np.ndarray, score: float) -> None:
+def test_what_is_not_kept(mask: np.ndarray, ours: np.ndarray, score: float,
+                          without: dict[str, float]) -> None:
     row, column = np.argwhere(mask)[0]
-    assert agreed(probability_of(ours, 1.0, 0.0), logits_of(mask), np.array([score]),
-                  (float(column), float(row))) is None
+    given = (probability_of(ours, 1.0, 0.0), logits_of(mask), np.array([score]),
+             (float(column), float(row)))
+    assert agreed(*given) is None
+    assert agreed(*given, Rules(**without)) is not None  # it is this rule alone
 
 
 def test_at_the_border_agreement_must_be_higher() -> None:
