@@ -28,8 +28,6 @@ from android_bench.phone import FOLDER, Phone, choose, open_client
 from android_bench.replay import replay
 from android_bench.settings import flags_of, matrix, select
 from android_bench.verdict import Budgets, Row, passed
-from oace_tf.commandline import Parser
-from oace_tf.errors import OaceError
 
 PROG = "bench.py"
 _LOG = logging.getLogger("android_bench")
@@ -37,6 +35,7 @@ _LOG = logging.getLogger("android_bench")
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the arguments of the command."""
+    from oace_tf.commandline import Parser  # no more than the standard library behind it
     parser = Parser(
         prog=PROG, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Measure a .tflite file on an Android phone over adb, against budgets.",
@@ -128,6 +127,7 @@ def _with_report(args: argparse.Namespace) -> int:
 
 def guarded(call: Callable[[], int]) -> int:
     """Return the exit code of `call`; errors of ours and of oace_tf become one line."""
+    from oace_tf.errors import OaceError  # no more than the standard library behind it
     try:
         return call()
     except (BenchError, OaceError) as error:

@@ -23,8 +23,6 @@ from android_bench.faults import BenchError, UsageError
 from android_bench.parse import FAILED
 from android_bench.settings import Setting, matrix, select
 from android_bench.verdict import Budgets, Repetition, Row, absent, from_times, judge
-from oace_tf.commandline import Parser
-from oace_tf.errors import OaceError
 
 _LIMIT_S = 600
 _PHOTOGRAPH_HW = (3000, 4000)  # what a phone's camera gives
@@ -119,6 +117,9 @@ def times(path: Path, threads: int, runs: int, warmup: int) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure one repetition and print it as JSON; `bench.py --host` calls this."""
+    from oace_tf.commandline import Parser  # no more than the standard library behind it
+    from oace_tf.errors import OaceError
+
     parser = Parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Time one file in the LiteRT interpreter of this machine.",

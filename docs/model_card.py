@@ -52,8 +52,13 @@ def record_block(name: str, record: Mapping[str, Any], licence: str) -> str:
     Raises:
       UsageError: a source is not named there.
     """
-    lines = [f"`{name}`, by its own record:", "", "| source | photographs | share of the scenes |",
-             "|---|---|---|"]
+    parts = record.get("mean_of", [])
+    about = "" if not parts else (
+        f" (a mean of {len(parts)} trained weights, "
+        f"{' + '.join(_percent(part['share']) for part in parts)}; the shares of the scenes and "
+        "the steps are those of the last run of the first, other sources those of the others)")
+    lines = [f"`{name}`, by its own record{about}:", "",
+             "| source | photographs | share of the scenes |", "|---|---|---|"]
     for source in record.get("data", []):
         if not re.search(rf"`{re.escape(source['name'])}`", licence):
             raise UsageError(f"docs/weights_licence.md does not name the source "
@@ -61,7 +66,7 @@ def record_block(name: str, record: Mapping[str, Any], licence: str) -> str:
                              "there")
         share = source.get("share")
         lines.append(f"| {source['name']} | {source.get('images', '-')} | "
-                     f"{'-' if share is None else f'{100 * share:.0f} %'} |")
+                     f"{'-' if share is None else _percent(share)} |")
     facts = [f"{record[key]:,} {key}" if isinstance(record[key], int) and key != "seed"
              else f"{key} {record[key]}"
              for key in ("scenes", "steps", "seed", "backend", "keras") if key in record]
@@ -70,6 +75,10 @@ def record_block(name: str, record: Mapping[str, Any], licence: str) -> str:
         lines.append(f"Notes: {record['notes']}.")
     lines += _auc_lines(record.get("scores", {}).get("within_pass_auc", {}))
     return "\n".join(lines)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _auc_lines(scores: Mapping[str, Any]) -> list[str]:

@@ -111,7 +111,8 @@ def mean_of(parts: Sequence[Part]) -> dict[str, np.ndarray]:
 def record_of(parts: Sequence[Part]) -> dict[str, Any]:
     """Return the record of the mean: that of the first part, and `mean_of`, all parts.
 
-    `data` names every source that a part was trained on, each once.
+    `data` names every source that a part was trained on, each once; the shares of the scenes, which
+    differ from run to run, are left out.
     """
     from oace_tf.fileio import sha256_file
 
@@ -120,7 +121,8 @@ def record_of(parts: Sequence[Part]) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for part in parts:
         for source in part.record.get("data", ()):
-            known.setdefault(json.dumps([source.get("name"), source.get("sha256")]), source)
+            known.setdefault(json.dumps([source.get("name"), source.get("sha256")]),
+                             {key: value for key, value in source.items() if key != "share"})
     if known:
         record["data"] = list(known.values())
     record["mean_of"] = [

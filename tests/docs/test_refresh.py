@@ -107,6 +107,10 @@ def test_record_of_the_weights() -> None:
     text = model_card.record_block("w.safetensors", RECORD, "| `duts` | | `new` |")
     assert "| duts | 4210 | 42 % |" in text and "| new | 3 | - |" in text
     assert "16,800 scenes, seed 1." in text and "was not measured" in text
+    assert "mean" not in text
+    mean = {**RECORD, "mean_of": [{"share": 0.5}, {"share": 0.25}, {"share": 0.25}]}
+    text = model_card.record_block("w.safetensors", mean, "| `duts` | | `new` |")
+    assert "a mean of 3 trained weights, 50 % + 25 % + 25 %" in text.splitlines()[0]
     with pytest.raises(UsageError, match="does not name the source `new`"):
         model_card.record_block("w.safetensors", RECORD, "| `duts` |")
 

@@ -32,7 +32,7 @@ def test_shares_weigh_and_the_record_names_all(tmp_path: Path,
                                                capsys: pytest.CaptureFixture[str]) -> None:
     first = write(tmp_path / "a.safetensors", 1.0, steps=3, scores={"x": 1}, licence="free",
                   quantize_aware={"ranges": {}},
-                  data=[{"name": "cats", "sha256": "1"}])
+                  data=[{"name": "cats", "sha256": "1", "share": 1.0}])
     second = write(tmp_path / "b.safetensors", 4.0, steps=5,
                    data=[{"name": "dogs", "sha256": "2"}, {"name": "cats", "sha256": "1"}])
     out = tmp_path / "mean.safetensors"
@@ -42,7 +42,7 @@ def test_shares_weigh_and_the_record_names_all(tmp_path: Path,
     # (1 x 1.0 + 0.5 x 4.0) / 1.5
     assert all((array == 2.0).all() for array in arrays.values())
     assert record["steps"] == 3 and not {"scores", "licence", "quantize_aware"} & set(record)
-    assert [source["name"] for source in record["data"]] == ["cats", "dogs"]
+    assert record["data"] == [{"name": "cats", "sha256": "1"}, {"name": "dogs", "sha256": "2"}]
     assert record["mean_of"] == [
         {"weights": sha256_file(first), "what": "a.safetensors", "steps": 3, "share": 0.6667},
         {"weights": sha256_file(second), "what": "b.safetensors", "steps": 5, "share": 0.3333}]
