@@ -55,8 +55,8 @@ def record_block(name: str, record: Mapping[str, Any], licence: str) -> str:
     parts = record.get("mean_of", [])
     about = "" if not parts else (
         f" (a mean of {len(parts)} trained weights, "
-        f"{' + '.join(_percent(part['share']) for part in parts)}; the shares of the scenes and "
-        "the steps are those of the last run of the first, other sources those of the others)")
+        f"{' + '.join(_percent(part['share']) for part in parts)}; a share of the scenes is that "
+        "within a single run, steps and seed are those of the first of them)")
     lines = [f"`{name}`, by its own record{about}:", "",
              "| source | photographs | share of the scenes |", "|---|---|---|"]
     for source in record.get("data", []):

@@ -1,7 +1,7 @@
 """Command: the mean of several trained weights of one network, as one weights file.
 
-Runs that began at the same weights and ended in different places lie in one valley of the loss;
-their mean is often better than each, at the cost of one. A share beside a name weighs it.
+The mean of runs that began at the same weights was better than each of them here, at the cost of
+one (docs/training.md). A share beside a name weighs it.
 """
 from __future__ import annotations
 

@@ -105,7 +105,8 @@ def begun(path: Path, about: dict[str, Any]) -> dict[str, Any]:
     content = fileio.read_json(path, MAX_BYTES)
     if not isinstance(content, dict) or content.get("info") != about or not all(
             isinstance(content.get(key), list) for key in ("images", "annotations",
-                                                           "images_seen")):
+                                                           "images_seen")) or not all(
+            isinstance(number, int) for number in content["images_seen"]):
         raise UsageError(f"{path}: is of other networks or settings; move it away or name "
                          "another file with --out")
     return content
@@ -146,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
             if place % KEPT_EVERY == 0:
                 fileio.write_json(out, content)
     fileio.write_json(out, content)
-    if left and skipped == len(left):
+    if skipped and not content["images_seen"]:
         raise UsageError(f"{folder}: none of {skipped} photographs could be read")
     print(f"{out}: {len(content['annotations'])} masks on {len(content['images'])} of "
           f"{len(content['images_seen'])} photographs" + (f", {skipped} left out" * bool(skipped)))

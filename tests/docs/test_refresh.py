@@ -110,7 +110,7 @@ def test_record_of_the_weights() -> None:
     assert "mean" not in text
     mean = {**RECORD, "mean_of": [{"share": 0.5}, {"share": 0.25}, {"share": 0.25}]}
     text = model_card.record_block("w.safetensors", mean, "| `duts` | | `new` |")
-    assert "a mean of 3 trained weights, 50 % + 25 % + 25 %" in text.splitlines()[0]
+    assert "a mean of 3 trained weights, 50 % + 25 % + 25 %; a share" in text.splitlines()[0]
     with pytest.raises(UsageError, match="does not name the source `new`"):
         model_card.record_block("w.safetensors", RECORD, "| `duts` |")
 
