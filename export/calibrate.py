@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
-from export import bias, clipping, flatfile
+from export import bias, clipping
 from export.calibration_images import CalibrationSet, Photograph, feeds
 from export.guide import Guide
 from export.int8 import RangeObserver
@@ -17,6 +17,7 @@ from export.noise import short_name
 from export.observe import ChannelObserver, merge_seen
 from export.plan import Plan, Ranges, equalised, merge_ranges
 from export.recipe import Recipe
+from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_bytes
 from oace_tf.workers import in_processes
@@ -92,7 +93,7 @@ def make_plan(
     if trained and not factors:
         ranges = {name: tuple(trained.get(short_name(name), ends))
                   for name, ends in ranges.items()}
-    shifts = (bias.corrections(flatfile.parse(content), means, recipe.weight_bits)
+    shifts = (bias.corrections(tflite.parse(content), means, recipe.weight_bits)
               if recipe.bias_correction else {})
     return Plan(ranges, factors, shifts)
 

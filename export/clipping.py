@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from export import flatfile
 from export.observe import InnerTensors
+from export.tflite import model as tflite
 
 BINS = 2048  # over a tensor's whole range
 _SAMPLE = 200_000  # values of a tensor and photograph that are counted, about
@@ -27,9 +27,9 @@ class HistogramObserver:
         self._inner.run(feed)
         model = self._inner.model
         found = {}
-        for operator in flatfile.graph(model).operators:
+        for operator in tflite.graph(model).operators:
             made = int(operator.outputs[0])
-            name = flatfile.name_of(flatfile.graph(model).tensors[made])
+            name = tflite.name_of(tflite.graph(model).tensors[made])
             low, high = self._ranges.get(name, (0.0, 0.0))
             if high > low and made in self._inner.kept:
                 value = self._inner.value(made).ravel()

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export import flatfile
+from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 from oace_tf.tensor_file import PAIR_FORMAT, PORTED_FORMAT, format_of, read_tensors
 
@@ -154,26 +154,26 @@ def float_tflite(fused: Any) -> bytes:
 
 def name_tensors(content: bytes) -> bytes:
     """Return the file with its signature added and the drawing's tensors renamed."""
-    model = flatfile.parse(content)
-    graph = flatfile.graph(model)
+    model = tflite.parse(content)
+    graph = tflite.graph(model)
     shapes = {int(i): tuple(graph.tensors[int(i)].shape) for i in graph.inputs}
     # image first, whatever the converter chose
     inputs = {name: index for name, fits in _INPUTS.items()
               for index, shape in shapes.items() if fits(shape)}
     graph.inputs = list(inputs.values())
-    flatfile.add_signature(model, inputs, {"mask": int(graph.outputs[0])})
+    tflite.add_signature(model, inputs, {"mask": int(graph.outputs[0])})
     _name_drawing(model)
-    return flatfile.serialise(model)
+    return tflite.serialise(model)
 
 
 def _name_drawing(model: Any) -> None:
-    graph = flatfile.graph(model)
-    inputs, _ = flatfile.signature(model)
+    graph = tflite.graph(model)
+    inputs, _ = tflite.signature(model)
     drawn = {inputs["points"]}
     inner: list[int] = []
     for operator in graph.operators:  # operators are stored in the order of execution
-        needs = flatfile.activations(model, operator.inputs)
-        names = [flatfile.name_of(graph.tensors[int(i)]) for i in operator.outputs]
+        needs = tflite.activations(model, operator.inputs)
+        names = [tflite.name_of(graph.tensors[int(i)]) for i in operator.outputs]
         if needs and drawn.issuperset(needs) and all(map(_LAYER_SCOPE.search, names)):
             inner += [int(i) for i in operator.outputs]
             drawn.update(inner)
@@ -184,8 +184,8 @@ def _name_drawing(model: Any) -> None:
         graph.tensors[index].name = f"{DRAWING}/{number}"
     graph.tensors[products[0]].name = DRAWING
     joins = [
-        op for op in flatfile.consumers(model, products[0])
-        if flatfile.operator_name(model, op) in _JOINS and inputs["image"] in list(op.inputs)
+        op for op in tflite.consumers(model, products[0])
+        if tflite.operator_name(model, op) in _JOINS and inputs["image"] in list(op.inputs)
     ]
     if len(joins) == 1:
         graph.tensors[int(joins[0].outputs[0])].name = IMAGE_DISKS
@@ -195,5 +195,5 @@ def _leaves(model: Any, index: int, drawn: set[int]) -> bool:
     """Return whether tensor `index` is read by an operator outside the drawing."""
     return any(
         not drawn.issuperset(int(i) for i in operator.outputs)
-        for operator in flatfile.consumers(model, index)
+        for operator in tflite.consumers(model, index)
     )

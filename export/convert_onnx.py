@@ -34,8 +34,8 @@ def convert_onnx(weights: Path, trunk: str | None, max_points: int, size: int, o
     Raises:
       UsageError: no click model, of another size, or one that onnx2tf cannot convert.
     """
-    from export import facts
     from export.convert import Converted, float_tflite
+    from export.tflite.operators import multiply_adds
 
     if trunk is not None:
         raise UsageError(f"{weights}: is an ONNX graph; leave --trunk out")
@@ -51,7 +51,7 @@ def convert_onnx(weights: Path, trunk: str | None, max_points: int, size: int, o
     network = {"trunk": TRUNK, "architecture": weights.stem, "inputs": dict(graph.roles),
                "range": graph.range}
     return Converted(network, {"licence": "that of the ONNX file"}, graph.click_channels,
-                     params or _constants(content), facts.multiply_adds(content) / 1e9)
+                     params or _constants(content), multiply_adds(content) / 1e9)
 
 
 def keras2_model(graph: ClickGraph, size: int, folder: Path) -> Any:
@@ -184,12 +184,12 @@ def _plain(name: str, known: dict[str, str]) -> str:
 
 
 def _constants(content: bytes) -> int:
-    from export import flatfile
+    from export.tflite import model as tflite
 
-    model = flatfile.parse(content)
-    tensors = flatfile.graph(model).tensors
+    model = tflite.parse(content)
+    tensors = tflite.graph(model).tensors
     return sum(math.prod(map(int, tensor.shape)) for index, tensor in enumerate(tensors)
-               if flatfile.is_constant(model, index) and flatfile.type_name(tensor) == "float32")
+               if tflite.is_constant(model, index) and tflite.type_name(tensor) == "float32")
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from export import flatfile
+from export.tflite import model as tflite
 
 STEPS = 8  # factors are 2 ** (k / STEPS)
 LARGEST = 16.0  # no channel is multiplied by more
@@ -44,7 +44,7 @@ class Chain:
 
 def chains(model: Any) -> list[Chain]:
     """Return the chains of a float file's graph, in the order of their first tensor."""
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     leader: dict[int, int] = {}
 
     def find(tensor: int) -> int:
@@ -54,18 +54,18 @@ def chains(model: Any) -> list[Chain]:
 
     fixed = {int(i) for i in (*graph.inputs, *graph.outputs)}
     for operator in graph.operators:
-        ends = flatfile.activations(model, operator.inputs) + [int(i) for i in operator.outputs]
+        ends = tflite.activations(model, operator.inputs) + [int(i) for i in operator.outputs]
         if _passes(model, operator):
             for other in ends[1:]:
                 low, high = sorted((find(ends[0]), find(other)))
                 leader[high] = low
-        elif flatfile.operator_name(model, operator) not in _KERNELS or not _plain(operator):
+        elif tflite.operator_name(model, operator) not in _KERNELS or not _plain(operator):
             fixed.update(ends)
     groups: dict[int, Chain] = {}
     for operator in graph.operators:
-        source = find(flatfile.activations(model, operator.inputs)[0])
+        source = find(tflite.activations(model, operator.inputs)[0])
         made = int(operator.outputs[0])
-        if flatfile.operator_name(model, operator) in _KERNELS:
+        if tflite.operator_name(model, operator) in _KERNELS:
             groups.setdefault(find(made), Chain()).writers.append(operator)
             groups.setdefault(source, Chain()).readers.append(operator)
         group = groups.setdefault(find(made), Chain())
@@ -90,10 +90,10 @@ def exponents(
     Returns:
       Name of the chain's first tensor -> (channels,) whole numbers; chains without effect left out.
     """
-    tensors = flatfile.graph(model).tensors
+    tensors = tflite.graph(model).tensors
     found = {}
     for chain in chains(model):
-        names = {i: flatfile.name_of(tensors[i]) for i in chain.tensors}
+        names = {i: tflite.name_of(tensors[i]) for i in chain.tensors}
         seen = np.max([reach[name] for name in names.values()], axis=0)
         seen = np.where(seen > 0, seen, seen.max(initial=0.0))
         if not seen.max(initial=0.0) > 0:
@@ -103,7 +103,7 @@ def exponents(
             top = np.max([reach[names[i]] for i in chain.cut], axis=0)
             room = np.minimum(room, np.where(top > 0, 6.0 / (SPARE * np.maximum(top, 1e-12)), 1.0))
         goal = np.maximum(6.0 if chain.cut else seen.max(), seen.max()) / seen
-        depthwise = all(flatfile.operator_name(model, op) == "DEPTHWISE_CONV_2D"
+        depthwise = all(tflite.operator_name(model, op) == "DEPTHWISE_CONV_2D"
                         for op in chain.readers)
         factor = np.clip(goal ** (1.0 if depthwise else strength), 1.0, np.maximum(room, 1.0))
         steps = np.floor(STEPS * np.log2(factor) + 1e-6).astype(int)
@@ -118,12 +118,12 @@ def apply(model: Any, found: Mapping[str, Iterable[int]]) -> None:
     Raises:
       KeyError: a chain's first tensor is not in this file.
     """
-    tensors = flatfile.graph(model).tensors
-    first = {flatfile.name_of(tensors[min(chain.tensors)]): chain for chain in chains(model)}
+    tensors = tflite.graph(model).tensors
+    first = {tflite.name_of(tensors[min(chain.tensors)]): chain for chain in chains(model)}
     for name, steps in found.items():
         factor = np.exp2(np.asarray(list(steps), np.float64) / STEPS)
         for writer in first[name].writers:
-            depthwise = flatfile.operator_name(model, writer) == "DEPTHWISE_CONV_2D"
+            depthwise = tflite.operator_name(model, writer) == "DEPTHWISE_CONV_2D"
             shape = (1, 1, 1, -1) if depthwise else (-1, 1, 1, 1)
             _multiply(model, int(writer.inputs[1]), factor.reshape(shape))
             if len(writer.inputs) > 2 and writer.inputs[2] >= 0:
@@ -133,8 +133,8 @@ def apply(model: Any, found: Mapping[str, Iterable[int]]) -> None:
 
 
 def _multiply(model: Any, index: int, factor: np.ndarray) -> None:
-    value = flatfile.constant(model, index)
-    flatfile.set_constant(model, index, (value.astype(np.float64) * factor).astype(np.float32))
+    value = tflite.constant(model, index)
+    tflite.set_constant(model, index, (value.astype(np.float64) * factor).astype(np.float32))
 
 
 def _activation(operator: Any) -> int:
@@ -148,13 +148,13 @@ def _plain(operator: Any) -> bool:
 
 def _passes(model: Any, operator: Any) -> bool:
     """Return whether an operator hands each channel's factor on unchanged."""
-    name = flatfile.operator_name(model, operator)
+    name = tflite.operator_name(model, operator)
     if name in _PASSES:
         return True
     if name != "ADD" or not _plain(operator):
         return False
-    tensors = flatfile.graph(model).tensors
+    tensors = tflite.graph(model).tensors
     shapes = {tuple(map(int, tensors[int(i)].shape))
               for i in (*operator.inputs, *operator.outputs)}
     return (len(shapes) == 1 and len(next(iter(shapes))) == 4
-            and len(flatfile.activations(model, operator.inputs)) == 2)
+            and len(tflite.activations(model, operator.inputs)) == 2)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from export import flatfile
 from export.convert import require_tensorflow_backend
+from export.tflite import model as tflite
 from oace_tf.clicks import DISK_ON, DISK_RADIUS
 
 _TINY = 1e-6  # an empty tap channel must not divide by zero; one grey level is 1
@@ -195,10 +195,10 @@ def _converted(
 
     concrete = tf.function(call, autograph=False).get_concrete_function(*specs)
     content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
-    model = flatfile.parse(content)
-    graph = flatfile.graph(model)
+    model = tflite.parse(content)
+    graph = tflite.graph(model)
     for tensor in graph.tensors:
         tensor.name = ""  # Keras numbers its layers: the names would change from call to call
-    flatfile.add_signature(model, dict(zip(inputs, map(int, graph.inputs))),
-                           dict(zip(outputs, map(int, graph.outputs))))
-    return flatfile.serialise(model)
+    tflite.add_signature(model, dict(zip(inputs, map(int, graph.inputs))),
+                         dict(zip(outputs, map(int, graph.outputs))))
+    return tflite.serialise(model)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from export import flatfile
+from export.tflite import model as tflite
 
 PREVIOUS = "previous_mask"
 
@@ -19,7 +19,7 @@ class Guide:
     """Adds the previous mask to a feed, where the file takes one."""
 
     def __init__(self, float_bytes: bytes) -> None:
-        inputs, _ = flatfile.signature(flatfile.parse(float_bytes))
+        inputs, _ = tflite.signature(tflite.parse(float_bytes))
         self._content = float_bytes if PREVIOUS in inputs else None
         self._runner: Any = None
 
@@ -44,5 +44,5 @@ class Guide:
             from ai_edge_litert.interpreter import Interpreter
 
             self._runner = Interpreter(model_content=content, num_threads=1
-                                       ).get_signature_runner(flatfile.SIGNATURE)
+                                       ).get_signature_runner(tflite.SIGNATURE)
         return np.array(self._runner(**feed)["mask"])

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from export import flatfile
 from export.observe import KERNELS
 from export.plan import MODE, Ranges
 from export.recipe import Recipe
+from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 
 UNIT_SCALE = 1 / 128  # the int8 scale of photograph, disks and OACE
@@ -67,7 +67,7 @@ class RangeObserver:
           feed: image (1, S, S, 3) float32 as (byte - 128) / 128, points (1, N, 3) float32.
         """
         with _quiet():
-            self._calibrator.calibrate({flatfile.SIGNATURE: [dict(feed)]}, self._rules)
+            self._calibrator.calibrate({tflite.SIGNATURE: [dict(feed)]}, self._rules)
         return {
             name: (float(np.min(seen["min"])), float(np.max(seen["max"])))
             for name, seen in self._calibrator.get_model_qsvs().items()
@@ -80,27 +80,27 @@ def unit_tensors(model: Any) -> set[int]:
     These are the image, the product of the drawing, outputs of tanh, and whatever is made of
     only such tensors by an operator that keeps the range.
     """
-    inputs, _ = flatfile.signature(model)
+    inputs, _ = tflite.signature(model)
     pinned = {inputs["image"]}
     if PREVIOUS not in inputs:
-        pinned.add(flatfile.by_name(model, "disks"))
+        pinned.add(tflite.by_name(model, "disks"))
     return _spread(model, pinned, tanh=True)
 
 
 def guide_tensors(model: Any) -> set[int]:
     """Return the tensors whose range is pinned to [0, 1]: previous mask, disks, what joins them."""
-    inputs, _ = flatfile.signature(model)
+    inputs, _ = tflite.signature(model)
     if PREVIOUS not in inputs:
         return set()
-    return _spread(model, {inputs[PREVIOUS], flatfile.by_name(model, "disks")}, tanh=False)
+    return _spread(model, {inputs[PREVIOUS], tflite.by_name(model, "disks")}, tanh=False)
 
 
 def _spread(model: Any, pinned: set[int], tanh: bool) -> set[int]:
     """Add what is made of pinned tensors alone by operators that keep the range."""
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     for operator in graph.operators:
-        name = flatfile.operator_name(model, operator)
-        needs = flatfile.activations(model, operator.inputs)
+        name = tflite.operator_name(model, operator)
+        needs = tflite.activations(model, operator.inputs)
         if name == "TANH" and tanh or (
                 name in _KEEPS_RANGE and needs and pinned.issuperset(needs)):
             pinned.update(int(i) for i in operator.outputs)
@@ -120,10 +120,10 @@ def pin_ranges(float_bytes: bytes, ranges: Ranges) -> dict[str, tuple[float, flo
     Dead tensors get [0, 1]: zero is exact in every range, while their own would have a scale of
     4e-12, which the delegate refuses.
     """
-    model = flatfile.parse(float_bytes)
-    tensors = flatfile.graph(model).tensors
-    pins = {flatfile.name_of(tensors[i]): UNIT_RANGE for i in unit_tensors(model)}
-    pins |= {flatfile.name_of(tensors[i]): GUIDE_RANGE for i in guide_tensors(model)}
+    model = tflite.parse(float_bytes)
+    tensors = tflite.graph(model).tensors
+    pins = {tflite.name_of(tensors[i]): UNIT_RANGE for i in unit_tensors(model)}
+    pins |= {tflite.name_of(tensors[i]): GUIDE_RANGE for i in guide_tensors(model)}
     return {**ranges, **dict.fromkeys(dead_tensors(ranges), (0.0, 1.0)), **pins}
 
 
@@ -140,17 +140,17 @@ def guard_biases(float_bytes: bytes, ranges: Ranges) -> bytes:
       float_bytes: a float file.
       ranges: of its tensors, pinned.
     """
-    model = flatfile.parse(float_bytes)
-    tensors = flatfile.graph(model).tensors
+    model = tflite.parse(float_bytes)
+    tensors = tflite.graph(model).tensors
     changed = False
-    for operator in flatfile.graph(model).operators:
-        kind = flatfile.operator_name(model, operator)
+    for operator in tflite.graph(model).operators:
+        kind = tflite.operator_name(model, operator)
         if kind not in KERNELS or len(operator.inputs) < 3 or operator.inputs[2] < 0:
             continue
-        low, high = ranges.get(flatfile.name_of(tensors[int(operator.inputs[0])]), (0.0, 0.0))
+        low, high = ranges.get(tflite.name_of(tensors[int(operator.inputs[0])]), (0.0, 0.0))
         step = (max(high, 0.0) - min(low, 0.0)) / 255
-        kernel = flatfile.constant(model, int(operator.inputs[1]))
-        bias = flatfile.constant(model, int(operator.inputs[2]))
+        kernel = tflite.constant(model, int(operator.inputs[1]))
+        bias = tflite.constant(model, int(operator.inputs[2]))
         if not step > 0 or not np.isfinite(kernel).all():
             continue  # what is wrong with these is told elsewhere
         rows = np.moveaxis(kernel, 3 if kind == "DEPTHWISE_CONV_2D" else 0, 0)
@@ -164,9 +164,9 @@ def guard_biases(float_bytes: bytes, ranges: Ranges) -> bytes:
         if len(short):
             if kind == "DEPTHWISE_CONV_2D":
                 rows = np.moveaxis(rows.reshape(len(bias), *kernel.shape[:3]), 0, 3)
-            flatfile.set_constant(model, int(operator.inputs[1]), rows.reshape(kernel.shape))
+            tflite.set_constant(model, int(operator.inputs[1]), rows.reshape(kernel.shape))
             changed = True
-    return flatfile.serialise(model) if changed else float_bytes
+    return tflite.serialise(model) if changed else float_bytes
 
 
 def quantize(
@@ -215,25 +215,25 @@ def finish(content: bytes, keep_names: bool = False, mixed: bool = False) -> byt
     Raises:
       ValueError: a tensor is not what the contract says; the quantizer's rules have changed.
     """
-    model = flatfile.parse(content)
-    graph = flatfile.graph(model)
-    inputs, outputs = flatfile.signature(model)
+    model = tflite.parse(content)
+    graph = tflite.graph(model)
+    inputs, outputs = tflite.signature(model)
     _drop_copies(model)
     _make_uint8(model, inputs["image"], "image", (UNIT_SCALE, 0), (UNIT_SCALE, 128))
     if PREVIOUS in inputs:
         # Whatever it is joined with gives its scale inside; that of RITM's disks is 1/255.
         _make_uint8(model, inputs[PREVIOUS], "previous mask", None, (MASK_SCALE, 0))
-    if flatfile.type_name(graph.tensors[inputs["points"]]) != "float32":
+    if tflite.type_name(graph.tensors[inputs["points"]]) != "float32":
         raise ValueError("the taps must stay float32, the quantizer has changed them")
     mask = graph.tensors[outputs["mask"]]
-    if flatfile.type_name(mask) != "uint8" or not _has_scale(mask, MASK_SCALE, 0):
+    if tflite.type_name(mask) != "uint8" or not _has_scale(mask, MASK_SCALE, 0):
         raise ValueError(
             f"the mask must be uint8 of scale 1/256, zero point 0; it is "
-            f"{flatfile.type_name(mask)} {flatfile.scale_and_zero(mask)}"
+            f"{tflite.type_name(mask)} {tflite.scale_and_zero(mask)}"
         )
     _check_unit_scales(model, mixed)
     _name(model, outputs["mask"], keep_names)
-    return flatfile.serialise(model)
+    return tflite.serialise(model)
 
 
 def _make_uint8(model: Any, index: int, what: str, inside: tuple[float, int] | None,
@@ -242,15 +242,15 @@ def _make_uint8(model: Any, index: int, what: str, inside: tuple[float, int] | N
 
     Inside it is int8 of the scale and zero point `inside`; None: of any.
     """
-    readers = flatfile.consumers(model, index)
-    graph = flatfile.graph(model)
+    readers = tflite.consumers(model, index)
+    graph = tflite.graph(model)
     for operator in readers:
         made = graph.tensors[int(operator.outputs[0])]
-        if flatfile.operator_name(model, operator) != "QUANTIZE" or inside is not None and (
+        if tflite.operator_name(model, operator) != "QUANTIZE" or inside is not None and (
                 not _has_scale(made, *inside)):
             raise ValueError(
-                f"the {what} is read by {flatfile.operator_name(model, operator)} of scale "
-                f"{flatfile.scale_and_zero(made)}; expected QUANTIZE"
+                f"the {what} is read by {tflite.operator_name(model, operator)} of scale "
+                f"{tflite.scale_and_zero(made)}; expected QUANTIZE"
                 + (" of scale 1/128, zero point 0" if inside else "")
             )
     if not readers:
@@ -264,17 +264,17 @@ def _make_uint8(model: Any, index: int, what: str, inside: tuple[float, int] | N
 
 def _drop_copies(model: Any) -> None:
     """Remove QUANTIZE operators that change nothing (tanh's fixed scale before a concat's)."""
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     replaced: dict[int, int] = {}
     kept = []
     for operator in graph.operators:
         operator.inputs = np.array(
             [replaced.get(int(i), int(i)) for i in operator.inputs], np.int32)
         source, made = int(operator.inputs[0]), int(operator.outputs[0])
-        same = flatfile.type_name(graph.tensors[source]) == flatfile.type_name(
-            graph.tensors[made]) and flatfile.scale_and_zero(
-            graph.tensors[source]) == flatfile.scale_and_zero(graph.tensors[made])
-        if flatfile.operator_name(model, operator) == "QUANTIZE" and same:
+        same = tflite.type_name(graph.tensors[source]) == tflite.type_name(
+            graph.tensors[made]) and tflite.scale_and_zero(
+            graph.tensors[source]) == tflite.scale_and_zero(graph.tensors[made])
+        if tflite.operator_name(model, operator) == "QUANTIZE" and same:
             replaced[made] = source
         else:
             kept.append(operator)
@@ -286,48 +286,48 @@ def _check_unit_scales(model: Any, mixed: bool) -> None:
 
     In a mixed file one that a float layer reads is float: nothing is rounded there.
     """
-    graph = flatfile.graph(model)
-    inputs, _ = flatfile.signature(model)
-    exact = {int(op.outputs[0]) for op in flatfile.consumers(model, inputs["image"])}
+    graph = tflite.graph(model)
+    inputs, _ = tflite.signature(model)
+    exact = {int(op.outputs[0]) for op in tflite.consumers(model, inputs["image"])}
     if PREVIOUS not in inputs:
-        disks = flatfile.by_name(model, "disks")
-        exact |= {int(op.outputs[0]) for op in flatfile.consumers(model, disks)}
+        disks = tflite.by_name(model, "disks")
+        exact |= {int(op.outputs[0]) for op in tflite.consumers(model, disks)}
     for operator in graph.operators:
-        name = flatfile.operator_name(model, operator)
-        needs = flatfile.activations(model, operator.inputs)
+        name = tflite.operator_name(model, operator)
+        needs = tflite.activations(model, operator.inputs)
         if name == "TANH" or (name in _KEEPS_RANGE and needs and exact.issuperset(needs)):
             exact.update(int(i) for i in operator.outputs)
     for index in sorted(exact):
         tensor = graph.tensors[index]
-        if mixed and flatfile.type_name(tensor) == "float32":
+        if mixed and tflite.type_name(tensor) == "float32":
             continue
-        if flatfile.type_name(tensor) != "int8" or not _has_scale(tensor, UNIT_SCALE, 0):
+        if tflite.type_name(tensor) != "int8" or not _has_scale(tensor, UNIT_SCALE, 0):
             raise ValueError(
-                f"tensor {flatfile.name_of(tensor)!r} should be int8 of scale 1/128; it is "
-                f"{flatfile.type_name(tensor)} {flatfile.scale_and_zero(tensor)}"
+                f"tensor {tflite.name_of(tensor)!r} should be int8 of scale 1/128; it is "
+                f"{tflite.type_name(tensor)} {tflite.scale_and_zero(tensor)}"
             )
 
 
 def _has_scale(tensor: Any, scale: float, zero_point: int) -> bool:
-    return flatfile.scale_and_zero(tensor) == (float(np.float32(scale)), zero_point)
+    return tflite.scale_and_zero(tensor) == (float(np.float32(scale)), zero_point)
 
 
 def _name(model: Any, mask: int, keep_names: bool) -> None:
-    tensors = flatfile.graph(model).tensors
+    tensors = tflite.graph(model).tensors
     for tensor in tensors:
-        if flatfile.name_of(tensor) == "mask":
+        if tflite.name_of(tensor) == "mask":
             tensor.name = "mask_int8"  # the sigmoid's output, one QUANTIZE before the file's
-        elif not keep_names and flatfile.name_of(tensor) not in _KEPT_NAMES:
+        elif not keep_names and tflite.name_of(tensor) not in _KEPT_NAMES:
             tensor.name = ""
     tensors[mask].name = "mask"
 
 
 def _check_ranges(float_bytes: bytes, ranges: Ranges, recipe: Recipe) -> None:
-    model = flatfile.parse(float_bytes)
-    tensors = flatfile.graph(model).tensors
-    for operator in flatfile.graph(model).operators:
-        for index in flatfile.activations(model, operator.outputs):
-            name = flatfile.name_of(tensors[index])
+    model = tflite.parse(float_bytes)
+    tensors = tflite.graph(model).tensors
+    for operator in tflite.graph(model).operators:
+        for index in tflite.activations(model, operator.outputs):
+            name = tflite.name_of(tensors[index])
             if any(re.search(pattern, name) for pattern in recipe.float_tensors):
                 continue
             if name not in ranges:

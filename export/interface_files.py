@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from export import bundle, facts, half, interfaces, metadata, report, verify
-from export.metadata import Description, TensorText
+from export import bundle, interfaces, report, verify
+from export.tflite import float16, metadata
+from export.tflite.delegation import delegation
+from export.tflite.metadata import Description, TensorText
 from oace_tf import fileio
 from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
@@ -147,7 +149,7 @@ def examine(
     """Return delegation of a file and how its masks differ from its source's; and the faults."""
     models = dict(bundle.unpack(content)) if name in _BUNDLES else {"": content}
     models.pop(bundle.RECORD, None)
-    delegations = [facts.delegation(model, threads) for model in models.values()]
+    delegations = [delegation(model, threads) for model in models.values()]
     faults = [f"{part or 'it'} has {len(found.partitions)} delegates, outside: "
               f"{', '.join(found.outside) or 'nothing'}"
               for part, found in zip(models, delegations)
@@ -175,7 +177,7 @@ def _float_masks(name: str, content: bytes, source: bytes) -> tuple[dict[str, An
 
     The first comparison is that of the gate. The second tells what rounding the weights costs.
     """
-    twin = half.half_precision(source)
+    twin = float16.half_precision(source)
     off = max(float(np.abs(ours - theirs).max()) / 256
               for ours, theirs in masks(name, content, twin, PICTURES))
     pairs = list(masks(name, content, source, PICTURES))

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from export import flatfile, fronts, graft, half
+from export import fronts
 from export.int8 import MASK_SCALE, UNIT_SCALE
+from export.tflite import float16
+from export.tflite import model as tflite
+from export.tflite import splice
 from oace_tf.errors import UsageError
 
 NAMES = ("points", "mediapipe", "mediapipe-bundle", "mediapipe-bundle-int8", "rgba")
@@ -34,15 +37,15 @@ def mediapipe(points_file: bytes) -> bytes:
     size, side, channels = sides(body, image, disks)
     open_image(body, image)
     open_mask(body)
-    split = flatfile.parse(fronts.split_floats(size))
-    split_out = flatfile.signature(split)[1]
+    split = tflite.parse(fronts.split_floats(size))
+    split_out = tflite.signature(split)[1]
     front = _with_tap(split, split_out["grey"], fronts.tap_channel(size, side, channels))
-    whole, place = graft.join(front, body, {
-        split_out["image"]: image, int(flatfile.graph(front).outputs[0]): disks})
-    rear = flatfile.parse(fronts.both_masks(size))
-    rear_in, _ = flatfile.signature(rear)
-    whole, _ = graft.join(whole, rear, {
-        place[flatfile.signature(body)[1]["mask"]]: rear_in["mask"]})
+    whole, place = splice.join(front, body, {
+        split_out["image"]: image, int(tflite.graph(front).outputs[0]): disks})
+    rear = tflite.parse(fronts.both_masks(size))
+    rear_in, _ = tflite.signature(rear)
+    whole, _ = splice.join(whole, rear, {
+        place[tflite.signature(body)[1]["mask"]]: rear_in["mask"]})
     return finish(whole, ("image_and_tap",), "masks")
 
 
@@ -58,13 +61,13 @@ def rgba(points_file: bytes) -> bytes:
     body = parse_points(points_file)
     image, disks = places(body)
     size, side, channels = sides(body, image, disks)
-    split = flatfile.parse(fronts.split_units(size))
-    split_out = flatfile.signature(split)[1]
+    split = tflite.parse(fronts.split_units(size))
+    split_out = tflite.signature(split)[1]
     _take_bytes(split, split_out)
     front = _with_tap(split, split_out["grey"], fronts.tap_channel(size, side, channels))
-    whole, _ = graft.join(front, body, {
+    whole, _ = splice.join(front, body, {
         split_out["image"]: _int8_image(body, image),
-        int(flatfile.graph(front).outputs[0]): disks})
+        int(tflite.graph(front).outputs[0]): disks})
     return finish(whole, ("rgba",), "mask")
 
 
@@ -94,7 +97,7 @@ def float_bundle_models(float_file: bytes) -> tuple[bytes, bytes, int]:
         beyond the range of float16.
     """
     parse_points(float_file, "float32")
-    return _bundled(flatfile.parse(half.half_precision(float_file)))
+    return _bundled(tflite.parse(float16.half_precision(float_file)))
 
 
 def parse_points(points_file: bytes, image_type: str = "uint8") -> Any:
@@ -106,12 +109,12 @@ def parse_points(points_file: bytes, image_type: str = "uint8") -> Any:
     Raises:
       UsageError: it is another file.
     """
-    model = flatfile.parse(points_file)
-    inputs, outputs = flatfile.signature(model)
-    tensors = flatfile.graph(model).tensors
+    model = tflite.parse(points_file)
+    inputs, outputs = tflite.signature(model)
+    tensors = tflite.graph(model).tensors
     if set(inputs) != {"image", "points"} or set(outputs) != {"mask"} or image_type != (
-            flatfile.type_name(tensors[inputs["image"]])):
-        takes = ", ".join(f"{name} {flatfile.type_name(tensors[inputs[name]])}"
+            tflite.type_name(tensors[inputs["image"]])):
+        takes = ", ".join(f"{name} {tflite.type_name(tensors[inputs[name]])}"
                           for name in sorted(inputs))
         kind = "int8" if image_type == "uint8" else "float"
         raise UsageError(f"this is made of the {kind} file of the interface points; the one given "
@@ -121,12 +124,12 @@ def parse_points(points_file: bytes, image_type: str = "uint8") -> Any:
 
 def places(body: Any) -> tuple[int, int]:
     """Return the tensors image and disks of a file of the interface `points`."""
-    return flatfile.signature(body)[0]["image"], flatfile.by_name(body, "disks")
+    return tflite.signature(body)[0]["image"], tflite.by_name(body, "disks")
 
 
 def sides(body: Any, image: int, disks: int) -> tuple[int, int, int]:
     """Return side S of the file's square, side of what the network sees of it, click channels."""
-    tensors = flatfile.graph(body).tensors
+    tensors = tflite.graph(body).tensors
     shape = tensors[disks].shape
     return int(tensors[image].shape[1]), int(shape[1]), int(shape[3])
 
@@ -134,59 +137,59 @@ def sides(body: Any, image: int, disks: int) -> tuple[int, int, int]:
 def open_image(body: Any, image: int) -> None:
     """Make the file take float32 (byte - 128) / 128 where it takes bytes."""
     _int8_readers(body, image)
-    graft.set_type(flatfile.graph(body).tensors[image], "float32")
+    splice.set_type(tflite.graph(body).tensors[image], "float32")
 
 
 def open_mask(body: Any) -> None:
     """Make the file give float32 probabilities where it gives bytes, byte / 256 exactly."""
-    mask = flatfile.signature(body)[1]["mask"]
-    graph = flatfile.graph(body)
-    old = graft.producer(body, mask)
+    mask = tflite.signature(body)[1]["mask"]
+    graph = tflite.graph(body)
+    old = splice.producer(body, mask)
     source = int(old.inputs[0])
     made = graph.tensors[source]
-    if flatfile.operator_name(body, old) != "QUANTIZE" or flatfile.type_name(made) != "int8" or (
-            flatfile.scale_and_zero(made) != (MASK_SCALE, -128)):
+    if tflite.operator_name(body, old) != "QUANTIZE" or tflite.type_name(made) != "int8" or (
+            tflite.scale_and_zero(made) != (MASK_SCALE, -128)):
         raise ValueError("the mask is not written by a QUANTIZE of int8, scale 1/256, but by "
-                         f"{flatfile.operator_name(body, old)} of {flatfile.scale_and_zero(made)}")
-    graft.set_type(graph.tensors[mask], "float32")
-    graph.operators[graph.operators.index(old)] = graft.operator(
+                         f"{tflite.operator_name(body, old)} of {tflite.scale_and_zero(made)}")
+    splice.set_type(graph.tensors[mask], "float32")
+    graph.operators[graph.operators.index(old)] = splice.operator(
         body, "DEQUANTIZE", 2, [source], [mask])
 
 
 def finish(model: Any, inputs: tuple[str, ...], output: str) -> bytes:
     """Return the file of a joined model: pruned, its ends named, one signature."""
-    graft.prune(model)
-    graph = flatfile.graph(model)
+    splice.prune(model)
+    graph = tflite.graph(model)
     for tensor in graph.tensors:
-        if flatfile.name_of(tensor) in ("image", "points", "mask", *inputs, output):
+        if tflite.name_of(tensor) in ("image", "points", "mask", *inputs, output):
             tensor.name = ""
-    flatfile.add_signature(model, dict(zip(inputs, map(int, graph.inputs), strict=True)),
-                           {output: int(graph.outputs[0])})
-    return flatfile.serialise(model)
+    tflite.add_signature(model, dict(zip(inputs, map(int, graph.inputs), strict=True)),
+                         {output: int(graph.outputs[0])})
+    return tflite.serialise(model)
 
 
 def _bundled(body: Any) -> tuple[bytes, bytes, int]:
     """Return encoder, decoder and side of a body that takes and gives float32."""
     image, disks = places(body)
     size, side, channels = sides(body, image, disks)
-    front = flatfile.parse(fronts.dots(size, side, channels))
-    whole, _ = graft.join(front, body, {flatfile.signature(front)[1]["disks"]: disks})
+    front = tflite.parse(fronts.dots(size, side, channels))
+    whole, _ = splice.join(front, body, {tflite.signature(front)[1]["disks"]: disks})
     return fronts.encoder(size), finish(whole, ("heat_map", "picture"), "mask"), size
 
 
 def _with_tap(split: Any, grey: int, tap_channel: bytes) -> Any:
-    tap = flatfile.parse(tap_channel)
-    return graft.join(split, tap, {grey: flatfile.signature(tap)[0]["grey"]})[0]
+    tap = tflite.parse(tap_channel)
+    return splice.join(split, tap, {grey: tflite.signature(tap)[0]["grey"]})[0]
 
 
 def _int8_readers(body: Any, image: int) -> list[Any]:
     """Return the operators that read the image: QUANTIZE to int8 of scale 1/128, all of them."""
-    tensors = flatfile.graph(body).tensors
-    readers = flatfile.consumers(body, image)
+    tensors = tflite.graph(body).tensors
+    readers = tflite.consumers(body, image)
     for reader in readers:
-        scale = flatfile.scale_and_zero(tensors[int(reader.outputs[0])])
-        if flatfile.operator_name(body, reader) != "QUANTIZE" or scale != (UNIT_SCALE, 0):
-            raise ValueError(f"the image is read by {flatfile.operator_name(body, reader)} of "
+        scale = tflite.scale_and_zero(tensors[int(reader.outputs[0])])
+        if tflite.operator_name(body, reader) != "QUANTIZE" or scale != (UNIT_SCALE, 0):
+            raise ValueError(f"the image is read by {tflite.operator_name(body, reader)} of "
                              f"{scale}; expected QUANTIZE of scale 1/128, zero point 0")
     return readers
 
@@ -195,7 +198,7 @@ def _int8_image(body: Any, image: int) -> int:
     """Return the int8 image inside; what else is a copy of it is read from there."""
     first, *copies = (int(reader.outputs[0]) for reader in _int8_readers(body, image))
     for copied in copies:
-        for reader in flatfile.consumers(body, copied):
+        for reader in tflite.consumers(body, copied):
             reader.inputs = np.array([first if int(i) == copied else int(i)
                                       for i in reader.inputs], np.int32)
     return first
@@ -207,28 +210,28 @@ def _take_bytes(split: Any, outputs: dict[str, int]) -> None:
     The QUANTIZE stands first in the list of operators: behind a float operator it would split the
     delegate in two.
     """
-    graph = flatfile.graph(split)
+    graph = tflite.graph(split)
     source = int(graph.inputs[0])
     units, tap = (copy_of(split, index) for index in (source, outputs["tap"]))
-    graft.set_type(graph.tensors[source], "uint8", UNIT_SCALE, _UNIT_ZERO)
-    graft.set_type(graph.tensors[units], "int8", UNIT_SCALE)
+    splice.set_type(graph.tensors[source], "uint8", UNIT_SCALE, _UNIT_ZERO)
+    splice.set_type(graph.tensors[units], "int8", UNIT_SCALE)
     for index in (outputs["image"], outputs["tap"]):
-        graft.set_type(graph.tensors[index], "int8", UNIT_SCALE)
-    for reader in flatfile.consumers(split, outputs["tap"]):
+        splice.set_type(graph.tensors[index], "int8", UNIT_SCALE)
+    for reader in tflite.consumers(split, outputs["tap"]):
         reader.inputs = np.array([tap if int(i) == outputs["tap"] else int(i)
                                   for i in reader.inputs], np.int32)
-    for reader in flatfile.consumers(split, source):
+    for reader in tflite.consumers(split, source):
         reader.inputs = np.array([units if int(i) == source else int(i)
                                   for i in reader.inputs], np.int32)
-    slices = [graft.producer(split, outputs[name]) for name in ("image", "tap")]
+    slices = [splice.producer(split, outputs[name]) for name in ("image", "tap")]
     rest = [op for op in graph.operators if all(op is not known for known in slices)]
-    graph.operators = [graft.operator(split, "QUANTIZE", 2, [source], [units]), *slices,
-                       graft.operator(split, "DEQUANTIZE", 2, [outputs["tap"]], [tap]), *rest]
+    graph.operators = [splice.operator(split, "QUANTIZE", 2, [source], [units]), *slices,
+                       splice.operator(split, "DEQUANTIZE", 2, [outputs["tap"]], [tap]), *rest]
 
 
 def copy_of(model: Any, index: int) -> int:
     """Return a new tensor of the same shape and type, without content or name."""
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     old = graph.tensors[index]
     made = type(old)()
     made.shape, made.type, made.buffer, made.name = old.shape, old.type, 0, ""

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from export import flatfile
 from export.observe import InnerTensors
+from export.tflite import model as tflite
 
 JUMP_DB = 6.0  # an operator that loses more of what it got is called a jump,
 FLOOR_DB = 40.0  # whatever above this it got: that is what rounding alone leaves of an exact input
@@ -58,7 +58,7 @@ def tensor_noise(
             file.run(feed)
         for index, other in places.items():
             _add(sums[index], files[0].value(index), files[1].real(other),
-                 flatfile.scale_and_zero(flatfile.graph(files[1].model).tensors[other]))
+                 tflite.scale_and_zero(tflite.graph(files[1].model).tensors[other]))
         seen += 1
     if not seen:
         raise ValueError("no input, no noise")
@@ -67,14 +67,14 @@ def tensor_noise(
 
 def _shared(model: Any, int8: InnerTensors) -> dict[int, int]:
     """Return float tensor -> int8 tensor of the same name, for what both files compute."""
-    tensors = flatfile.graph(int8.model).tensors
+    tensors = tflite.graph(int8.model).tensors
     kept = set(int8.kept)
-    there = {flatfile.name_of(tensor): i for i, tensor in enumerate(tensors)
-             if i in kept and flatfile.name_of(tensor)}
+    there = {tflite.name_of(tensor): i for i, tensor in enumerate(tensors)
+             if i in kept and tflite.name_of(tensor)}
     there["mask"] = there.get("mask_int8", there["mask"])  # before the last QUANTIZE
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     return {int(op.outputs[0]): there[name] for op in graph.operators
-            if (name := flatfile.name_of(graph.tensors[int(op.outputs[0])])) in there}
+            if (name := tflite.name_of(graph.tensors[int(op.outputs[0])])) in there}
 
 
 def _add(sums: _Sums, exact: np.ndarray, found: np.ndarray, scale: Any) -> None:
@@ -100,10 +100,10 @@ def _ends(scale: tuple[float, int]) -> tuple[float, float]:
 def _rows(
     model: Any, int8: Any, places: Mapping[int, int], sums: Mapping[int, _Sums]
 ) -> list[dict[str, Any]]:
-    tensors = flatfile.graph(model).tensors
+    tensors = tflite.graph(model).tensors
     level: dict[int, float] = {}
     rows = []
-    for operator in flatfile.graph(model).operators:
+    for operator in tflite.graph(model).operators:
         index = int(operator.outputs[0])
         if index not in places:
             continue
@@ -118,11 +118,11 @@ def _rows(
                         min(_EXACT_DB, 10 * math.log10(variance / power)))
         sources = [level[int(i)] for i in operator.inputs if int(i) in level]
         came = min(sources) if sources else None
-        scale = flatfile.scale_and_zero(flatfile.graph(int8).tensors[places[index]])
+        scale = tflite.scale_and_zero(tflite.graph(int8).tensors[places[index]])
         ends = _ends(scale) if scale is not None else (None, None)
         rows.append({
-            "tensor": short_name(flatfile.name_of(tensors[index])),
-            "operator": flatfile.operator_name(model, operator),
+            "tensor": short_name(tflite.name_of(tensors[index])),
+            "operator": tflite.operator_name(model, operator),
             "snr_db": round(level[index], 2),
             "from_db": None if came is None else round(came, 2),
             "bias_share": round(constant / power, 4) if power else 0.0,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from export import flatfile
+from export.tflite import model as tflite
 
 KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
@@ -72,15 +72,15 @@ class InnerTensors:
         """Open the file; it keeps its tensors, which takes memory (0.5 GB for ours)."""
         from ai_edge_litert.interpreter import Interpreter
 
-        self.model = flatfile.parse(content)
-        self._inputs, _ = flatfile.signature(self.model)
+        self.model = tflite.parse(content)
+        self._inputs, _ = tflite.signature(self.model)
         self.kept = inner_tensors(self.model)
-        opened = flatfile.parse(content)
-        graph = flatfile.graph(opened)
+        opened = tflite.parse(content)
+        graph = tflite.graph(opened)
         ends = [int(i) for i in graph.outputs]
         graph.outputs = ends + [i for i in self.kept if i not in ends]
         opened.metadata = []  # the seal would not fit any more
-        self._interpreter = Interpreter(model_content=flatfile.serialise(opened),
+        self._interpreter = Interpreter(model_content=tflite.serialise(opened),
                                         num_threads=threads)
         self._interpreter.allocate_tensors()
 
@@ -88,8 +88,8 @@ class InnerTensors:
         """Run one input; a uint8 file takes the same float image as the float file."""
         for name, index in self._inputs.items():
             value = feed[name]
-            tensor = flatfile.graph(self.model).tensors[index]
-            if flatfile.type_name(tensor) == "uint8" and value.dtype != np.uint8:
+            tensor = tflite.graph(self.model).tensors[index]
+            if tflite.type_name(tensor) == "uint8" and value.dtype != np.uint8:
                 value = (value * 128 + 128).astype(np.uint8)
             self._interpreter.set_tensor(index, value)
         self._interpreter.invoke()
@@ -101,7 +101,7 @@ class InnerTensors:
     def real(self, index: int) -> np.ndarray:
         """Return a tensor's content as float32 numbers, without the batch axis."""
         stored = self.value(index)
-        found = flatfile.scale_and_zero(flatfile.graph(self.model).tensors[index])
+        found = tflite.scale_and_zero(tflite.graph(self.model).tensors[index])
         if found is None or stored.dtype == np.float32:
             return stored.astype(np.float32)
         return (stored.astype(np.float32) - found[1]) * np.float32(found[0])
@@ -109,9 +109,9 @@ class InnerTensors:
 
 def inner_tensors(model: Any) -> list[int]:
     """Return what operators of a file give, but for the inner tensors of the drawing."""
-    tensors = flatfile.graph(model).tensors
-    found = [int(i) for operator in flatfile.graph(model).operators for i in operator.outputs]
-    return [i for i in found if not flatfile.name_of(tensors[i]).startswith("disks/")]
+    tensors = tflite.graph(model).tensors
+    found = [int(i) for operator in tflite.graph(model).operators for i in operator.outputs]
+    return [i for i in found if not tflite.name_of(tensors[i]).startswith("disks/")]
 
 
 class ChannelObserver:
@@ -126,12 +126,12 @@ class ChannelObserver:
         """Run one input and return its figures."""
         self._inner.run(feed)
         model = self._inner.model
-        tensors, kept = flatfile.graph(model).tensors, set(self._inner.kept)
+        tensors, kept = tflite.graph(model).tensors, set(self._inner.kept)
         means, low, high = {}, {}, {}
-        for operator in flatfile.graph(model).operators:
+        for operator in tflite.graph(model).operators:
             made = int(operator.outputs[0])
-            name = flatfile.name_of(tensors[made])
-            if self._means and flatfile.operator_name(model, operator) in KERNELS:
+            name = tflite.name_of(tensors[made])
+            if self._means and tflite.operator_name(model, operator) in KERNELS:
                 means[name] = tap_means(
                     self._inner.value(int(operator.inputs[0])),
                     [int(n) for n in tensors[int(operator.inputs[1])].shape[1:3]],

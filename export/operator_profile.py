@@ -25,7 +25,11 @@ if __package__ in (None, ""):
 import numpy as np
 from tqdm import tqdm
 
-from export import cutting, facts, flatfile, host
+from export import host
+from export.tflite import extract
+from export.tflite import model as tflite
+from export.tflite.interpreter import fill, opened
+from export.tflite.operators import multiply_adds
 from oace_tf import fileio
 from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
@@ -65,7 +69,7 @@ def pieces_of(layers: Sequence[str], most: int) -> list[tuple[str, list[int]]]:
     Where that makes more than `most` pieces, the smallest are joined to the one before them.
     """
     runs = [(stage, [index for index, _ in group]) for stage, group in groupby(
-        enumerate(map(cutting.stage_of, layers)), key=lambda item: item[1])]
+        enumerate(map(extract.stage_of, layers)), key=lambda item: item[1])]
     while len(runs) > most:
         small = min(range(1, len(runs)), key=lambda place: len(runs[place][1]))
         stage, indices = runs.pop(small)
@@ -78,21 +82,21 @@ def pieces_of(layers: Sequence[str], most: int) -> list[tuple[str, list[int]]]:
 def kinds_of(model: Any) -> dict[tuple[str, str], list[int]]:
     """Return (operator, shapes) -> places of the operators that are alike."""
     found: dict[tuple[str, str], list[int]] = {}
-    for index, operator in enumerate(flatfile.graph(model).operators):
-        found.setdefault((flatfile.operator_name(model, operator), _shapes(model, operator)),
+    for index, operator in enumerate(tflite.graph(model).operators):
+        found.setdefault((tflite.operator_name(model, operator), _shapes(model, operator)),
                          []).append(index)
     return found
 
 
 def _shapes(model: Any, operator: Any) -> str:
-    tensors = flatfile.graph(model).tensors
+    tensors = tflite.graph(model).tensors
 
     def text(index: int) -> str:
         tensor = tensors[int(index)]
         sides = [] if tensor.shape is None else list(map(int, tensor.shape))
-        return f"{flatfile.type_name(tensor)} {'x'.join(map(str, sides)) or '1'}"
+        return f"{tflite.type_name(tensor)} {'x'.join(map(str, sides)) or '1'}"
 
-    inputs = [text(i) for i in operator.inputs if i >= 0 and flatfile.type_name(
+    inputs = [text(i) for i in operator.inputs if i >= 0 and tflite.type_name(
         tensors[int(i)]) != "int32"]  # biases and sizes say nothing more
     return f"{', '.join(inputs)} -> {', '.join(map(text, operator.outputs))}"
 
@@ -107,8 +111,8 @@ def least_ms(files: Mapping[str, bytes], threads: int, rounds: int, text: str,
     best: dict[str, float] = {}
     order = [name for _ in range(rounds) for name in files]
     for name in tqdm(order, desc=text, unit="file", disable=None, leave=False):
-        interpreter = facts.opened(files[name], threads)
-        facts.fill(interpreter, seed=0)
+        interpreter = opened(files[name], threads)
+        fill(interpreter, seed=0)
         interpreter.invoke()  # packs the weights
         until, turns = clock() + least_s, 1
         while True:
@@ -141,24 +145,24 @@ def profile(content: bytes, named: bytes | None, threads: int = 1, rounds: int =
     Raises:
       UsageError: no TFLite file, or the two are not twins.
     """
-    model = flatfile.parse(content)
-    layers = cutting.layers_of(model, None if named is None else flatfile.parse(named))
+    model = tflite.parse(content)
+    layers = extract.layers_of(model, None if named is None else tflite.parse(named))
     runs = pieces_of(layers, most)
-    files = {"whole": cutting.part(model, range(len(layers)))}
+    files = {"whole": extract.part(model, range(len(layers)))}
     for place, (_, indices) in enumerate(runs):
-        files[f"alone {place}"] = cutting.part(model, indices)
-        files[f"until {place}"] = cutting.part(model, range(indices[-1] + 1))
+        files[f"alone {place}"] = extract.part(model, indices)
+        files[f"until {place}"] = extract.part(model, range(indices[-1] + 1))
     stage_ms = least_ms(files, threads, rounds, "stages")
     kinds = kinds_of(model)
-    alone = {f"{name} {shapes}": cutting.part(model, places[:1])
+    alone = {f"{name} {shapes}": extract.part(model, places[:1])
              for (name, shapes), places in kinds.items()}
     kind_ms = least_ms(alone, threads, rounds, "operators", LEAST_S / 4)
     pieces = [Piece(stage, len(indices),
-                    facts.multiply_adds(files[f"alone {place}"]) / 1e9,
+                    multiply_adds(files[f"alone {place}"]) / 1e9,
                     round(stage_ms[f"alone {place}"], 6), round(stage_ms[f"until {place}"], 6))
               for place, (stage, indices) in enumerate(runs)]
     rows = [Kind(name, shapes, len(places),
-                 len(places) * facts.multiply_adds(alone[f"{name} {shapes}"]) / 1e9,
+                 len(places) * multiply_adds(alone[f"{name} {shapes}"]) / 1e9,
                  round(len(places) * kind_ms[f"{name} {shapes}"], 6))
             for (name, shapes), places in kinds.items()]
     rows.sort(key=lambda row: -row.ms)

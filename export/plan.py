@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from export import bias, equalise, flatfile
+from export import bias, equalise
 from export.observe import Seen
 from export.recipe import Recipe, layer_pattern
+from export.tflite import model as tflite
 from oace_tf import fileio
 from oace_tf.errors import UsageError
 
@@ -49,7 +50,7 @@ class Plan:
         """
         if not self.factors and not self.shifts:
             return float_bytes
-        model = flatfile.parse(float_bytes)
+        model = tflite.parse(float_bytes)
         try:
             equalise.apply(model, self.factors)
             patterns = [re.compile(layer_pattern(layer)) for layer in float_layers]
@@ -58,25 +59,25 @@ class Plan:
         except (KeyError, ValueError) as error:
             raise UsageError(f"the calibration statistics do not fit the network ({error}): they "
                              "were recorded for another one; calibrate anew") from error
-        return flatfile.serialise(model)
+        return tflite.serialise(model)
 
 
 def equalised(
     float_bytes: bytes, seen: Seen, strength: float
 ) -> tuple[bytes, dict[str, list[int]], dict[str, np.ndarray]]:
     """Return the equalised file, the exponents of its factors, and the means that go with it."""
-    model = flatfile.parse(float_bytes)
+    model = tflite.parse(float_bytes)
     factors = equalise.exponents(model, seen.reach, strength)
     means = dict(seen.means)
-    tensors = flatfile.graph(model).tensors
+    tensors = tflite.graph(model).tensors
     for chain in equalise.chains(model):
-        steps = factors.get(flatfile.name_of(tensors[min(chain.tensors)]))
+        steps = factors.get(tflite.name_of(tensors[min(chain.tensors)]))
         for reader in chain.readers if steps else ():
-            name = flatfile.name_of(tensors[int(reader.outputs[0])])
+            name = tflite.name_of(tensors[int(reader.outputs[0])])
             if name in means:
                 means[name] = means[name] * np.exp2(np.asarray(steps) / equalise.STEPS)
     equalise.apply(model, factors)
-    return flatfile.serialise(model), factors, means
+    return tflite.serialise(model), factors, means
 
 
 def save(

@@ -26,17 +26,15 @@ from export import (
     calibration_images,
     checking,
     convert,
-    facts,
-    half,
     int8,
     interface_files,
-    memory,
-    metadata,
     plan,
     report,
     verify,
 )
 from export.job import Job, check, parse_args
+from export.tflite import float16, memory, metadata, operator_support
+from export.tflite.interpreter import timing
 from oace_tf import __version__, fileio
 from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation import drift, pairs
@@ -122,7 +120,7 @@ def make(job: Job, folder: Path) -> Made:
     files = {INT8_NAME: int8.quantize(edited, decided.ranges, job.recipe),
              FLOAT_NAME: content}
     if job.float16:
-        files[HALF_NAME] = half.half_precision(content)
+        files[HALF_NAME] = float16.half_precision(content)
     for name, plain in files.items():
         fileio.atomic_write(folder / name, metadata.add_metadata(
             plain, about, compact=name == INT8_NAME))
@@ -151,8 +149,8 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
     if job.analyze is not None:
         extras["analysis"] = analysis.run(folder, job, made, FLOAT_NAME)
     _log.info("5/5 timing")
-    timing = facts.timing({"int8": int8_path, "float32": float_path}, job.threads, LATENCY_RUNS,
-                          job.seed)
+    latencies = timing({"int8": int8_path, "float32": float_path}, job.threads, LATENCY_RUNS,
+                       job.seed)
     failures = [*faults, *other_faults,
                 *drift.gate(measured, job.budget, labelled=bool(measured["drift"]))]
     return {
@@ -168,7 +166,7 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
         "calibration": made.calibration,
         **measured,
         "budget": {name: getattr(job.budget, name) for name in job.budget.__slots__},
-        **report.latency_entries(timing, job.threads),
+        **report.latency_entries(latencies, job.threads),
         "memory": {"conversion_peak_mb": made.conversion_peak_mb, "main_peak_mb": main_peak,
                    "int8": memory.measure(int8_path, job.threads),
                    "float32": memory.measure(float_path, job.threads)},
@@ -190,7 +188,7 @@ def _half_entry(job: Job, folder: Path, made: Made) -> dict[str, Any]:
     path = folder / HALF_NAME
     seen = [found for found, _ in verify.agreements(folder / FLOAT_NAME, path, pictures, 1)]
     return {**report.file_entry(path, job.out / HALF_NAME), "agreement": drift.agreement(seen),
-            "accelerators": report.accelerators.documented(path.read_bytes())}
+            "accelerators": operator_support.documented(path.read_bytes())}
 
 
 def _verify(

@@ -38,7 +38,8 @@ def make_random_files(preset: str, folder: Path, max_points: int = 20, size: int
     Raises:
       UsageError: no such preset, or Keras does not run on TensorFlow.
     """
-    from export import convert, flatfile, int8, plan
+    from export import convert, int8, plan
+    from export.tflite import model as tflite
     from oace_tf.config import NetworkConfig
     from oace_tf.fileio import atomic_write
 
@@ -63,7 +64,7 @@ def make_random_files(preset: str, folder: Path, max_points: int = 20, size: int
         observer.see({"image": normalise(picture)[None], "points": points[None]})
         for picture, points in _pictures(CALIBRATION, size, max_points))
     atomic_write(folder / "oace_float32.tflite", float_bytes)
-    content = flatfile.serialise(flatfile.parse(int8.quantize(float_bytes, ranges)), compact=True)
+    content = tflite.serialise(tflite.parse(int8.quantize(float_bytes, ranges)), compact=True)
     atomic_write(folder / "oace_int8.tflite", content)
     return {"params": totals.params, "gmac": totals.gmac}
 

@@ -14,7 +14,7 @@ from oace_tf.errors import UsageError
 FOLDER = Path(__file__).resolve().parent / "recipes"
 DEFAULT = "mse_bias"
 RANGES = ("min_max", "percentile", "mse")
-FLOAT_OPERATORS = ("SOFTMAX", "BATCH_MATMUL")  # see facts.FLOAT_ISLAND
+FLOAT_OPERATORS = ("SOFTMAX", "BATCH_MATMUL")  # see operators.FLOAT_ISLAND
 KINDS = ("all", "centre", "anywhere", "several", "with_background")
 WEIGHTS = ("min_max_uniform_quantize", "OCTAV")
 

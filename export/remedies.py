@@ -23,8 +23,10 @@ if __package__ in (None, ""):
 import cv2
 import numpy as np
 
-from export import calibrate, calibration_images, convert, facts, int8, metadata, recipe
+from export import calibrate, calibration_images, convert, int8, recipe
 from export.comparing import SETS, bar, compare, fill, float_masks, objects
+from export.tflite import metadata
+from export.tflite.delegation import delegation
 from oace_tf import __version__, fileio
 from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
@@ -112,7 +114,7 @@ def measure(
     edited = decided.edit(float_path.read_bytes(), chosen.float_layers)
     content = int8.quantize(edited, decided.ranges, chosen)
     making = time.process_time() - begin
-    found = facts.delegation(content)
+    found = delegation(content)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.tflite"
         path.write_bytes(metadata.add_metadata(content, about, compact=True))

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from export import accelerators, facts, needed_runtime
+from export.tflite import operator_support
+from export.tflite.delegation import cost_outside, delegation
+from export.tflite.operators import operator_faults, operators
 from oace_tf import fileio
 from oace_tf.errors import GateFailed
 
@@ -30,28 +32,28 @@ def structure(content: bytes, threads: int) -> tuple[dict[str, Any], list[str]]:
       GateFailed: the file cannot be run at all, so nothing of it can be measured.
     """
     try:
-        delegation = facts.delegation(content, threads)
+        taken = delegation(content, threads)
     except RuntimeError as error:  # the interpreter's word for scales beyond its arithmetic
         reason = " ".join(str(error).split())
         raise GateFailed(f"the runtime cannot prepare the int8 file ({reason}); "
                          "damaged or exploding weights?") from error
-    faults = facts.operator_faults(content)
-    if not delegation.as_contracted:
-        faults.append(f"{len(delegation.partitions)} delegates of {list(delegation.partitions)} "
-                      f"operators, outside: {', '.join(delegation.outside) or 'nothing'}; "
+    faults = operator_faults(content)
+    if not taken.as_contracted:
+        faults.append(f"{len(taken.partitions)} delegates of {list(taken.partitions)} "
+                      f"operators, outside: {', '.join(taken.outside) or 'nothing'}; "
                       "expected one, outside at most QUANTIZE of image and of mask")
     return {
-        "delegates": list(delegation.partitions),
-        "operators_outside_delegate": list(delegation.outside),
-        "outside_cost": facts.cost_outside(content, delegation, threads),
-        "accelerators": accelerators.documented(content),
-        "lowest_runtime": needed_runtime.lowest_runtime(content),
-        "operators": facts.operators(content),
+        "delegates": list(taken.partitions),
+        "operators_outside_delegate": list(taken.outside),
+        "outside_cost": cost_outside(content, taken, threads),
+        "accelerators": operator_support.documented(content),
+        "lowest_runtime": operator_support.lowest_runtime(content),
+        "operators": operators(content),
     }, faults
 
 
 def latency_entries(timing: Mapping[str, Mapping[str, float]], threads: int) -> dict[str, Any]:
-    """Return `host_latency_ms` and `host_load_ms` of `facts.timing`'s result."""
+    """Return `host_latency_ms` and `host_load_ms` of `timing`'s result."""
     return {
         "host_latency_ms": {
             **{name: entry["latency_ms"] for name, entry in timing.items()},
@@ -135,7 +137,7 @@ def _masks(entry: Mapping[str, Any]) -> str:
 
 def _documented(entry: Mapping[str, Any]) -> str:
     words = []
-    for accelerator in (accelerators.GPU, accelerators.QUALCOMM):
+    for accelerator in (operator_support.GPU, operator_support.QUALCOMM):
         missing = entry[accelerator]["missing"]
         words.append(f"{accelerator} " + ("all" if not missing else "all but " + ", ".join(
             f"{count} {name}" for name, count in missing.items())))

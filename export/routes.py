@@ -23,18 +23,11 @@ if __package__ in (None, ""):
 import cv2
 import numpy as np
 
-from export import (
-    calibrate,
-    calibration_images,
-    convert,
-    facts,
-    flatfile,
-    int8,
-    memory,
-    metadata,
-    recipe,
-)
+from export import calibrate, calibration_images, convert, int8, recipe
 from export.comparing import bar, compare, fill, float_masks, objects
+from export.tflite import memory, metadata
+from export.tflite import model as tflite
+from export.tflite.delegation import delegation
 from oace_tf import __version__, fileio
 from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks, pack_points
 from oace_tf.commandline import Parser
@@ -218,11 +211,11 @@ def _row(
     route: str, path: Path, seconds: float, peak: float | None, scores: dict[str, Any]
 ) -> dict[str, Any]:
     content = path.read_bytes()
-    found = facts.delegation(content)
+    found = delegation(content)
     return {"route": route, **scores, "size_mb": round(path.stat().st_size / 1e6, 3),
             "seconds": round(seconds, 1), "peak_mb": peak, "delegates": len(found.partitions),
             "outside": list(found.outside), "operators": len(
-                flatfile.graph(flatfile.parse(content)).operators)}
+                tflite.graph(tflite.parse(content)).operators)}
 
 
 def _timed(function: Callable[..., Any], *args: Any) -> tuple[float, float | None, Any]:

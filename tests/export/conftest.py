@@ -122,9 +122,9 @@ def tensors_of(
     """Run a file and return inner tensors by name, as they are stored, without the batch axis."""
     from ai_edge_litert.interpreter import Interpreter
 
-    from export import flatfile
+    from export.tflite import model as tflite
 
-    model = flatfile.parse(content)
+    model = tflite.parse(content)
     interpreter = Interpreter(model_content=content, num_threads=1,
                               experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
@@ -134,7 +134,7 @@ def tensors_of(
             image_u8 if entry["dtype"] == np.uint8 else normalise(image_u8))
         interpreter.set_tensor(entry["index"], value[None])
     interpreter.invoke()
-    return [interpreter.get_tensor(flatfile.by_name(model, name))[0] for name in names]
+    return [interpreter.get_tensor(tflite.by_name(model, name))[0] for name in names]
 
 
 @pytest.fixture

@@ -126,9 +126,10 @@ def test_other_sources_make_other_files(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 def test_random_files_run_in_one_delegate(tmp_path: Path) -> None:
-    from export import facts
+    from export.tflite.delegation import delegation
+    from export.tflite.operators import multiply_adds
 
     made = make_random_files("tiny", tmp_path, max_points=3, size=64)
     int8_bytes = (tmp_path / "oace_int8.tflite").read_bytes()
-    assert facts.delegation(int8_bytes).as_contracted
-    assert facts.multiply_adds(int8_bytes) / 1e9 == pytest.approx(made["gmac"])
+    assert delegation(int8_bytes).as_contracted
+    assert multiply_adds(int8_bytes) / 1e9 == pytest.approx(made["gmac"])

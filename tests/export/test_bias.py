@@ -4,7 +4,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export import bias, flatfile, observe
+from export import bias, observe
+from export.tflite import model as tflite
 from tests.export.conftest import SIZE, Made, feeds
 
 
@@ -41,21 +42,21 @@ def test_the_mean_error_of_rounded_kernels_is_gone(made: Made) -> None:
     assert len(linear) >= 2
 
     def means(corrected: bool) -> dict[str, np.ndarray]:
-        model = flatfile.parse(made.float_bytes)
+        model = tflite.parse(made.float_bytes)
         # Only the kernels of linear convolutions: behind a cut the mean is another matter, and
         # one layer's error must not reach the next one's input.
         name = linear[0]
-        operator = next(op for op in flatfile.graph(model).operators if name == flatfile.name_of(
-            flatfile.graph(model).tensors[int(op.outputs[0])]))
+        operator = next(op for op in tflite.graph(model).operators if name == tflite.name_of(
+            tflite.graph(model).tensors[int(op.outputs[0])]))
         index = int(operator.inputs[1])
-        kernel = flatfile.constant(model, index)
-        error = bias.rounding_error(kernel, flatfile.operator_name(model, operator), 4)
-        flatfile.set_constant(model, index, (kernel + error).astype(np.float32))
+        kernel = tflite.constant(model, index)
+        error = bias.rounding_error(kernel, tflite.operator_name(model, operator), 4)
+        tflite.set_constant(model, index, (kernel + error).astype(np.float32))
         if corrected:
-            all_shifts = bias.corrections(flatfile.parse(made.float_bytes), seen.means, bits=4)
+            all_shifts = bias.corrections(tflite.parse(made.float_bytes), seen.means, bits=4)
             bias.apply(model, {name: all_shifts[name]})
-        inner = observe.InnerTensors(flatfile.serialise(model))
-        made_at = flatfile.by_name(inner.model, name)
+        inner = observe.InnerTensors(tflite.serialise(model))
+        made_at = tflite.by_name(inner.model, name)
         total = []
         for one in feed:
             inner.run(one)
@@ -66,7 +67,7 @@ def test_the_mean_error_of_rounded_kernels_is_gone(made: Made) -> None:
     wanted = []
     for one in feed:
         exact.run(one)
-        wanted.append(exact.value(flatfile.by_name(exact.model, linear[0]))
+        wanted.append(exact.value(tflite.by_name(exact.model, linear[0]))
                       .mean(axis=(0, 1), dtype=np.float64))
     true = np.mean(wanted, axis=0)
     before = np.abs(means(False)[linear[0]] - true).max()
@@ -76,8 +77,8 @@ def test_the_mean_error_of_rounded_kernels_is_gone(made: Made) -> None:
 
 def linear_outputs(content: bytes) -> list[str]:
     """Return the outputs of a file's convolutions without activation."""
-    model = flatfile.parse(content)
-    return [flatfile.name_of(flatfile.graph(model).tensors[int(op.outputs[0])])
-            for op in flatfile.graph(model).operators
-            if flatfile.operator_name(model, op) == "CONV_2D"
+    model = tflite.parse(content)
+    return [tflite.name_of(tflite.graph(model).tensors[int(op.outputs[0])])
+            for op in tflite.graph(model).operators
+            if tflite.operator_name(model, op) == "CONV_2D"
             and not op.builtinOptions.fusedActivationFunction]

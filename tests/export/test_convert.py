@@ -5,7 +5,9 @@ import keras
 import numpy as np
 import pytest
 
-from export import convert, facts, flatfile
+from export import convert
+from export.tflite import model as tflite
+from export.tflite.delegation import delegation
 from oace_tf.clicks import draw_disks
 from oace_tf.errors import UsageError
 from oace_tf.geometry import normalise
@@ -47,20 +49,20 @@ def test_a_swapped_channel_shows(made: Made, tmp_path) -> None:
 
 
 def test_signature_and_order(made: Made) -> None:
-    model = flatfile.parse(made.float_bytes)
-    inputs, outputs = flatfile.signature(model)
+    model = tflite.parse(made.float_bytes)
+    inputs, outputs = tflite.signature(model)
     assert list(inputs) == ["image", "points"] and list(outputs) == ["mask"]
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     assert list(graph.inputs) == list(inputs.values())
     shapes = {n: list(graph.tensors[i].shape) for n, i in {**inputs, **outputs}.items()}
     assert shapes == {"image": [1, SIZE, SIZE, 3], "points": [1, MAX_POINTS, 3],
                       "mask": [1, SIZE, SIZE, 1]}
     for name in ("disks", "image_disks"):
-        flatfile.by_name(model, name)
+        tflite.by_name(model, name)
 
 
 def test_one_delegate_takes_all(made: Made) -> None:
-    found = facts.delegation(made.float_bytes)
+    found = delegation(made.float_bytes)
     assert len(found.partitions) == 1 and found.outside == ()
 
 
@@ -89,7 +91,7 @@ def test_disks_are_exact_at_the_shipped_size(plain_files: tuple[bytes, bytes]) -
 
 def test_no_prior_converts() -> None:
     content = convert.float_tflite(build_fused(plain_pair(SIZE, 1), 2, SIZE))
-    assert facts.delegation(content).as_contracted
+    assert delegation(content).as_contracted
 
 
 def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

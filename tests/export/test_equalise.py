@@ -3,27 +3,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from export import equalise, flatfile, observe
+from export import equalise, observe
+from export.tflite import model as tflite
 from tests.export.conftest import SIZE, Made, feeds
 
 
 def uneven(made: Made) -> bytes:
     """Return the float file with channels of very different ranges."""
-    model = flatfile.parse(made.float_bytes)
+    model = tflite.parse(made.float_bytes)
     rng = np.random.default_rng(0)
-    tensors = flatfile.graph(model).tensors
+    tensors = tflite.graph(model).tensors
     wild = {}
     for chain in equalise.chains(model):
         channels = int(tensors[min(chain.tensors)].shape[3])
         # Downwards only, so that no value reaches a cut at 6 that did not.
-        wild[flatfile.name_of(tensors[min(chain.tensors)])] = rng.integers(-24, 1, channels)
+        wild[tflite.name_of(tensors[min(chain.tensors)])] = rng.integers(-24, 1, channels)
     equalise.apply(model, wild)
-    return flatfile.serialise(model)
+    return tflite.serialise(model)
 
 
 def outputs(content: bytes) -> np.ndarray:
     inner = observe.InnerTensors(content)
-    _, ends = flatfile.signature(inner.model)
+    _, ends = tflite.signature(inner.model)
     found = []
     for feed in feeds(4, SIZE):
         inner.run(feed)
@@ -41,33 +42,33 @@ def spread(content: bytes, names: set[str]) -> tuple[float, observe.Seen]:
 
 def test_the_function_stays_and_the_ranges_come_closer(made: Made) -> None:
     content = uneven(made)
-    model = flatfile.parse(content)
+    model = tflite.parse(content)
     chains = equalise.chains(model)
     assert len(chains) >= 8
-    names = {flatfile.name_of(flatfile.graph(model).tensors[i])
+    names = {tflite.name_of(tflite.graph(model).tensors[i])
              for chain in chains for i in chain.tensors}
     before, seen = spread(content, names)
     factors = equalise.exponents(model, seen.reach, 1.0)
     assert factors
     equalise.apply(model, factors)
-    after, _ = spread(flatfile.serialise(model), names)
+    after, _ = spread(tflite.serialise(model), names)
     assert after < 0.7 * before
     # Factors and their inverses are rounded to float32; measured 3e-7.
-    np.testing.assert_allclose(outputs(flatfile.serialise(model)), outputs(content), atol=1e-5)
+    np.testing.assert_allclose(outputs(tflite.serialise(model)), outputs(content), atol=1e-5)
 
 
 def test_a_channel_that_is_cut_keeps_its_factor(made: Made) -> None:
-    model = flatfile.parse(made.float_bytes)
-    tensors = flatfile.graph(model).tensors
+    model = tflite.parse(made.float_bytes)
+    tensors = tflite.graph(model).tensors
     cut = [chain for chain in equalise.chains(model) if chain.cut]
     assert cut
-    reach = {flatfile.name_of(t): np.full(int(t.shape[3]), 6.0) for t in tensors
+    reach = {tflite.name_of(t): np.full(int(t.shape[3]), 6.0) for t in tensors
              if len(t.shape if t.shape is not None else ()) == 4}
     assert not equalise.exponents(model, reach, 1.0)
-    name = flatfile.name_of(tensors[min(cut[0].tensors)])
+    name = tflite.name_of(tensors[min(cut[0].tensors)])
     low = {**reach}
     for index in cut[0].tensors:
-        low[flatfile.name_of(tensors[index])] = np.where(
+        low[tflite.name_of(tensors[index])] = np.where(
             np.arange(len(reach[name])) == 0, 0.5, 6.0)
     factors = equalise.exponents(model, low, 1.0)[name]
     assert factors[0] > 0 and not any(factors[1:])

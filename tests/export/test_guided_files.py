@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export import facts, flatfile, int8
+from export import int8
 from export.guide import Guide
-from export.metadata import Description, add_metadata
 from export.plan import merge_ranges
 from export.recipe import load as load_recipe
+from export.tflite import model as tflite
+from export.tflite.delegation import delegation
+from export.tflite.metadata import Description, add_metadata
+from export.tflite.operators import operator_faults, operators
 from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.geometry import normalise
@@ -71,18 +74,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
 
 def test_the_attention_stays_float_inside_one_delegate(files: tuple[Path, Path, Any]) -> None:
     content = files[1].read_bytes()
-    found = facts.delegation(content)
+    found = delegation(content)
     assert len(found.partitions) == 1 and found.as_contracted
     assert sorted(found.outside) == ["QUANTIZE"] * 3  # image, previous mask, mask
-    assert facts.operator_faults(content) == []
-    types = {(entry["operator"], entry["types"]) for entry in facts.operators(content)}
+    assert operator_faults(content) == []
+    types = {(entry["operator"], entry["types"]) for entry in operators(content)}
     assert ("SOFTMAX", "float32 -> float32") in types
-    model = flatfile.parse(content)
-    inputs, outputs = flatfile.signature(model)
-    tensors = flatfile.graph(model).tensors
+    model = tflite.parse(content)
+    inputs, outputs = tflite.signature(model)
+    tensors = tflite.graph(model).tensors
     for index in (inputs["previous_mask"], outputs["mask"]):
-        assert flatfile.type_name(tensors[index]) == "uint8"
-        assert flatfile.scale_and_zero(tensors[index]) == (1 / 256, 0)
+        assert tflite.type_name(tensors[index]) == "uint8"
+        assert tflite.scale_and_zero(tensors[index]) == (1 / 256, 0)
 
 
 def test_files_and_keras_answer_alike(files: tuple[Path, Path, Any]) -> None:
@@ -128,12 +131,12 @@ def test_previous_masks_are_checked(files: tuple[Path, Path, Any], tiny_int8_fil
 
 
 def test_another_third_input_is_refused(files: tuple[Path, Path, Any], tmp_path: Path) -> None:
-    model = flatfile.parse(files[0].read_bytes())
+    model = tflite.parse(files[0].read_bytes())
     model.metadata = []
     for entry in model.signatureDefs[0].inputs:
         if entry.name in (b"previous_mask", "previous_mask"):
             entry.name = "last_mask"
-    (tmp_path / "other.tflite").write_bytes(flatfile.serialise(model))
+    (tmp_path / "other.tflite").write_bytes(tflite.serialise(model))
     with pytest.raises(UsageError, match="last_mask"):
         open_model(tmp_path / "other.tflite")
 

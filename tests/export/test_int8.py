@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import facts, flatfile, int8, plan
+from export import int8, plan
 from export.observe import InnerTensors
+from export.tflite import model as tflite
+from export.tflite.delegation import delegation
+from export.tflite.operators import operator_faults, operators
 from oace_tf.clicks import draw_disks
 from oace_tf.errors import UsageError
 from oace_tf.runtime import open_model
@@ -15,26 +18,26 @@ from tests.export.conftest import MAX_POINTS, SIZE, Made, feeds, pictures, tap_s
 
 
 def test_contract(made: Made) -> None:
-    model = flatfile.parse(made.int8_bytes)
-    inputs, outputs = flatfile.signature(model)
-    tensors = flatfile.graph(model).tensors
-    found = {name: (flatfile.type_name(tensors[i]), flatfile.scale_and_zero(tensors[i]))
+    model = tflite.parse(made.int8_bytes)
+    inputs, outputs = tflite.signature(model)
+    tensors = tflite.graph(model).tensors
+    found = {name: (tflite.type_name(tensors[i]), tflite.scale_and_zero(tensors[i]))
              for name, i in {**inputs, **outputs}.items()}
     assert found == {"image": ("uint8", (1 / 128, 128)), "points": ("float32", None),
                      "mask": ("uint8", (1 / 256, 0))}
-    assert [flatfile.name_of(tensors[i]) for i in inputs.values()] == ["image", "points"]
+    assert [tflite.name_of(tensors[i]) for i in inputs.values()] == ["image", "points"]
 
 
 def test_one_delegate_and_two_quantize_outside(made: Made) -> None:
-    found = facts.delegation(made.int8_bytes)
+    found = delegation(made.int8_bytes)
     assert len(found.partitions) == 1
     assert found.outside == ("QUANTIZE", "QUANTIZE")
     assert found.as_contracted
 
 
 def test_only_the_drawing_is_float(made: Made) -> None:
-    assert facts.operator_faults(made.int8_bytes) == []
-    assert facts.operator_faults(made.float_bytes) != []
+    assert operator_faults(made.int8_bytes) == []
+    assert operator_faults(made.float_bytes) != []
 
 
 def test_disks_and_image_bytes_are_exact(made: Made) -> None:
@@ -68,16 +71,16 @@ def _check_border(
 
 def test_what_only_copies_keeps_the_scale(made: Made) -> None:
     """The resized photograph, and OACE joined with disks, stay in units of 1/128."""
-    model = flatfile.parse(made.int8_bytes)
-    tensors = flatfile.graph(model).tensors
-    source = flatfile.parse(made.float_bytes)
-    pinned = {flatfile.name_of(flatfile.graph(source).tensors[i])
+    model = tflite.parse(made.int8_bytes)
+    tensors = tflite.graph(model).tensors
+    source = tflite.parse(made.float_bytes)
+    pinned = {tflite.name_of(tflite.graph(source).tensors[i])
               for i in int8.unit_tensors(source)}
     assert len(pinned) >= 5  # image, disks, their concat, tanh, its resize
     for tensor in tensors:
-        if flatfile.name_of(tensor) in pinned - {"image", "disks"}:
-            assert flatfile.scale_and_zero(tensor) == (1 / 128, 0), flatfile.name_of(tensor)
-    copies = [op for op in facts.operators(made.int8_bytes)
+        if tflite.name_of(tensor) in pinned - {"image", "disks"}:
+            assert tflite.scale_and_zero(tensor) == (1 / 128, 0), tflite.name_of(tensor)
+    copies = [op for op in operators(made.int8_bytes)
               if op["operator"] == "QUANTIZE" and op["types"] == "int8 -> int8"]
     assert copies == []
 
@@ -124,28 +127,28 @@ def test_a_dead_tensor_keeps_the_file_runnable(made: Made) -> None:
     name = next(name for name in made.ranges if "se.relu" in name)
     dead = {**made.ranges, name: (0.0, 0.0)}
     assert name in int8.dead_tensors(dead) and "image" not in int8.dead_tensors(dead)
-    assert facts.delegation(int8.quantize(made.float_bytes, dead)).as_contracted
+    assert delegation(int8.quantize(made.float_bytes, dead)).as_contracted
 
 
 def test_a_channel_switched_off_stays_off(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel of 1e-9 with a bias of -5.9: in steps that small the bias wraps around."""
-    model = flatfile.parse(made.float_bytes)
-    operator = next(op for op in flatfile.graph(model).operators
-                    if flatfile.operator_name(model, op) == "CONV_2D"
+    model = tflite.parse(made.float_bytes)
+    operator = next(op for op in tflite.graph(model).operators
+                    if tflite.operator_name(model, op) == "CONV_2D"
                     and op.builtinOptions.fusedActivationFunction)
-    kernel = flatfile.constant(model, int(operator.inputs[1]))
-    bias = flatfile.constant(model, int(operator.inputs[2]))
+    kernel = tflite.constant(model, int(operator.inputs[1]))
+    bias = tflite.constant(model, int(operator.inputs[2]))
     kernel[:2] *= 1e-9
     bias[0], bias[1] = -5.9, 0.75
-    flatfile.set_constant(model, int(operator.inputs[1]), kernel)
-    flatfile.set_constant(model, int(operator.inputs[2]), bias)
-    content = flatfile.serialise(model)
-    name = flatfile.name_of(flatfile.graph(model).tensors[int(operator.outputs[0])])
+    tflite.set_constant(model, int(operator.inputs[1]), kernel)
+    tflite.set_constant(model, int(operator.inputs[2]), bias)
+    content = tflite.serialise(model)
+    name = tflite.name_of(tflite.graph(model).tensors[int(operator.outputs[0])])
 
     def channels() -> list[np.ndarray]:
         inner = InnerTensors(int8.quantize(content, made.ranges, keep_names=True))
         inner.run(next(feeds(1, SIZE)))
-        found = inner.real(flatfile.by_name(inner.model, name))
+        found = inner.real(tflite.by_name(inner.model, name))
         return [found[..., 0], found[..., 1]]
 
     off, constant = channels()

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export import bundle, flatfile, fronts, graft, interface_files, interfaces, metadata
+from export import bundle, fronts, interface_files, interfaces
+from export.tflite import metadata
+from export.tflite import model as tflite
+from export.tflite import splice
 from oace_tf.clicks import Click, draw_disks
 from oace_tf.errors import UsageError
 from oace_tf.runtime import open_model
 from oace_tf.tflite_file import read_facts
 from tests.export.conftest import MAX_POINTS, SIZE, Made, liven, quantized
-from tests.export.test_metadata import ABOUT, Reader
+from tests.export.tflite.test_metadata import ABOUT, Reader
 
 NAMES = ("mediapipe", "mediapipe-bundle-int8", "rgba")  # those made of the int8 file
 FLOAT = "mediapipe-bundle"
@@ -69,12 +72,12 @@ def test_masks_are_those_of_the_interface_points(
 
 
 def test_another_network_is_noticed(files: dict[str, bytes], points_file: bytes) -> None:
-    model = flatfile.parse(files["rgba"])
-    graph = flatfile.graph(model)
+    model = tflite.parse(files["rgba"])
+    graph = tflite.graph(model)
     kernels = [graph.tensors[int(op.inputs[1])] for op in graph.operators
-               if flatfile.operator_name(model, op) == "CONV_2D"]
+               if tflite.operator_name(model, op) == "CONV_2D"]
     model.buffers[kernels[0].buffer].data = 127 - model.buffers[kernels[0].buffer].data
-    entry, faults = interface_files.examine("rgba", flatfile.serialise(model), points_file, 1)
+    entry, faults = interface_files.examine("rgba", tflite.serialise(model), points_file, 1)
     assert entry["mask_bytes"]["differing"] > 0
     assert any("are not those of the interface points" in fault for fault in faults)
 
@@ -102,12 +105,12 @@ def test_float_bundle_gives_the_masks_of_the_float_file(
 
 def test_float_bundle_has_half_weights_and_exact_disks(float_bundle: bytes) -> None:
     decoder = bundle.unpack(float_bundle)[bundle.DECODER]
-    model = flatfile.parse(decoder)
-    kinds = {kind: [index for index, tensor in enumerate(flatfile.graph(model).tensors)
-                    if flatfile.type_name(tensor) == kind and flatfile.is_constant(model, index)]
+    model = tflite.parse(decoder)
+    kinds = {kind: [index for index, tensor in enumerate(tflite.graph(model).tensors)
+                    if tflite.type_name(tensor) == kind and tflite.is_constant(model, index)]
              for kind in ("float16", "float32")}
     assert len(kinds["float16"]) == 50
-    large = [value for value in (flatfile.constant(model, index) for index in kinds["float32"])
+    large = [value for value in (tflite.constant(model, index) for index in kinds["float32"])
              if value.size >= 64]
     assert len(large) == 2 and {*np.unique(large[0]), *np.unique(large[1])} == {0, 1}  # the dots
     from ai_edge_litert.interpreter import Interpreter
@@ -115,23 +118,23 @@ def test_float_bundle_has_half_weights_and_exact_disks(float_bundle: bytes) -> N
     interpreter = Interpreter(model_content=decoder, num_threads=1,
                               experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
-    heat_map = flatfile.signature(model)[0]["heat_map"]
+    heat_map = tflite.signature(model)[0]["heat_map"]
     for x, y in ((0, 0), (SIZE - 1, SIZE - 1), (0, 17), (31, 20), (SIZE - 2, 3)):
         heat = np.zeros((1, SIZE, SIZE, 3), np.float32)
         heat[0, :, :, 0] = interface_files.dot(SIZE, Click(x, y), 2) / 255
         interpreter.set_tensor(heat_map, heat)
         interpreter.invoke()
-        drawn = interpreter.get_tensor(flatfile.by_name(model, "disks"))[0, :, :, 0]
+        drawn = interpreter.get_tensor(tflite.by_name(model, "disks"))[0, :, :, 0]
         np.testing.assert_array_equal(
             drawn, draw_disks(np.array([[x, y, 1]], np.float32), (SIZE, SIZE), 1.0))
 
 
 def test_a_float_bundle_of_another_network_is_noticed(float_file: bytes, made: Made) -> None:
-    model = flatfile.parse(made.float_bytes)
-    kernel = next(int(op.inputs[1]) for op in flatfile.graph(model).operators
-                  if flatfile.operator_name(model, op) == "CONV_2D")
-    flatfile.set_constant(model, kernel, -flatfile.constant(model, kernel))
-    other = described(flatfile.serialise(model), made.pair.config.click_channels)
+    model = tflite.parse(made.float_bytes)
+    kernel = next(int(op.inputs[1]) for op in tflite.graph(model).operators
+                  if tflite.operator_name(model, op) == "CONV_2D")
+    tflite.set_constant(model, kernel, -tflite.constant(model, kernel))
+    other = described(tflite.serialise(model), made.pair.config.click_channels)
     entry, faults = interface_files.examine(
         FLOAT, interface_files.make(FLOAT, other), float_file, 1)
     assert entry["mask_difference"]["half_precision"] > interface_files.TOLERANCE
@@ -294,7 +297,7 @@ def test_a_network_that_sees_a_smaller_square() -> None:
 
 def test_a_link_of_unequal_tensors(made: Made) -> None:
     body = interfaces.parse_points(made.int8_bytes)
-    front = flatfile.parse(fronts.tap_channel(SIZE, SIZE // 2, 1))
+    front = tflite.parse(fronts.tap_channel(SIZE, SIZE // 2, 1))
     with pytest.raises(ValueError, match="take its place"):
-        graft.join(front, body, {
-            flatfile.signature(front)[1]["disks"]: flatfile.by_name(body, "disks")})
+        splice.join(front, body, {
+            tflite.signature(front)[1]["disks"]: tflite.by_name(body, "disks")})

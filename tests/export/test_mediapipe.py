@@ -19,8 +19,9 @@ import cv2
 import numpy as np
 import pytest
 
-from export import bundle, interface_files, metadata
+from export import bundle, interface_files
 from export.job import SHIPPED
+from export.tflite import metadata
 from oace_tf import TapSegmenter
 from oace_tf.clicks import Click
 from oace_tf.evaluation.clicker import first_click

@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from export import analysis, flatfile, int8, metadata, noise, plan, verify
+from export import analysis, int8, noise, plan, verify
 from export.comparing import float_masks
 from export.observe import InnerTensors
 from export.recipe import Recipe
+from export.tflite import metadata
+from export.tflite import model as tflite
 from oace_tf.evaluation.clicker import first_click
 from oace_tf.samples.sample import Sample, SampleFile
 from oace_tf.segmenter import TapSegmenter
@@ -30,9 +32,9 @@ def test_one_tensor_by_hand(made: Made) -> None:
     for feed in some:
         for file, values in zip(files, (exact, found)):
             file.run(feed)
-            graph = flatfile.graph(file.model)
+            graph = tflite.graph(file.model)
             index = next(int(op.outputs[0]) for op in graph.operators if "head.block1.relu" in
-                         flatfile.name_of(graph.tensors[int(op.outputs[0])]).split(";")[0])
+                         tflite.name_of(graph.tensors[int(op.outputs[0])]).split(";")[0])
             values.append(file.real(index).astype(np.float64))
     error = np.array(found) - np.array(exact)
     wanted = 10 * np.log10(np.var(exact) / np.mean(error**2))
@@ -48,15 +50,15 @@ def test_one_tensor_by_hand(made: Made) -> None:
 def test_a_fault_is_a_jump(made: Made) -> None:
     """One bias of the int8 file off by far: that layer jumps, and no layer before it."""
     some = list(feeds(3, SIZE))
-    model = flatfile.parse(made.int8_bytes)
-    operator = next(op for op in flatfile.graph(model).operators if "head.block1" in
-                    flatfile.name_of(flatfile.graph(model).tensors[int(op.outputs[0])]
-                                     ).split(";")[0])
-    buffer = model.buffers[flatfile.graph(model).tensors[int(operator.inputs[2])].buffer]
+    model = tflite.parse(made.int8_bytes)
+    operator = next(op for op in tflite.graph(model).operators if "head.block1" in
+                    tflite.name_of(tflite.graph(model).tensors[int(op.outputs[0])]
+                                   ).split(";")[0])
+    buffer = model.buffers[tflite.graph(model).tensors[int(operator.inputs[2])].buffer]
     bias = np.frombuffer(bytes(np.asarray(buffer.data, np.uint8)), np.int32)
     reach = max(1, int(np.abs(bias).max()))
     buffer.data = np.frombuffer((bias + 8 * reach).astype(np.int32).tobytes(), np.uint8)
-    broken = flatfile.serialise(model)
+    broken = tflite.serialise(model)
     healthy = noise.tensor_noise(made.float_bytes, made.int8_bytes, some)
     rows = noise.tensor_noise(made.float_bytes, broken, some)
     place = [row["tensor"] for row in rows].index("msfnet.head.block1.relu")
@@ -139,8 +141,8 @@ def test_a_pair_whose_taps_scale_the_features() -> None:
     assert {"msfnet.film", "prior.decoder.film"} <= set(names)
     for name in ("msfnet.film", "prior.decoder.film"):
         mixed = int8.quantize(float_bytes, ranges, Recipe(float_layers=(re.escape(name),)))
-        model = flatfile.parse(mixed)
-        kinds = {flatfile.operator_name(model, op) for op in flatfile.graph(model).operators}
+        model = tflite.parse(mixed)
+        kinds = {tflite.operator_name(model, op) for op in tflite.graph(model).operators}
         assert "DEQUANTIZE" in kinds
 
 

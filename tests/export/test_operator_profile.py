@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from export import cutting, facts, flatfile, operator_profile
+from export import operator_profile
+from export.tflite import extract
+from export.tflite import model as tflite
+from export.tflite.operators import multiply_adds
 from tests.export.conftest import Made
 
 
@@ -28,11 +31,11 @@ def test_a_profile_covers_the_file_once(made: Made, tmp_path: Path,
                  str(tmp_path / "profile.json")]
     assert operator_profile.main(arguments) == 0
     report = json.loads((tmp_path / "profile.json").read_text())
-    operators = len(flatfile.graph(flatfile.parse(made.int8_bytes)).operators)
+    operators = len(tflite.graph(tflite.parse(made.int8_bytes)).operators)
     assert sum(row["operators"] for row in report["stages"]) == operators
     assert sum(row["count"] for row in report["operators"]) == operators
     assert len(report["stages"]) == 8
-    work = facts.multiply_adds(made.int8_bytes) / 1e9
+    work = multiply_adds(made.int8_bytes) / 1e9
     for rows in (report["stages"], report["operators"]):
         assert sum(row["gmac"] for row in rows) == pytest.approx(work)
         assert all(row["ms"] > 0 for row in rows)
@@ -48,8 +51,8 @@ def test_a_coarse_clock_still_times_the_short_pieces(made: Made,
     # not come out as nothing
     exact = time.process_time
     monkeypatch.setattr(time, "process_time", lambda: 5e-4 * (exact() // 5e-4))
-    model = flatfile.parse(made.int8_bytes)
-    alone = {str(place): cutting.part(model, [place]) for place in range(4)}
+    model = tflite.parse(made.int8_bytes)
+    alone = {str(place): extract.part(model, [place]) for place in range(4)}
     coarse = operator_profile.least_ms(alone, 1, 1, "operators")
     assert set(coarse) == set(alone) and all(ms > 0 for ms in coarse.values())
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import flatfile, int8, plan
+from export import int8, plan
 from export.noise import short_name
 from export.recipe import Recipe
+from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 from tests.export.conftest import Made
 
@@ -18,11 +19,11 @@ RECIPE = Recipe()
 
 def an_edit(made: Made) -> plan.Plan:
     """Return a plan with one bias moved."""
-    model = flatfile.parse(made.float_bytes)
-    operator = next(op for op in flatfile.graph(model).operators
-                    if flatfile.operator_name(model, op) == "CONV_2D")
-    name = flatfile.name_of(flatfile.graph(model).tensors[int(operator.outputs[0])])
-    size = flatfile.graph(model).tensors[int(operator.inputs[2])].shape[0]
+    model = tflite.parse(made.float_bytes)
+    operator = next(op for op in tflite.graph(model).operators
+                    if tflite.operator_name(model, op) == "CONV_2D")
+    name = tflite.name_of(tflite.graph(model).tensors[int(operator.outputs[0])])
+    size = tflite.graph(model).tensors[int(operator.inputs[2])].shape[0]
     return plan.Plan(made.ranges, {}, {name: np.linspace(0, 1 / 3, size, dtype=np.float32)})
 
 
@@ -57,17 +58,17 @@ def test_edits_of_another_network_are_refused(made: Made) -> None:
 
 def test_a_layer_that_stays_float_keeps_its_bias(made: Made) -> None:
     """Its kernel is not rounded: a correction for rounding would be an error of its own."""
-    graph = flatfile.graph(flatfile.parse(made.float_bytes))
+    graph = tflite.graph(tflite.parse(made.float_bytes))
     names = {short_name(name): name for operator in graph.operators
-             if (name := flatfile.name_of(graph.tensors[int(operator.outputs[0])]))}
+             if (name := tflite.name_of(graph.tensors[int(operator.outputs[0])]))}
     kept, other = names["msfnet.head.block1.relu"], names["msfnet.head.block2.relu"]
 
     def bias_of(content: bytes, name: str) -> np.ndarray:
-        model = flatfile.parse(content)
-        graph = flatfile.graph(model)
-        index = flatfile.by_name(model, name)
+        model = tflite.parse(content)
+        graph = tflite.graph(model)
+        index = tflite.by_name(model, name)
         operator = next(op for op in graph.operators if int(op.outputs[0]) == index)
-        return flatfile.constant(model, int(operator.inputs[2]))
+        return tflite.constant(model, int(operator.inputs[2]))
 
     shifts = {name: np.full(bias_of(made.float_bytes, name).shape, 0.5, np.float32)
               for name in (kept, other)}

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from export import facts, flatfile, int8, recipe
+from export import int8, recipe
+from export.tflite import model as tflite
+from export.tflite.operators import operator_faults
 from oace_tf.errors import UsageError
 from tests.export.conftest import Made
 
@@ -57,11 +59,11 @@ def test_a_layer_is_not_another_whose_name_begins_alike() -> None:
 def test_named_layers_get_their_own_numbers(made: Made, field: str, kind: str) -> None:
     named = recipe.Recipe.from_json({field: [r"msfnet\.head\.block1"]}, "here")
     content = int8.quantize(made.float_bytes, made.ranges, named, keep_names=True)
-    model = flatfile.parse(content)
-    kinds = {flatfile.type_name(flatfile.graph(model).tensors[int(op.outputs[0])])
-             for op in flatfile.graph(model).operators
-             if "head.block1" in flatfile.name_of(
-                 flatfile.graph(model).tensors[int(op.outputs[0])]).split(";")[0]}
+    model = tflite.parse(content)
+    kinds = {tflite.type_name(tflite.graph(model).tensors[int(op.outputs[0])])
+             for op in tflite.graph(model).operators
+             if "head.block1" in tflite.name_of(
+                 tflite.graph(model).tensors[int(op.outputs[0])]).split(";")[0]}
     assert kind in kinds
     assert (kind == "float32") == any("head.block1" in fault
-                                      for fault in facts.operator_faults(content))
+                                      for fault in operator_faults(content))

@@ -4,9 +4,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from export import calibrate, flatfile, int8, plan
+from export import calibrate, int8, plan
 from export.noise import short_name
 from export.observe import KERNELS, InnerTensors
+from export.tflite import model as tflite
 from oace_tf.networks.layers import BatchNorm
 from oace_tf.networks.simulated import (
     UNIT,
@@ -51,7 +52,7 @@ def test_nearer_to_the_file_than_float(made: Made) -> None:
     to_float, to_twin = [], []
     for feed, mask in zip(some, exact):
         file.run(feed)
-        byte = file.value(flatfile.signature(file.model)[1]["mask"])[..., 0] / 256.0
+        byte = file.value(tflite.signature(file.model)[1]["mask"])[..., 0] / 256.0
         twin, _ = logits_of(pair, twins[0], twins[1], feed)
         to_float.append(np.abs(byte - mask).mean())
         to_twin.append(np.abs(byte - twin).mean())
@@ -59,8 +60,8 @@ def test_nearer_to_the_file_than_float(made: Made) -> None:
     # thousand is rounded the other way, its layers soon differ; so each is compared by itself.
     assert np.mean(to_twin) < 0.85 * np.mean(to_float)
     compared = [agreement_of(operator, file, pair, trained)
-                for operator in flatfile.graph(file.model).operators
-                if flatfile.operator_name(file.model, operator) in KERNELS]
+                for operator in tflite.graph(file.model).operators
+                if tflite.operator_name(file.model, operator) in KERNELS]
     assert len(compared) > 30
     for name, equal, largest in compared:
         assert largest <= 1 and equal > 0.99, name  # steps; share of equal values
@@ -72,7 +73,7 @@ def agreement_of(operator, file, pair, trained):
     The simulated convolution is given what the file's own one reads.
     """
     index = int(operator.outputs[0])
-    name = short_name(flatfile.name_of(flatfile.graph(file.model).tensors[index]))
+    name = short_name(tflite.name_of(tflite.graph(file.model).tensors[index]))
     model = pair.prior if name.startswith("prior.") else pair.msfnet
     wires = wiring(model)
     chain = [model.get_layer(name)]
@@ -83,7 +84,7 @@ def agreement_of(operator, file, pair, trained):
     if isinstance(chain[-1], keras.layers.ReLU):
         x = chain[-1](x)
     # The file's own step: what a concatenation reads, it stores in that one's range at once.
-    scale = flatfile.scale_and_zero(flatfile.graph(file.model).tensors[index])
+    scale = tflite.scale_and_zero(tflite.graph(file.model).tensors[index])
     assert scale is not None
     ends = (-128 - scale[1]) * scale[0], (127 - scale[1]) * scale[0]
     if "inception" not in name:

@@ -8,10 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from export import facts, int8
+from export import int8
 from export.convert import float_tflite
 from export.job import SHIPPED
 from export.random_files import settle
+from export.tflite.delegation import delegation
+from export.tflite.operators import operator_faults
 from oace_tf.config import NetworkConfig
 from oace_tf.geometry import normalise
 from oace_tf.networks.fused import build_fused
@@ -44,10 +46,10 @@ def files(request: pytest.FixtureRequest) -> tuple[Any, bytes, bytes]:
 
 def test_one_delegate(files: tuple[Any, bytes, bytes]) -> None:
     _, float_bytes, int8_bytes = files
-    assert facts.delegation(float_bytes).outside == ()
-    found = facts.delegation(int8_bytes)
+    assert delegation(float_bytes).outside == ()
+    found = delegation(int8_bytes)
     assert len(found.partitions) == 1 and found.outside == ("QUANTIZE", "QUANTIZE")
-    assert facts.operator_faults(int8_bytes) == []
+    assert operator_faults(int8_bytes) == []
 
 
 def test_size(files: tuple[Any, bytes, bytes]) -> None:

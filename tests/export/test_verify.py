@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import flatfile, verify
+from export import verify
 from export.convert import float_tflite
+from export.tflite import model as tflite
 from oace_tf.clicks import Click
 from oace_tf.evaluation import drift
 from oace_tf.fileio import write_image
@@ -37,11 +38,11 @@ def failures(float_path: Path, int8_path: Path) -> list[str]:
 def test_damaged_weights_fail_the_gate(made: Made, paths: tuple[Path, Path]) -> None:
     float_path, int8_path = paths
     assert failures(float_path, int8_path) == []  # measured: 0.988
-    model = flatfile.parse(made.int8_bytes)
+    model = tflite.parse(made.int8_bytes)
     with_data = [buffer for buffer in model.buffers if buffer.data is not None]
     for buffer in sorted(with_data, key=lambda b: -len(b.data))[:16]:
         buffer.data = np.asarray(buffer.data) ^ np.uint8(0x40)
-    int8_path.write_bytes(flatfile.serialise(model))
+    int8_path.write_bytes(tflite.serialise(model))
     assert "the masks agree by" in failures(float_path, int8_path)[0]
 
 

@@ -18,8 +18,8 @@ from ai_edge_litert import schema_py_generated as schema
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from export import flatfile
-from export.metadata import Description, add_metadata
+from export.tflite import model as tflite
+from export.tflite.metadata import Description, add_metadata
 
 SIZE = 32
 MAX_POINTS = 4
@@ -32,17 +32,17 @@ def tiny_file(int8: bool) -> bytes:
         image=tf.TensorSpec((1, SIZE, SIZE, 3), dtype, "image"),
         points=tf.TensorSpec((1, MAX_POINTS, 3), tf.float32, "points"))
     data = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
-    model = flatfile.parse(data)
-    graph = flatfile.graph(model)
+    model = tflite.parse(data)
+    graph = tflite.graph(model)
     inputs = {name: index for index in graph.inputs for name in ("image", "points")
-              if name in flatfile.name_of(graph.tensors[index])}
-    flatfile.add_signature(model, inputs, {"mask": graph.outputs[0]})
+              if name in tflite.name_of(graph.tensors[index])}
+    tflite.add_signature(model, inputs, {"mask": graph.outputs[0]})
     if int8:  # the fixed scales of the contract; this graph casts and does not use them
         for index, scale, zero in ((inputs["image"], 1 / 128, 128), (graph.outputs[0], 1 / 256, 0)):
             parameters = schema.QuantizationParametersT()
             parameters.scale, parameters.zeroPoint = [scale], [zero]
             graph.tensors[index].quantization = parameters
-    return add_metadata(flatfile.serialise(model), Description(
+    return add_metadata(tflite.serialise(model), Description(
         interface="points", click_channels=2, max_points=MAX_POINTS, weights_sha256="0" * 64,
         licence="Apache-2.0", version="0", description="red inside the taps' disks; no network",
         network={}))

@@ -31,7 +31,7 @@ def tiny_float32() -> Path:
 @pytest.fixture(scope="session")
 def tiny_one_channel(tiny_int8: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file whose metadata names one click channel."""
-    from export.metadata import Description, add_metadata
+    from export.tflite.metadata import Description, add_metadata
 
     path = tmp_path_factory.mktemp("one_channel") / "one.tflite"
     path.write_bytes(add_metadata(tiny_int8.read_bytes(), Description(

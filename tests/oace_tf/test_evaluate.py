@@ -215,14 +215,14 @@ def test_bad_samples_may_be_left_out(run: Run, data: Path, tmp_path: Path) -> No
 
 def test_other_contract(run: Run, tmp_path: Path, tiny_int8: Path,
                         said: Callable[[], str]) -> None:
-    from export import flatfile
+    from export.tflite import model as tflite
 
-    model = flatfile.parse(tiny_int8.read_bytes())
-    flatfile.graph(model)
+    model = tflite.parse(tiny_int8.read_bytes())
+    tflite.graph(model)
     model.signatureDefs[0].outputs[0].name = "probabilities"
     model.metadata = []
     other = tmp_path / "other.tflite"
-    other.write_bytes(flatfile.serialise(model))
+    other.write_bytes(tflite.serialise(model))
     assert run("--model", other, "--dataset", "grabcut") == 2
     assert "is of another interface" in said()
     other.write_bytes(tiny_int8.read_bytes()[:900])

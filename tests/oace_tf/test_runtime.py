@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export import flatfile
+from export.tflite import model as tflite
 from oace_tf import runtime
 from oace_tf.clicks import DISK_ON, Click, draw_disks, pack_points
 from oace_tf.errors import UsageError
@@ -35,12 +35,12 @@ def _expected(image: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _edited(source: Path, target: Path, **metadata: Any) -> Path:
     """Write the file without its seal and with other metadata."""
-    model = flatfile.parse(source.read_bytes())
-    entry = next(e for e in model.metadata if flatfile.name_of(e) == METADATA_NAME)
+    model = tflite.parse(source.read_bytes())
+    entry = next(e for e in model.metadata if tflite.name_of(e) == METADATA_NAME)
     record = json.loads(bytes(model.buffers[entry.buffer].data))
     record.update({SEAL_KEY: "0" * 64, **metadata})
     model.buffers[entry.buffer].data = np.frombuffer(json.dumps(record).encode(), np.uint8)
-    target.write_bytes(flatfile.serialise(model))
+    target.write_bytes(tflite.serialise(model))
     return target
 
 
@@ -136,10 +136,10 @@ def test_metadata_that_contradicts(tiny_int8: Path, tmp_path: Path, key: str, va
 
 
 def test_without_metadata_one_click_channel_is_assumed(tiny_int8: Path, tmp_path: Path) -> None:
-    model = flatfile.parse(tiny_int8.read_bytes())
+    model = tflite.parse(tiny_int8.read_bytes())
     model.metadata = []
     path = tmp_path / "bare.tflite"
-    path.write_bytes(flatfile.serialise(model))
+    path.write_bytes(tflite.serialise(model))
     opened = open_model(path)
     assert opened.click_channels == 1 and not opened.sealed and opened.metadata == {}
 
@@ -148,30 +148,30 @@ def test_without_metadata_one_click_channel_is_assumed(tiny_int8: Path, tmp_path
     ("name", "interface"), ("scale", "scale"), ("zero point", "zero point"), ("shape", "expected"),
     ("dtype", "int8")])
 def test_other_contracts(tiny_int8: Path, tmp_path: Path, change: str, word: str) -> None:
-    model = flatfile.parse(_edited(tiny_int8, tmp_path / "odd.tflite").read_bytes())
-    inputs, outputs = flatfile.signature(model)
-    mask = flatfile.graph(model).tensors[outputs["mask"]]
+    model = tflite.parse(_edited(tiny_int8, tmp_path / "odd.tflite").read_bytes())
+    inputs, outputs = tflite.signature(model)
+    mask = tflite.graph(model).tensors[outputs["mask"]]
     if change == "name":
         model.signatureDefs[0].outputs[0].name = "output_0"
     elif change == "scale":
         mask.quantization.scale = [1 / 255]
     elif change == "zero point":
-        flatfile.graph(model).tensors[inputs["image"]].quantization.zeroPoint = [0]
+        tflite.graph(model).tensors[inputs["image"]].quantization.zeroPoint = [0]
     elif change == "shape":
         mask.shape = [1, 32, 16, 2]
     else:
         mask.type = 9
-    (tmp_path / "odd.tflite").write_bytes(flatfile.serialise(model))
+    (tmp_path / "odd.tflite").write_bytes(tflite.serialise(model))
     _refuses(tmp_path / "odd.tflite", word)
 
 
 def test_graph_that_the_runtime_refuses(tiny_int8: Path, tmp_path: Path) -> None:
     """An operator of which no kernel is known: one error, at opening or at the first run."""
     path = _edited(tiny_int8, tmp_path / "odd.tflite")
-    model = flatfile.parse(path.read_bytes())
+    model = tflite.parse(path.read_bytes())
     for code in model.operatorCodes:
         code.version = 99
-    path.write_bytes(flatfile.serialise(model))
+    path.write_bytes(tflite.serialise(model))
     with pytest.raises(UsageError, match="odd.tflite: the runtime"):
         open_model(path).run(_image(), pack_points(CLICKS, 4))
 

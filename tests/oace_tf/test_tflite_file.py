@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from export import flatfile
+from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 from oace_tf.tflite_file import METADATA_NAME, SEAL_KEY, TensorFacts, read_facts, seal
 
@@ -43,14 +43,14 @@ def test_facts(tiny_int8: Path, tiny_float32: Path) -> None:
 
 def test_agrees_with_the_schema_reader(tiny_int8: Path) -> None:
     data = tiny_int8.read_bytes()
-    model = flatfile.parse(data)
-    inputs, outputs = flatfile.signature(model)
+    model = tflite.parse(data)
+    inputs, outputs = tflite.signature(model)
     facts = read_facts(data, "tiny")
     for name, index in {**inputs, **outputs}.items():
-        tensor = flatfile.graph(model).tensors[index]
+        tensor = tflite.graph(model).tensors[index]
         fact = {**facts.inputs, **facts.outputs}[name]
-        assert fact.shape == tuple(tensor.shape) and fact.dtype == flatfile.type_name(tensor)
-        assert (fact.scale, fact.zero_point) == (flatfile.scale_and_zero(tensor) or (0.0, 0))
+        assert fact.shape == tuple(tensor.shape) and fact.dtype == tflite.type_name(tensor)
+        assert (fact.scale, fact.zero_point) == (tflite.scale_and_zero(tensor) or (0.0, 0))
 
 
 def test_sealing(tiny_int8: Path) -> None:
@@ -59,10 +59,10 @@ def test_sealing(tiny_int8: Path) -> None:
     blank = _unsealed(data)
     assert blank != data and seal(blank) == data
     assert not read_facts(blank, "tiny").sealed
-    model = flatfile.parse(data)
+    model = tflite.parse(data)
     model.metadata = []
     with pytest.raises(ValueError, match=SEAL_KEY):
-        seal(flatfile.serialise(model))
+        seal(tflite.serialise(model))
 
 
 def test_one_changed_byte_breaks_the_seal(tiny_int8: Path) -> None:
@@ -114,23 +114,23 @@ def test_what_is_no_tflite_file(data: bytes) -> None:
 
 
 def test_no_signature(tiny_int8: Path) -> None:
-    model = flatfile.parse(_unsealed(tiny_int8.read_bytes()))
+    model = tflite.parse(_unsealed(tiny_int8.read_bytes()))
     model.signatureDefs = []
     with pytest.raises(UsageError, match="no signature"):
-        read_facts(flatfile.serialise(model), "tiny")
+        read_facts(tflite.serialise(model), "tiny")
 
 
 def test_weights_behind_the_flatbuffer(tiny_int8: Path) -> None:
     """The quantizer stores buffers behind the flatbuffer: found there, and missed if cut off."""
-    model = flatfile.parse(_unsealed(tiny_int8.read_bytes()))
+    model = tflite.parse(_unsealed(tiny_int8.read_bytes()))
     record = b'{"version": "behind"}'
-    entry = next(e for e in model.metadata if flatfile.name_of(e) == METADATA_NAME)
+    entry = next(e for e in model.metadata if tflite.name_of(e) == METADATA_NAME)
     packed = b""
     for _ in range(2):  # the second time with the true offset, which does not change the length
         buffer = schema.BufferT()
         buffer.offset, buffer.size = len(packed) or 2**20, len(record)
         model.buffers[entry.buffer] = buffer
-        builder = flatfile.flatbuffers.Builder(1024)
+        builder = tflite.flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
         packed = bytes(builder.Output())
     assert read_facts(packed + record, "tiny").metadata == {"version": "behind"}
@@ -140,15 +140,15 @@ def test_weights_behind_the_flatbuffer(tiny_int8: Path) -> None:
 
 @pytest.mark.parametrize("record", [b"{", b"[1]", b"\xff", b"[" * 5000])
 def test_metadata_that_is_no_json_object(tiny_int8: Path, record: bytes) -> None:
-    model = flatfile.parse(tiny_int8.read_bytes())
-    entry = next(e for e in model.metadata if flatfile.name_of(e) == METADATA_NAME)
+    model = tflite.parse(tiny_int8.read_bytes())
+    entry = next(e for e in model.metadata if tflite.name_of(e) == METADATA_NAME)
     model.buffers[entry.buffer].data = np.frombuffer(record, np.uint8)
     with pytest.raises(UsageError, match="metadata"):
-        read_facts(flatfile.serialise(model), "tiny")
+        read_facts(tflite.serialise(model), "tiny")
 
 
 def _break(model: Any, change: str) -> None:
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     if change == "operator input":
         graph.operators[0].inputs = [len(graph.tensors)]
     elif change == "operator code":
@@ -170,7 +170,7 @@ def _break(model: Any, change: str) -> None:
 @pytest.mark.parametrize("change", ["operator input", "operator code", "buffer", "shape",
                                     "negative shape", "signature", "version", "metadata"])
 def test_indices_that_point_nowhere(tiny_int8: Path, change: str) -> None:
-    model = flatfile.parse(_unsealed(tiny_int8.read_bytes()))
+    model = tflite.parse(_unsealed(tiny_int8.read_bytes()))
     _break(model, change)
     with pytest.raises(UsageError, match="truncated or damaged"):
-        read_facts(flatfile.serialise(model), "tiny")
+        read_facts(tflite.serialise(model), "tiny")

@@ -6,8 +6,11 @@ from pathlib import Path
 import keras
 import pytest
 
-from export import facts, flatfile
 from export.convert import float_tflite
+from export.tflite import model as tflite
+from export.tflite.delegation import Delegation, delegation
+from export.tflite.interpreter import timing
+from export.tflite.operators import multiply_adds, operator_faults, operators
 from oace_tf.errors import UsageError
 from oace_tf.networks.cost import add_up, cost_table
 from oace_tf.networks.fused import build_fused
@@ -25,7 +28,7 @@ def split() -> tuple[bytes, bytes]:
 
 def test_an_operator_outside_is_seen(split: tuple[bytes, bytes]) -> None:
     for content in split:
-        found = facts.delegation(content)
+        found = delegation(content)
         assert "TILE" in found.outside  # how Keras repeats pixels
         assert not found.as_contracted
 
@@ -42,17 +45,17 @@ def test_an_operator_outside_is_seen(split: tuple[bytes, bytes]) -> None:
 def test_contract_of_the_delegate(
     partitions: tuple[int, ...], outside: tuple[str, ...], fine: bool
 ) -> None:
-    assert facts.Delegation(partitions, outside).as_contracted is fine
+    assert Delegation(partitions, outside).as_contracted is fine
 
 
 def test_every_operator_is_inside_or_outside(made: Made) -> None:
-    found = facts.delegation(made.int8_bytes)
-    count = sum(entry["count"] for entry in facts.operators(made.int8_bytes))
+    found = delegation(made.int8_bytes)
+    count = sum(entry["count"] for entry in operators(made.int8_bytes))
     assert sum(found.partitions) + len(found.outside) == count
 
 
 def test_operators_by_type(made: Made) -> None:
-    entries = facts.operators(made.int8_bytes)
+    entries = operators(made.int8_bytes)
     assert entries == sorted(entries, key=lambda e: -e["count"])
     kinds = {(e["operator"], e["types"]): e["count"] for e in entries}
     assert kinds["QUANTIZE", "uint8 -> int8"] == 1
@@ -62,28 +65,28 @@ def test_operators_by_type(made: Made) -> None:
 
 
 def test_foreign_operators_are_faults(made: Made) -> None:
-    model = flatfile.parse(made.int8_bytes)
-    code = model.operatorCodes[flatfile.graph(model).operators[-1].opcodeIndex]
+    model = tflite.parse(made.int8_bytes)
+    code = model.operatorCodes[tflite.graph(model).operators[-1].opcodeIndex]
     code.builtinCode, code.deprecatedBuiltinCode, code.customCode = 32, 32, b"FlexErf"
-    assert any("FlexErf" in fault for fault in facts.operator_faults(flatfile.serialise(model)))
+    assert any("FlexErf" in fault for fault in operator_faults(tflite.serialise(model)))
 
 
 def test_a_float_operator_is_a_fault(made: Made) -> None:
     assert any("CONV_2D works in float" in fault
-               for fault in facts.operator_faults(made.float_bytes))
+               for fault in operator_faults(made.float_bytes))
 
 
 def test_multiply_adds_are_those_of_the_layers(made: Made) -> None:
     wanted = add_up(row for model in made.pair.models() for row in cost_table(model)).macs
-    assert facts.multiply_adds(made.float_bytes) == wanted
-    assert facts.multiply_adds(made.int8_bytes) == wanted
+    assert multiply_adds(made.float_bytes) == wanted
+    assert multiply_adds(made.int8_bytes) == wanted
 
 
 def test_timing_of_both_files(made: Made, tmp_path: Path) -> None:
     paths = {"int8": tmp_path / "a", "float32": tmp_path / "b"}
     paths["int8"].write_bytes(made.int8_bytes)
     paths["float32"].write_bytes(made.float_bytes)
-    found = facts.timing(paths, runs=3)
+    found = timing(paths, runs=3)
     assert set(found) == set(paths)
     for entry in found.values():
         assert 0 < entry["latency_min_ms"] <= entry["latency_ms"] <= entry["latency_max_ms"]
@@ -96,12 +99,12 @@ def test_timing_of_both_files(made: Made, tmp_path: Path) -> None:
 ])
 def test_what_is_no_file_is_refused(made: Made, damage) -> None:
     with pytest.raises(UsageError):
-        flatfile.parse(damage(made.int8_bytes))
+        tflite.parse(damage(made.int8_bytes))
 
 
 def test_buffers_are_aligned(made: Made) -> None:
-    content = flatfile.serialise(flatfile.parse(made.int8_bytes))
-    large = [b.data for b in flatfile.parse(content).buffers if b.data is not None and len(b.data)]
+    content = tflite.serialise(tflite.parse(made.int8_bytes))
+    large = [b.data for b in tflite.parse(content).buffers if b.data is not None and len(b.data)]
     for data in large:
         assert content.find(data.tobytes()) >= 0
     places = [content.index(data.tobytes()) for data in large if len(data) >= 256]

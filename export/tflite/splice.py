@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from export import flatfile
+from export.tflite import model as tflite
 
 
 def join(first: Any, second: Any, links: Mapping[int, int]) -> tuple[Any, dict[int, int]]:
@@ -32,7 +32,7 @@ def join(first: Any, second: Any, links: Mapping[int, int]) -> tuple[Any, dict[i
       ValueError: linked tensors differ in type, scale or shape.
     """
     model, added = copy.deepcopy(first), copy.deepcopy(second)
-    graph, other = flatfile.graph(model), flatfile.graph(added)
+    graph, other = tflite.graph(model), tflite.graph(added)
     place: dict[int, int] = {}
     for mine, theirs in links.items():
         _check_link(graph.tensors[mine], other.tensors[theirs])
@@ -66,7 +66,7 @@ def prune(model: Any) -> None:
 
     The signature and the metadata go too; the order of what stays is kept.
     """
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     needed = {int(i) for i in graph.outputs}
     operators = []
     for operator in reversed(graph.operators):
@@ -99,7 +99,7 @@ def producer(model: Any, index: int) -> Any:
     Raises:
       ValueError: none does.
     """
-    for operator in flatfile.graph(model).operators:
+    for operator in tflite.graph(model).operators:
         if index in list(operator.outputs):
             return operator
     raise ValueError(f"no operator writes tensor {index}")
@@ -136,10 +136,10 @@ def set_type(tensor: Any, kind: str, scale: float = 0.0, zero_point: int = 0) ->
 
 
 def _check_link(mine: Any, theirs: Any) -> None:
-    ends = [(flatfile.type_name(t), flatfile.scale_and_zero(t), [int(n) for n in t.shape])
+    ends = [(tflite.type_name(t), tflite.scale_and_zero(t), [int(n) for n in t.shape])
             for t in (mine, theirs)]
     if ends[0] != ends[1]:
-        raise ValueError(f"tensor {flatfile.name_of(theirs)!r} is {ends[1]}, what is to take its "
+        raise ValueError(f"tensor {tflite.name_of(theirs)!r} is {ends[1]}, what is to take its "
                          f"place is {ends[0]}")
 
 

@@ -1,14 +1,20 @@
-"""The lowest runtime that knows every operator of a file, from TensorFlow's own table.
+"""Support of a file's operators: the lowest runtime that has them, and what accelerators take.
 
-What counts is the version of an operator: a file states one, but writers state too low ones, so
-the version that the operator's types and options ask for is taken where that is higher.
-Source of the table: tensorflow/lite/tools/versioning/{op_version,runtime_version}.cc.
+What counts for the runtime is the version of an operator: a file states one, but writers state too
+low ones, so the version that the operator's types and options ask for is taken where that is
+higher. Source of the table: tensorflow/lite/tools/versioning/{op_version,runtime_version}.cc.
+
+For the GPU and Qualcomm's NPU, each operator is held against what their makers document. A
+documented operator may still be refused for its shape or type; no phone has been asked. The table
+is that of LiteRT's page on inference (columns "GPU Accelerator" and "Qualcomm NPU"), read in
+November 2026, for the operators that our files have or could have.
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from export import flatfile
+from export.tflite import model as tflite
 
 # operator -> runtime of version 1, 2, 3, ...
 _RUNTIMES: dict[str, tuple[str, ...]] = {
@@ -44,6 +50,18 @@ _INT8_VERSION = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RE
                  "QUANTIZE": 1}  # others: 2
 _INT16_VERSION = {"ADD": 3, "CONV_2D": 4, "DEPTHWISE_CONV_2D": 5, "MUL": 4, "SUB": 5, "MEAN": 3,
                   "PAD": 3, "RESIZE_BILINEAR": 4, "QUANTIZE": 2, "DEQUANTIZE": 5, "RESHAPE": 1}
+SOURCE = "https://ai.google.dev/edge/litert/inference#supported_operators"
+# In the older GPU delegate's own list (https://www.tensorflow.org/lite/performance/gpu) MEAN,
+# REDUCE_MIN, TANH, DEQUANTIZE and QUANTIZE are missing; its source takes the first four.
+GPU, QUALCOMM = "gpu", "qualcomm_npu"
+_BOTH = frozenset({
+    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE",
+    "DEQUANTIZE", "DIV", "FULLY_CONNECTED", "LOGISTIC", "MAXIMUM", "MAX_POOL_2D", "MEAN", "MINIMUM",
+    "MUL", "PAD", "REDUCE_MAX", "REDUCE_MIN", "RELU", "RELU6", "RESHAPE", "RESIZE_BILINEAR",
+    "SLICE", "SPACE_TO_DEPTH", "SPLIT", "SQUARED_DIFFERENCE", "STRIDED_SLICE", "SUB", "SUM", "TANH",
+    "TRANSPOSE", "TRANSPOSE_CONV",
+})
+DOCUMENTED: Mapping[str, frozenset[str]] = {GPU: _BOTH, QUALCOMM: _BOTH | {"QUANTIZE"}}
 
 
 def lowest_runtime(content: bytes) -> dict[str, Any]:
@@ -53,14 +71,14 @@ def lowest_runtime(content: bytes) -> dict[str, Any]:
       {version, because, unknown}: "2.2.0"; the operators (with version) that ask for it; operators
       or versions that the table does not know (version is then None).
     """
-    model = flatfile.parse(content)
-    graph = flatfile.graph(model)
+    model = tflite.parse(content)
+    graph = tflite.graph(model)
     needed: dict[str, str] = {}
     unknown = set()
     for operator in graph.operators:
-        name = flatfile.operator_name(model, operator)
-        types = {flatfile.type_name(graph.tensors[i])
-                 for i in (*flatfile.activations(model, operator.inputs),
+        name = tflite.operator_name(model, operator)
+        types = {tflite.type_name(graph.tensors[i])
+                 for i in (*tflite.activations(model, operator.inputs),
                            *map(int, operator.outputs))}
         stated = int(model.operatorCodes[operator.opcodeIndex].version)
         version = max(stated, _asked(name, types, operator, graph))
@@ -75,6 +93,22 @@ def lowest_runtime(content: bytes) -> dict[str, Any]:
             "unknown": sorted(unknown)}
 
 
+def documented(content: bytes) -> dict[str, Any]:
+    """Return which operators of a file the accelerators' documentation does not name.
+
+    Returns:
+      {source, gpu, qualcomm_npu}, each accelerator {all, operators, missing}: whether every
+      operator is documented, how many there are, and those that are not with their count.
+    """
+    model = tflite.parse(content)
+    names = [tflite.operator_name(model, op) for op in tflite.graph(model).operators]
+    found: dict[str, Any] = {"source": SOURCE}
+    for accelerator, known in DOCUMENTED.items():
+        missing = {name: names.count(name) for name in sorted(set(names) - known)}
+        found[accelerator] = {"all": not missing, "operators": len(names), "missing": missing}
+    return found
+
+
 def _asked(name: str, types: set[str], operator: Any, graph: Any) -> int:
     """Return the version that types and options of an operator ask for."""
     version = 1
@@ -82,10 +116,10 @@ def _asked(name: str, types: set[str], operator: Any, graph: Any) -> int:
         version = _INT16_VERSION.get(name, 3)
     elif "int8" in types:
         version = _INT8_VERSION.get(name, 2)
-    source = flatfile.type_name(graph.tensors[int(operator.inputs[0])])
+    source = tflite.type_name(graph.tensors[int(operator.inputs[0])])
     if name == "QUANTIZE" and source != "float32":
         version = max(version, 2)  # from one scale to another
-    if name == "DEQUANTIZE" and any(flatfile.type_name(graph.tensors[int(i)]) == "float16"
+    if name == "DEQUANTIZE" and any(tflite.type_name(graph.tensors[int(i)]) == "float16"
                                     for i in operator.inputs):
         version = max(version, 3)
     if name == "RESIZE_BILINEAR" and operator.builtinOptions.halfPixelCenters:

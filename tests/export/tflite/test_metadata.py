@@ -10,7 +10,8 @@ import pytest
 from flatbuffers import encode, number_types, packer
 from flatbuffers.table import Table
 
-from export import flatfile, metadata
+from export.tflite import metadata
+from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 from oace_tf.runtime import open_model
 from oace_tf.tflite_file import METADATA_NAME
@@ -96,7 +97,7 @@ def test_the_mask_stays(made: Made, tmp_path: Path) -> None:
 def test_a_second_writing_replaces_the_first(made: Made) -> None:
     once = metadata.add_metadata(made.int8_bytes, ABOUT)
     twice = metadata.add_metadata(once, dataclasses.replace(ABOUT, licence="other"))
-    names = [entry.name.decode() for entry in flatfile.parse(twice).metadata]
+    names = [entry.name.decode() for entry in tflite.parse(twice).metadata]
     assert names.count(METADATA_NAME) == names.count("TFLITE_METADATA") == 1
     assert json.loads(metadata.metadata_buffer(twice, METADATA_NAME))["licence"] == "other"
 

@@ -17,7 +17,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from export import flatfile
+from export.tflite import model as tflite
 from oace_tf.tflite_file import METADATA_NAME, SEAL_KEY, seal
 
 STANDARD_NAME = "TFLITE_METADATA"
@@ -67,9 +67,9 @@ def add_metadata(
       about: what it is.
       tensors: a text for each name of the signature; None for those of the interface `points`.
       segmenter: whether MediaPipe's own record goes in too: the output needs no activation.
-      compact: that of `flatfile.serialise`.
+      compact: that of `tflite.serialise`.
     """
-    model = flatfile.parse(content)
+    model = tflite.parse(content)
     model.description = about.description
     ours = {
         "interface": about.interface,
@@ -89,7 +89,7 @@ def add_metadata(
     }
     kept = [m for m in model.metadata or [] if _text(m.name) not in records]
     model.metadata = kept + [_entry(model, name, data) for name, data in records.items()]
-    return seal(flatfile.serialise(model, compact))
+    return seal(tflite.serialise(model, compact))
 
 
 def metadata_buffer(content: bytes, name: str) -> bytes:
@@ -98,7 +98,7 @@ def metadata_buffer(content: bytes, name: str) -> bytes:
     Raises:
       KeyError: the file has no such entry.
     """
-    model = flatfile.parse(content)
+    model = tflite.parse(content)
     for entry in model.metadata or []:
         if _text(entry.name) == name:
             return bytes(model.buffers[entry.buffer].data)
@@ -107,9 +107,9 @@ def metadata_buffer(content: bytes, name: str) -> bytes:
 
 def points_texts(model: Any, about: Description) -> dict[str, TensorText]:
     """Return the texts of the interface `points`, for the int8 or the float32 file."""
-    tensors = flatfile.graph(model).tensors
-    inputs, outputs = flatfile.signature(model)
-    image, mask = (flatfile.type_name(tensors[index]) for index in (
+    tensors = tflite.graph(model).tensors
+    inputs, outputs = tflite.signature(model)
+    image, mask = (tflite.type_name(tensors[index]) for index in (
         inputs["image"], outputs["mask"]))
     ignored = " (ignored)" if about.click_channels == 1 else ""
     return {
@@ -143,9 +143,9 @@ def _standard(
 ) -> bytes:
     """Return the ModelMetadata record as bytes."""
     build = flatbuffers.Builder(1024)
-    inputs, outputs = flatfile.signature(model)
+    inputs, outputs = tflite.signature(model)
     # The lists follow the order of the subgraph's inputs and outputs, as readers expect.
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     ins, outs = (
         _vector(build, [_tensor(build, name, texts[name])
                         for name in sorted(named, key=lambda n: list(order).index(named[n]))])

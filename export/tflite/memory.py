@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from export import flatfile
+from export.tflite import model as tflite
 from oace_tf.workers import apart
 
 _ALIGNMENT = 64  # bytes
@@ -66,15 +66,15 @@ def _measure(path: Path, threads: int) -> dict[str, float | None]:
 
 def arena_mb(content: bytes) -> float:
     """Return the arena of a file without delegate: largest tensors placed first, greedily."""
-    model = flatfile.parse(content)
-    graph = flatfile.graph(model)
+    model = tflite.parse(content)
+    graph = tflite.graph(model)
     first: dict[int, int] = {int(i): -1 for i in graph.inputs}
     last = {int(i): len(graph.operators) for i in (*graph.inputs, *graph.outputs)}
     for place, operator in enumerate(graph.operators):
         for index in (int(i) for i in operator.outputs):
             first.setdefault(index, place)
             last[index] = max(last.get(index, place), place)
-        for index in flatfile.activations(model, operator.inputs):
+        for index in tflite.activations(model, operator.inputs):
             last[index] = max(last.get(index, place), place)
     sizes = {index: _aligned(graph.tensors[index]) for index in first}
     placed: list[tuple[int, int, int]] = []  # offset, size, tensor
@@ -91,5 +91,5 @@ def arena_mb(content: bytes) -> float:
 
 
 def _aligned(tensor: Any) -> int:
-    exact = math.prod(int(n) for n in tensor.shape) * _BYTES[flatfile.type_name(tensor)]
+    exact = math.prod(int(n) for n in tensor.shape) * _BYTES[tflite.type_name(tensor)]
     return -(-exact // _ALIGNMENT) * _ALIGNMENT

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from export import flatfile
+from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -28,17 +28,17 @@ def half_precision(float_bytes: bytes) -> bytes:
     Raises:
       UsageError: a weight beyond the range of float16.
     """
-    model = flatfile.parse(float_bytes)
-    graph = flatfile.graph(model)
+    model = tflite.parse(float_bytes)
+    graph = tflite.graph(model)
     _tame_drawing(model)
     made: dict[int, int] = {}
     for index, tensor in enumerate(list(graph.tensors)):
-        if (flatfile.type_name(tensor) != "float32" or not flatfile.is_constant(model, index)
+        if (tflite.type_name(tensor) != "float32" or not tflite.is_constant(model, index)
                 or int(np.prod(tensor.shape)) < _SMALLEST or _drawn(model, index)):
             continue
-        value = flatfile.constant(model, index)
+        value = tflite.constant(model, index)
         if not np.abs(value).max(initial=0.0) <= HALF_MAX:  # also true for NaN
-            raise UsageError(f"a weight of {flatfile.name_of(tensor).split(';')[0]} does not fit "
+            raise UsageError(f"a weight of {tflite.name_of(tensor).split(';')[0]} does not fit "
                              "float16")
         made[index] = _as_half(model, index, value)
     for operator in graph.operators:
@@ -51,18 +51,18 @@ def half_precision(float_bytes: bytes) -> bytes:
         operator.inputs, operator.outputs = np.array([source]), np.array([index])
         ahead.append(operator)
     graph.operators = ahead + list(graph.operators)
-    return flatfile.serialise(model)
+    return tflite.serialise(model)
 
 
 def _as_half(model: Any, index: int, value: np.ndarray) -> int:
     """Turn constant `index` into float16; return a new float32 tensor for its dequantized form."""
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     tensor = graph.tensors[index]
     wide = schema.TensorT()
     wide.shape, wide.type, wide.buffer = tensor.shape, tensor.type, 0
     wide.name = ""
     wide.quantization = schema.QuantizationParametersT()
-    flatfile.set_constant(model, index, value)  # a buffer of its own
+    tflite.set_constant(model, index, value)  # a buffer of its own
     tensor.type = schema.TensorType.FLOAT16
     model.buffers[tensor.buffer].data = np.frombuffer(value.astype("<f2").tobytes(), np.uint8)
     graph.tensors.append(wide)
@@ -79,28 +79,28 @@ def _dequantize_code(model: Any) -> int:
 
 def _drawn(model: Any, index: int) -> bool:
     """Return whether a constant belongs to the drawing: it is read by nothing else."""
-    tensors = flatfile.graph(model).tensors
-    readers = flatfile.consumers(model, index)
+    tensors = tflite.graph(model).tensors
+    readers = tflite.consumers(model, index)
     return bool(readers) and all(
-        flatfile.name_of(tensors[int(op.outputs[0])]).startswith("disks") for op in readers)
+        tflite.name_of(tensors[int(op.outputs[0])]).startswith("disks") for op in readers)
 
 
 def _tame_drawing(model: Any) -> None:
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     operators = []
     for operator in graph.operators:
         operators.append(operator)
-        constants = [int(i) for i in operator.inputs if flatfile.is_constant(model, int(i))]
+        constants = [int(i) for i in operator.inputs if tflite.is_constant(model, int(i))]
         made = int(operator.outputs[0])
-        drawn = flatfile.name_of(graph.tensors[made]).startswith("disks/")
-        if not drawn or flatfile.operator_name(model, operator) != "MUL" or len(constants) != 1:
+        drawn = tflite.name_of(graph.tensors[made]).startswith("disks/")
+        if not drawn or tflite.operator_name(model, operator) != "MUL" or len(constants) != 1:
             continue
-        value = flatfile.constant(model, constants[0])
+        value = tflite.constant(model, constants[0])
         if value.size != 1 or abs(float(value.ravel()[0])) <= HALF_MAX:
             continue
         steep = abs(float(value.ravel()[0])) == 1e9
         small = np.full_like(value, np.sign(value.ravel()[0]) * (_STEEP if steep else _FAR))
-        flatfile.set_constant(model, constants[0], small)
+        tflite.set_constant(model, constants[0], small)
         if steep:
             operators.append(_once_more(model, operator, constants[0]))
     graph.operators = operators
@@ -110,16 +110,16 @@ def _once_more(model: Any, operator: Any, constant: int) -> Any:
     """Return a MUL behind `operator` by the magnitude of the same constant; it takes its name."""
     import copy
 
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     made = int(operator.outputs[0])
     between = copy.copy(graph.tensors[made])
-    between.name = f"{flatfile.name_of(graph.tensors[made])}/steep"
+    between.name = f"{tflite.name_of(graph.tensors[made])}/steep"
     graph.tensors.append(between)
     factor = copy.copy(graph.tensors[constant])
     factor.buffer = len(model.buffers)
     model.buffers.append(schema.BufferT())
     graph.tensors.append(factor)
-    value = np.abs(flatfile.constant(model, constant))
+    value = np.abs(tflite.constant(model, constant))
     model.buffers[factor.buffer].data = np.frombuffer(value.tobytes(), np.uint8)
     factor.name = f"{between.name}/factor"
     second = copy.copy(operator)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from export import flatfile
+from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 
 _LAYER = re.compile(r"\b(?:prior|msfnet|shared)\.[\w.]+")
@@ -23,15 +23,15 @@ def part(model: Any, chosen: Sequence[int]) -> bytes:
     """Return the file of some operators of a model.
 
     Args:
-      model: as `flatfile.parse` gives it; it stays as it is.
+      model: as `tflite.parse` gives it; it stays as it is.
       chosen: places of the operators in the model's list, in rising order; at least one.
     """
-    graph = flatfile.graph(model)
+    graph = tflite.graph(model)
     operators = [graph.operators[index] for index in chosen]
     made = [int(i) for operator in operators for i in operator.outputs]
     read = [int(i) for operator in operators for i in operator.inputs if i >= 0]
     inside = set(made)
-    constants = {i for i in read if flatfile.is_constant(model, i)}
+    constants = {i for i in read if tflite.is_constant(model, i)}
     inputs = list(dict.fromkeys(i for i in read if i not in inside | constants))
     kept = set(map(int, chosen))
     wanted = {int(i) for index, operator in enumerate(graph.operators) if index not in kept
@@ -61,7 +61,7 @@ def part(model: Any, chosen: Sequence[int]) -> bytes:
     new.inputs = [place[i] for i in inputs]
     new.outputs = [place[i] for i in outputs]
     result.subgraphs = [new]
-    return flatfile.serialise(result)
+    return tflite.serialise(result)
 
 
 def layer_of(name: str) -> str:
@@ -87,12 +87,12 @@ def layers_of(model: Any, named: Any | None = None) -> list[str]:
     Raises:
       UsageError: the two files are not twins.
     """
-    names = [layer_of(flatfile.name_of(flatfile.graph(named or model).tensors[int(op.outputs[0])]))
-             for op in flatfile.graph(named or model).operators]
+    names = [layer_of(tflite.name_of(tflite.graph(named or model).tensors[int(op.outputs[0])]))
+             for op in tflite.graph(named or model).operators]
     if named is None:
         return names
-    ours = [flatfile.operator_name(model, op) for op in flatfile.graph(model).operators]
-    theirs = [flatfile.operator_name(named, op) for op in flatfile.graph(named).operators]
+    ours = [tflite.operator_name(model, op) for op in tflite.graph(model).operators]
+    theirs = [tflite.operator_name(named, op) for op in tflite.graph(named).operators]
     if [name for name in ours if name not in _ADDED] != [
             name for name in theirs if name not in _ADDED]:
         raise UsageError("the float file is not the twin of this int8 file: their operators "

@@ -1,0 +1,85 @@
+"""Operators of a TFLite file: what they read and give, how many, and which int8 must not hold."""
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from export.tflite import model as tflite
+
+# Softmax and matrix product of an attention: no int8 delegate takes them, but in float they do not
+# split the graph (two of them, with what turns int8 into float and back, lie inside the delegate).
+FLOAT_ISLAND = ("SOFTMAX", "BATCH_MATMUL")
+
+
+def operators(content: bytes) -> list[dict[str, Any]]:
+    """Return the file's operators: name, types of what they read and give, how many of each.
+
+    Returns:
+      Entries {"operator", "types", "count"}, most frequent first; `types` reads
+      "int8 -> uint8", constants left out.
+    """
+    model = tflite.parse(content)
+    graph = tflite.graph(model)
+    found: Counter[tuple[str, str]] = Counter()
+    for operator in graph.operators:
+        reads = _types(graph, tflite.activations(model, operator.inputs))
+        gives = _types(graph, [int(i) for i in operator.outputs])
+        found[tflite.operator_name(model, operator), f"{reads} -> {gives}"] += 1
+    ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+    return [{"operator": name, "types": types, "count": n} for (name, types), n in ordered]
+
+
+def operator_faults(content: bytes) -> list[str]:
+    """Return what an int8 file must not hold: operators of other sets, float ones that draw no tap.
+
+    An operator draws taps when all it reads at run time comes from `points` in float. Those of
+    `FLOAT_ISLAND` may be float, with the steps from int8 and back.
+    """
+    model = tflite.parse(content)
+    graph = tflite.graph(model)
+    inputs, _ = tflite.signature(model)
+    drawn = {inputs["points"]}
+    island = {int(i) for operator in graph.operators
+              if tflite.operator_name(model, operator) in FLOAT_ISLAND
+              for i in (*tflite.activations(model, operator.inputs), *operator.outputs)}
+    faults = []
+    for operator in graph.operators:
+        name = tflite.operator_name(model, operator)
+        if name.startswith(("CUSTOM", "UNKNOWN")):
+            faults.append(f"{name} is no builtin operator")
+        needs = tflite.activations(model, operator.inputs)
+        gives = [int(i) for i in operator.outputs]
+        in_float = [i for i in needs + gives if _is_float(graph.tensors[i])]
+        if needs and drawn.issuperset(needs):
+            drawn.update(i for i in gives if _is_float(graph.tensors[i]))
+        elif in_float and not island.issuperset(in_float):
+            tensor = tflite.name_of(graph.tensors[in_float[0]]) or f"number {in_float[0]}"
+            faults.append(f"{name} works in float on tensor {tensor}")
+    return faults
+
+
+def multiply_adds(content: bytes) -> int:
+    """Return the multiplications of all convolutions and fully connected operators of one run."""
+    model = tflite.parse(content)
+    tensors = tflite.graph(model).tensors
+    total = 0
+    for operator in tflite.graph(model).operators:
+        name = tflite.operator_name(model, operator)
+        if name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            made = tensors[int(operator.outputs[0])].shape
+            kernel = tensors[int(operator.inputs[1])].shape
+            # Both kernels hold the channels of one side; CONV_2D is (out, h, w, in) and each output
+            # value takes h * w * in, DEPTHWISE is (1, h, w, out) and takes h * w.
+            each = kernel[1:3] if name == "DEPTHWISE_CONV_2D" else kernel[1:]
+            total += math.prod(map(int, made)) * math.prod(map(int, each))
+    return total
+
+
+def _types(graph: Any, indices: Sequence[int]) -> str:
+    return ", ".join(sorted({tflite.type_name(graph.tensors[i]) for i in indices})) or "nothing"
+
+
+def _is_float(tensor: Any) -> bool:
+    return tflite.type_name(tensor).startswith("float")
