@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from export import int8, noise
-from export.calibration_images import feeds
+from export.calibration.images import feeds
 from export.comparing import SETS, bar, float_masks, objects, per_object
 from export.plan import Plan
 from export.recipe import Recipe

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from export.observe import KERNELS
+from export.calibration.observers import KERNELS
 from export.tflite import model as tflite
 
 

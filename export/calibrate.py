@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from export import bias, clipping
-from export.calibration_images import CalibrationSet, Photograph, feeds
-from export.guide import Guide
+from export.calibration.images import CalibrationSet, Photograph, feeds
+from export.calibration.observers import ChannelObserver, merge_seen
+from export.calibration.previous_mask import Guide
 from export.int8 import RangeObserver
 from export.noise import short_name
-from export.observe import ChannelObserver, merge_seen
 from export.plan import Plan, Ranges, equalised, merge_ranges
 from export.recipe import Recipe
 from export.tflite import model as tflite

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from export.observe import InnerTensors
+from export.calibration.observers import InnerTensors
 from export.tflite import model as tflite
 
 BINS = 2048  # over a tensor's whole range

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from export.observe import KERNELS
+from export.calibration.observers import KERNELS
 from export.plan import MODE, Ranges
 from export.recipe import Recipe
 from export.tflite import model as tflite

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from export.observe import InnerTensors
+from export.calibration.observers import InnerTensors
 from export.tflite import model as tflite
 
 JUMP_DB = 6.0  # an operator that loses more of what it got is called a jump,

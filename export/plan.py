@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from export import bias, equalise
-from export.observe import Seen
+from export.calibration.observers import Seen
 from export.recipe import Recipe, layer_pattern
 from export.tflite import model as tflite
 from oace_tf import fileio

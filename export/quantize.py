@@ -23,7 +23,6 @@ from tqdm import tqdm
 from export import (
     analysis,
     calibrate,
-    calibration_images,
     checking,
     convert,
     int8,
@@ -32,6 +31,7 @@ from export import (
     report,
     verify,
 )
+from export.calibration import images as calibration_images
 from export.job import Job, check, parse_args
 from export.tflite import float16, memory, metadata, operator_support
 from export.tflite.interpreter import timing

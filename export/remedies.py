@@ -23,7 +23,8 @@ if __package__ in (None, ""):
 import cv2
 import numpy as np
 
-from export import calibrate, calibration_images, convert, int8, recipe
+from export import calibrate, convert, int8, recipe
+from export.calibration import images as calibration_images
 from export.comparing import SETS, bar, compare, fill, float_masks, objects
 from export.tflite import metadata
 from export.tflite.delegation import delegation

@@ -4,7 +4,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export import bias, observe
+from export import bias
+from export.calibration import observers
 from export.tflite import model as tflite
 from tests.export.conftest import SIZE, Made, feeds
 
@@ -29,15 +30,15 @@ def test_means_of_taps_against_a_convolution(
             out = tf.nn.depthwise_conv2d(value[None], tap, [1, stride, stride, 1],
                                          padding.upper())[0].numpy()
             wanted[a, b] = out.mean(axis=(0, 1))
-            found = observe.tap_means(value, (kernel, kernel), out.shape[:2], (stride, stride))
+            found = observers.tap_means(value, (kernel, kernel), out.shape[:2], (stride, stride))
     np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
 def test_the_mean_error_of_rounded_kernels_is_gone(made: Made) -> None:
     """The float file with rounded kernels: its channel means, without and with the correction."""
-    observer = observe.ChannelObserver(made.float_bytes)
+    observer = observers.ChannelObserver(made.float_bytes)
     feed = list(feeds(4, SIZE))
-    seen = observe.merge_seen(map(observer.see, feed))
+    seen = observers.merge_seen(map(observer.see, feed))
     linear = linear_outputs(made.float_bytes)
     assert len(linear) >= 2
 
@@ -55,7 +56,7 @@ def test_the_mean_error_of_rounded_kernels_is_gone(made: Made) -> None:
         if corrected:
             all_shifts = bias.corrections(tflite.parse(made.float_bytes), seen.means, bits=4)
             bias.apply(model, {name: all_shifts[name]})
-        inner = observe.InnerTensors(tflite.serialise(model))
+        inner = observers.InnerTensors(tflite.serialise(model))
         made_at = tflite.by_name(inner.model, name)
         total = []
         for one in feed:
@@ -63,7 +64,7 @@ def test_the_mean_error_of_rounded_kernels_is_gone(made: Made) -> None:
             total.append(inner.value(made_at).mean(axis=(0, 1), dtype=np.float64))
         return {name: np.mean(total, axis=0)}
 
-    exact = observe.InnerTensors(made.float_bytes)
+    exact = observers.InnerTensors(made.float_bytes)
     wanted = []
     for one in feed:
         exact.run(one)

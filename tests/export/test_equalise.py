@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from export import equalise, observe
+from export import equalise
+from export.calibration import observers
 from export.tflite import model as tflite
 from tests.export.conftest import SIZE, Made, feeds
 
@@ -23,7 +24,7 @@ def uneven(made: Made) -> bytes:
 
 
 def outputs(content: bytes) -> np.ndarray:
-    inner = observe.InnerTensors(content)
+    inner = observers.InnerTensors(content)
     _, ends = tflite.signature(inner.model)
     found = []
     for feed in feeds(4, SIZE):
@@ -32,9 +33,9 @@ def outputs(content: bytes) -> np.ndarray:
     return np.array(found)
 
 
-def spread(content: bytes, names: set[str]) -> tuple[float, observe.Seen]:
-    observer = observe.ChannelObserver(content, means=False)
-    seen = observe.merge_seen(map(observer.see, feeds(4, SIZE)))
+def spread(content: bytes, names: set[str]) -> tuple[float, observers.Seen]:
+    observer = observers.ChannelObserver(content, means=False)
+    seen = observers.merge_seen(map(observer.see, feeds(4, SIZE)))
     each = [np.log2(reach.max() / np.median(reach[reach > 0]))
             for name, reach in seen.reach.items() if name in names and (reach > 0).any()]
     return float(np.mean(each)), seen

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from export import int8, plan
-from export.observe import InnerTensors
+from export.calibration.observers import InnerTensors
 from export.tflite import model as tflite
 from export.tflite.delegation import delegation
 from export.tflite.operators import operator_faults, operators

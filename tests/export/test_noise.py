@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from export import analysis, int8, noise, plan, verify
+from export.calibration.observers import InnerTensors
 from export.comparing import float_masks
-from export.observe import InnerTensors
 from export.recipe import Recipe
 from export.tflite import metadata
 from export.tflite import model as tflite

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from export import calibration_images, interface_files, interfaces, quantize, recipe, verify
+from export import interface_files, interfaces, quantize, recipe, verify
+from export.calibration import images as calibration_images
 from export.tflite import memory
 from oace_tf.runtime import open_model
 from tests.export.conftest import SIZE, liven

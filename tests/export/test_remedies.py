@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from export import calibration_images, comparing, remedies, routes, verify
+from export import comparing, remedies, routes, verify
+from export.calibration import images as calibration_images
 from tests.export.conftest import SIZE, liven
 
 

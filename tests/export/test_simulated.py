@@ -5,8 +5,8 @@ import keras
 import numpy as np
 
 from export import calibrate, int8, plan
+from export.calibration.observers import KERNELS, InnerTensors
 from export.noise import short_name
-from export.observe import KERNELS, InnerTensors
 from export.tflite import model as tflite
 from oace_tf.networks.layers import BatchNorm
 from oace_tf.networks.simulated import (
@@ -109,7 +109,7 @@ def test_rounding_has_256_levels_and_a_straight_gradient() -> None:
 
 
 def test_trained_ranges_stand_in_for_those_seen(made: Made, tmp_path, folder) -> None:
-    from export import calibration_images
+    from export.calibration import images as calibration_images
     from export.recipe import Recipe
 
     path = tmp_path / "float.tflite"

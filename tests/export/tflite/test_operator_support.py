@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.observe import InnerTensors
+from export.calibration.observers import InnerTensors
 from export.tflite import float16, memory
 from export.tflite import model as tflite
 from export.tflite import operator_support

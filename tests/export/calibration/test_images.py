@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from export import calibration_images as ci
+from export.calibration import images as ci
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
 from oace_tf.samples.taps import KINDS

@@ -28,8 +28,8 @@ from oace_tf.geometry import Frame, normalise
 from oace_tf.samples.coco import CocoImage, decode_mask, load_coco
 from oace_tf.samples.taps import KINDS, draw_taps, random_taps
 
-LIST = Path(__file__).resolve().parents[1] / "calibration_data" / "coco.json"
-CACHE = Path(__file__).resolve().parents[1] / ".cache" / "coco_calibration"
+LIST = Path(__file__).resolve().parents[2] / "calibration_data" / "coco.json"
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "coco_calibration"
 COUNT = 128  # images at most
 HOST = "http://images.cocodataset.org"
 _TIMEOUT_S = 20

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from export import int8
-from export.guide import Guide
+from export.calibration.previous_mask import Guide
 from export.plan import merge_ranges
 from export.recipe import load as load_recipe
 from export.tflite import model as tflite
@@ -143,4 +143,4 @@ def test_another_third_input_is_refused(files: tuple[Path, Path, Any], tmp_path:
 
 @pytest.fixture
 def tiny_int8_file() -> Path:
-    return Path(__file__).resolve().parents[1] / "golden" / "tiny_int8.tflite"
+    return Path(__file__).resolve().parents[2] / "golden" / "tiny_int8.tflite"
