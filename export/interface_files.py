@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from export import bundle, interfaces, report, verify
+from export import bundle, interfaces, report
+from export.quantization import agreement
 from export.tflite import float16, metadata
 from export.tflite.delegation import delegation
 from export.tflite.metadata import Description, TensorText
@@ -206,7 +207,7 @@ def masks(
     run = _RUNS[name](content)
     for number in range(pictures):
         rng = np.random.default_rng((7, number))
-        drawn, (click,) = verify.synthetic(rng)
+        drawn, (click,) = agreement.synthetic(rng)
         frame = Frame(drawn.shape[0], drawn.shape[1], size)
         image, click = frame.image(drawn), frame.click(click)
         taps = [Click(round(click.x), round(click.y))]

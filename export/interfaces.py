@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from export import fronts
-from export.int8 import MASK_SCALE, UNIT_SCALE
+from export.quantization.int8 import MASK_SCALE, UNIT_SCALE
 from export.tflite import float16
 from export.tflite import model as tflite
 from export.tflite import splice

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export import convert, interfaces, recipe
+from export import convert, interfaces
 from export.calibration import images as calibration_images
+from export.quantization import recipe
 from oace_tf import fileio
 from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError

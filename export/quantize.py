@@ -20,19 +20,10 @@ if __package__ in (None, ""):
 
 from tqdm import tqdm
 
-from export import (
-    analysis,
-    calibrate,
-    checking,
-    convert,
-    int8,
-    interface_files,
-    plan,
-    report,
-    verify,
-)
+from export import checking, convert, interface_files, report
 from export.calibration import images as calibration_images
 from export.job import Job, check, parse_args
+from export.quantization import agreement, calibrate, calibration_result, int8, sensitivity
 from export.tflite import float16, memory, metadata, operator_support
 from export.tflite.interpreter import timing
 from oace_tf import __version__, fileio
@@ -66,7 +57,7 @@ class Made:
     converted: convert.Converted
     conversion_peak_mb: float | None
     about: metadata.Description
-    plan: plan.Plan
+    plan: calibration_result.Plan
     calibration: dict[str, Any]
     photographs: calibration_images.CalibrationSet | None
 
@@ -147,7 +138,7 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
     if job.float16:
         extras["float16"] = _half_entry(job, folder, made)
     if job.analyze is not None:
-        extras["analysis"] = analysis.run(folder, job, made, FLOAT_NAME)
+        extras["analysis"] = sensitivity.run(folder, job, made, FLOAT_NAME)
     _log.info("5/5 timing")
     latencies = timing({"int8": int8_path, "float32": float_path}, job.threads, LATENCY_RUNS,
                        job.seed)
@@ -181,12 +172,12 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
 
 def _half_entry(job: Job, folder: Path, made: Made) -> dict[str, Any]:
     """Return the report's entry on the half-precision file: the file, and its agreement."""
-    pictures = [verify.Picture(None, seed=(job.seed, k)) for k in range(HALF_PICTURES)]
+    pictures = [agreement.Picture(None, seed=(job.seed, k)) for k in range(HALF_PICTURES)]
     if made.photographs is not None:
-        pictures = [verify.Picture(p.path, p.clicks)
+        pictures = [agreement.Picture(p.path, p.clicks)
                     for p in made.photographs.photographs[:HALF_PICTURES]]
     path = folder / HALF_NAME
-    seen = [found for found, _ in verify.agreements(folder / FLOAT_NAME, path, pictures, 1)]
+    seen = [found for found, _ in agreement.agreements(folder / FLOAT_NAME, path, pictures, 1)]
     return {**report.file_entry(path, job.out / HALF_NAME), "agreement": drift.agreement(seen),
             "accelerators": operator_support.documented(path.read_bytes())}
 
@@ -215,35 +206,35 @@ def _verify(
         }
     notes = [NO_LABELS]
     if photographs is not None:
-        pictures = [verify.Picture(p.path, p.clicks) for p in photographs.photographs]
+        pictures = [agreement.Picture(p.path, p.clicks) for p in photographs.photographs]
         where = "calibration photographs"
     else:
-        pictures = [verify.Picture(None, seed=(job.seed, k)) for k in range(verify.SYNTHETIC)]
+        pictures = [agreement.Picture(None, seed=(job.seed, k)) for k in range(agreement.SYNTHETIC)]
         where, notes = "drawn pictures", [*notes, NO_PHOTOGRAPHS]
-    seen = list(_progress(verify.agreements(float_path, int8_path, pictures, job.threads),
+    seen = list(_progress(agreement.agreements(float_path, int8_path, pictures, job.threads),
                           len(pictures), "4/5 verifying"))
     agreed = {**drift.agreement([iou for iou, _ in seen]), "on": where,
               "both_empty": sum(empty for _, empty in seen)}
     return {"drift": [], "agreement": agreed, "baselines": {}, "notes": notes}
 
 
-def _recorded(job: Job, notes: Sequence[str]) -> tuple[plan.Plan, dict[str, Any]]:
+def _recorded(job: Job, notes: Sequence[str]) -> tuple[calibration_result.Plan, dict[str, Any]]:
     path = calibration_images.statistics_path(job.weights_sha256)
     if not path.is_file():
         raise UsageError(
             f"no calibration images ({'; '.join(notes)}) and no statistics recorded for these "
             f"weights ({path.name}); give --images DIR"
         )
-    decided, calibration = plan.load(path, job.weights_sha256, job.recipe)
+    decided, calibration = calibration_result.load(path, job.weights_sha256, job.recipe)
     source = f"statistics recorded earlier ({calibration['source']})"
     return decided, {**calibration, "source": source, "notes": list(notes)}
 
 
 def _record(
-    job: Job, photographs: calibration_images.CalibrationSet, decided: plan.Plan
+    job: Job, photographs: calibration_images.CalibrationSet, decided: calibration_result.Plan
 ) -> None:
     path = calibration_images.statistics_path(job.weights_sha256)
-    plan.save(path, decided, job.weights_sha256, job.recipe, photographs.summary())
+    calibration_result.save(path, decided, job.weights_sha256, job.recipe, photographs.summary())
     _log.info("recorded %s", path)
 
 

@@ -38,7 +38,8 @@ def make_random_files(preset: str, folder: Path, max_points: int = 20, size: int
     Raises:
       UsageError: no such preset, or Keras does not run on TensorFlow.
     """
-    from export import convert, int8, plan
+    from export import convert
+    from export.quantization import calibration_result, int8
     from export.tflite import model as tflite
     from oace_tf.config import NetworkConfig
     from oace_tf.fileio import atomic_write
@@ -60,7 +61,7 @@ def make_random_files(preset: str, folder: Path, max_points: int = 20, size: int
     totals = add_up(row for model in pair.models() for row in cost_table(model))
     float_bytes = convert.float_tflite(build_fused(pair, max_points, size))
     observer = int8.RangeObserver(float_bytes)
-    ranges = plan.merge_ranges(
+    ranges = calibration_result.merge_ranges(
         observer.see({"image": normalise(picture)[None], "points": points[None]})
         for picture, points in _pictures(CALIBRATION, size, max_points))
     atomic_write(folder / "oace_float32.tflite", float_bytes)
@@ -95,7 +96,7 @@ def settle(pair: Pair, size: int) -> None:
 
 
 def _pictures(count: int, size: int, max_points: int) -> Any:
-    from export.verify import synthetic
+    from export.quantization.agreement import synthetic
 
     for index in range(count):
         picture, clicks = synthetic(np.random.default_rng((0, index)))

@@ -23,9 +23,10 @@ if __package__ in (None, ""):
 import cv2
 import numpy as np
 
-from export import calibrate, convert, int8, recipe
+from export import convert
 from export.calibration import images as calibration_images
-from export.comparing import bar, compare, fill, float_masks, objects
+from export.quantization import calibrate, int8, recipe
+from export.quantization.on_objects import bar, compare, fill, float_masks, objects
 from export.tflite import memory, metadata
 from export.tflite import model as tflite
 from export.tflite.delegation import delegation

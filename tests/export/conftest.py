@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from export import int8, plan
+from export.quantization import calibration_result, int8
 from oace_tf.clicks import pack_points
 from oace_tf.geometry import normalise
 
@@ -32,7 +32,7 @@ class Made:
 
 def pictures(count: int, size: int, seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield drawn (S, S, 3) uint8 pictures and packed points (N, 3), seeded."""
-    from export.verify import synthetic
+    from export.quantization.agreement import synthetic
     from oace_tf.geometry import Frame
 
     for index in range(count):
@@ -50,7 +50,7 @@ def feeds(count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
 def quantized(float_bytes: bytes, size: int) -> tuple[dict[str, tuple[float, float]], bytes]:
     """Return the ranges over eight drawn pictures, and the int8 file with its names kept."""
     observer = int8.RangeObserver(float_bytes)
-    ranges = plan.merge_ranges(observer.see(feed) for feed in feeds(8, size))
+    ranges = calibration_result.merge_ranges(observer.see(feed) for feed in feeds(8, size))
     return ranges, int8.quantize(float_bytes, ranges, keep_names=True)
 
 
@@ -140,7 +140,7 @@ def tensors_of(
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
     """Return a maker of folders of drawn photographs: folder(name, count) -> path."""
-    from export.verify import synthetic
+    from export.quantization.agreement import synthetic
 
     def make(name: str, count: int) -> Path:
         place = tmp_path / name

@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from export import interface_files, interfaces, quantize, recipe, verify
+from export import interface_files, interfaces, quantize
 from export.calibration import images as calibration_images
+from export.quantization import agreement as agreement_module
+from export.quantization import recipe
 from export.tflite import memory
 from oace_tf.runtime import open_model
 from tests.export.conftest import SIZE, liven
@@ -82,7 +84,7 @@ def labelled(tmp_path: Path) -> Path:
         for folder in folders:
             (root / name / folder).mkdir(parents=True)
         for number in range(2):
-            picture, clicks = verify.synthetic(np.random.default_rng(number))
+            picture, clicks = agreement_module.synthetic(np.random.default_rng(number))
             mask = np.zeros(picture.shape[:2], np.uint8)
             cv2.circle(mask, (int(clicks[0].x), int(clicks[0].y)), 30, 255, -1)
             cv2.imwrite(str(root / name / folders[0] / f"{number}.jpg"), picture)
@@ -225,7 +227,7 @@ def test_recorded_statistics(
     assert run("--images", images, "--budget", lax, "--record-statistics") == 0
     made = (tmp_path / "out" / "oace_int8.tflite").read_bytes()
     shutil.rmtree(tmp_path / "out")
-    monkeypatch.setattr(verify, "SYNTHETIC", 3)
+    monkeypatch.setattr(agreement_module, "SYNTHETIC", 3)
     assert run("--budget", lax) == 0
     assert (tmp_path / "out" / "oace_int8.tflite").read_bytes() == made
     report = json.loads((tmp_path / "out" / "report.json").read_text())

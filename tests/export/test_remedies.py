@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from export import comparing, remedies, routes, verify
+from export import remedies, routes
 from export.calibration import images as calibration_images
+from export.quantization import agreement, on_objects
 from tests.export.conftest import SIZE, liven
 
 
@@ -36,11 +37,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(tmp_path: Path, folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with two drawn objects in each set, and stand-ins for what is large."""
     root = tmp_path / "data"
-    for name in comparing.SETS:
+    for name in on_objects.SETS:
         for kind in ("img", "gt"):
             (root / name / kind).mkdir(parents=True)
         for number in range(2):
-            picture, clicks = verify.synthetic(np.random.default_rng(number))
+            picture, clicks = agreement.synthetic(np.random.default_rng(number))
             mask = np.zeros(picture.shape[:2], np.uint8)
             cv2.circle(mask, (int(clicks[0].x), int(clicks[0].y)), 30, 255, -1)
             stem = f"{number}_{number}" if name == "coco_mval" else f"{number}"
@@ -93,13 +94,13 @@ def test_rows_are_made_once(
 
 def test_differences_are_seen(data: Path, weights: Path) -> None:
     """A predictor that answers the truth drops nothing; one that answers nothing loses all."""
-    files = comparing.objects(data, 2)
+    files = on_objects.objects(data, 2)
     truth = [file.read().mask == 1 for file in files]
     answers = iter(truth)
-    agreed, dropped, _ = comparing.per_object(
+    agreed, dropped, _ = on_objects.per_object(
         lambda image, clicks: next(answers).astype(np.float32), files, truth)
     assert (agreed == 1).all() and (dropped == 0).all()
-    found = comparing.compare(
+    found = on_objects.compare(
         lambda image, clicks: np.zeros(image.shape[:2], np.float32), files, truth)
     assert found["agreement"] == 0 and found["drop_points"] == 100 and found["worst"] == 0
 

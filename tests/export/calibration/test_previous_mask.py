@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export import int8
 from export.calibration.previous_mask import Guide
-from export.plan import merge_ranges
-from export.recipe import load as load_recipe
+from export.quantization import int8
+from export.quantization.calibration_result import merge_ranges
+from export.quantization.recipe import load as load_recipe
 from export.tflite import model as tflite
 from export.tflite.delegation import delegation
 from export.tflite.metadata import Description, add_metadata

@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from export import analysis, int8, noise, plan, verify
 from export.calibration.observers import InnerTensors
-from export.comparing import float_masks
-from export.recipe import Recipe
+from export.quantization import agreement as agreement_module
+from export.quantization import int8, noise, sensitivity
+from export.quantization.calibration_result import Plan
+from export.quantization.on_objects import float_masks
+from export.quantization.recipe import Recipe
 from export.tflite import metadata
 from export.tflite import model as tflite
 from oace_tf.evaluation.clicker import first_click
@@ -83,7 +85,7 @@ def test_the_block_that_costs_is_found(made: Made, tmp_path: Path) -> None:
                for name, (low, high) in made.ranges.items()}
     samples = []
     for number in range(4):
-        picture, clicks = verify.synthetic(np.random.default_rng(number))
+        picture, clicks = agreement_module.synthetic(np.random.default_rng(number))
         mask = np.zeros(picture.shape[:2], np.uint8)
         cv2.circle(mask, (int(clicks[0].x), int(clicks[0].y)), 30, 1, -1)
         samples.append(Sample(str(number), picture, mask, "drawn", str(number)))
@@ -93,8 +95,8 @@ def test_the_block_that_costs_is_found(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "float.tflite"
     path.write_bytes(metadata.add_metadata(made.float_bytes, about))
     truth = float_masks(path, files)
-    rows = analysis.weigh(made.float_bytes, plan.Plan(damaged), Recipe(), about, [*sound, broken],
-                          files, truth)
+    rows = sensitivity.weigh(made.float_bytes, Plan(damaged), Recipe(), about, [*sound, broken],
+                             files, truth)
     assert sorted(row["block"] for row in rows) == sorted([*sound, broken])
     costs = {row["block"]: row["cost_agreement"] for row in rows}
     assert max(rows, key=lambda row: row["cost_agreement"])["block"] == broken
@@ -163,13 +165,13 @@ def test_names(name: str, short: str, block: str) -> None:
 
 
 def test_the_report_its_table_and_its_picture(made: Made, tmp_path: Path) -> None:
-    found = analysis.analyze(made.float_bytes, plan.Plan(made.ranges), Recipe(),
-                             list(feeds(2, SIZE)))
+    found = sensitivity.analyze(made.float_bytes, Plan(made.ranges), Recipe(),
+                                list(feeds(2, SIZE)))
     assert {"msfnet.head.block1", "prior.decoder.block1"} <= {b["block"] for b in found["blocks"]}
     found["weighed"] = [{"block": "msfnet.head.block1", "cost_points": 0.5, "cost_ci95": [0.1, 0.9],
                          "cost_agreement": 0.01, "agreement_ci95": [0.0, 0.02]}]
     found["objects"] = 4
-    text = analysis.table(found)
+    text = sensitivity.table(found)
     assert "msfnet.head.block1" in text and "+0.50" in text and "jumps:" in text
-    analysis.picture(found, tmp_path / "analysis.png")
+    sensitivity.picture(found, tmp_path / "analysis.png")
     assert (tmp_path / "analysis.png").read_bytes()[:4] == b"\x89PNG"

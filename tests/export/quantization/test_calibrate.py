@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export import calibrate, int8
 from export.calibration import images as calibration_images
-from export.recipe import Recipe
+from export.quantization import calibrate, int8
+from export.quantization.recipe import Recipe
 from oace_tf.errors import UsageError
 from tests.export.conftest import MAX_POINTS, SIZE, Made
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from export import bias, equalise
 from export.calibration.observers import Seen
-from export.recipe import Recipe, layer_pattern
+from export.quantization import bias_correction, equalise
+from export.quantization.recipe import Recipe, layer_pattern
 from export.tflite import model as tflite
 from oace_tf import fileio
 from oace_tf.errors import UsageError
@@ -31,7 +31,7 @@ class Plan:
     Attributes:
       ranges: of the edited float file's tensors.
       factors: what `equalise.exponents` gave.
-      shifts: what `bias.corrections` gave.
+      shifts: what `bias_correction.corrections` gave.
     """
 
     ranges: Ranges
@@ -54,8 +54,8 @@ class Plan:
         try:
             equalise.apply(model, self.factors)
             patterns = [re.compile(layer_pattern(layer)) for layer in float_layers]
-            bias.apply(model, {name: shift for name, shift in self.shifts.items()
-                               if not any(pattern.search(name) for pattern in patterns)})
+            bias_correction.apply(model, {name: shift for name, shift in self.shifts.items()
+                                          if not any(pattern.search(name) for pattern in patterns)})
         except (KeyError, ValueError) as error:
             raise UsageError(f"the calibration statistics do not fit the network ({error}): they "
                              "were recorded for another one; calibrate anew") from error

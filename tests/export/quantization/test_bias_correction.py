@@ -4,8 +4,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export import bias
 from export.calibration import observers
+from export.quantization import bias_correction
 from export.tflite import model as tflite
 from tests.export.conftest import SIZE, Made, feeds
 
@@ -51,11 +51,12 @@ def test_the_mean_error_of_rounded_kernels_is_gone(made: Made) -> None:
             tflite.graph(model).tensors[int(op.outputs[0])]))
         index = int(operator.inputs[1])
         kernel = tflite.constant(model, index)
-        error = bias.rounding_error(kernel, tflite.operator_name(model, operator), 4)
+        error = bias_correction.rounding_error(kernel, tflite.operator_name(model, operator), 4)
         tflite.set_constant(model, index, (kernel + error).astype(np.float32))
         if corrected:
-            all_shifts = bias.corrections(tflite.parse(made.float_bytes), seen.means, bits=4)
-            bias.apply(model, {name: all_shifts[name]})
+            all_shifts = bias_correction.corrections(tflite.parse(made.float_bytes), seen.means,
+                                                     bits=4)
+            bias_correction.apply(model, {name: all_shifts[name]})
         inner = observers.InnerTensors(tflite.serialise(model))
         made_at = tflite.by_name(inner.model, name)
         total = []

@@ -1,4 +1,4 @@
-"""Recipes of quantization: data with names, one JSON file each in `export/recipes/`."""
+"""Recipes of quantization: data with names, one JSON file each in `recipes/`."""
 from __future__ import annotations
 
 import dataclasses

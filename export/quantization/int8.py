@@ -22,8 +22,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export.calibration.observers import KERNELS
-from export.plan import MODE, Ranges
-from export.recipe import Recipe
+from export.quantization.calibration_result import MODE, Ranges
+from export.quantization.recipe import Recipe
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 

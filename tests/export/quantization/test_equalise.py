@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from export import equalise
 from export.calibration import observers
+from export.quantization import equalise
 from export.tflite import model as tflite
 from tests.export.conftest import SIZE, Made, feeds
 

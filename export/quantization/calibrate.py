@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
-from export import bias, clipping
 from export.calibration.images import CalibrationSet, Photograph, feeds
 from export.calibration.observers import ChannelObserver, merge_seen
 from export.calibration.previous_mask import Guide
-from export.int8 import RangeObserver
-from export.noise import short_name
-from export.plan import Plan, Ranges, equalised, merge_ranges
-from export.recipe import Recipe
+from export.quantization import bias_correction
+from export.quantization import ranges as range_setting
+from export.quantization.calibration_result import Plan, Ranges, equalised, merge_ranges
+from export.quantization.int8 import RangeObserver
+from export.quantization.noise import short_name
+from export.quantization.recipe import Recipe
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_bytes
@@ -87,13 +88,13 @@ def make_plan(
             content, factors, means = equalised(content, seen, recipe.equalise)
     ranges = over(merge_ranges, photographs, "ranges")
     if recipe.ranges != "min_max":
-        counts = over(clipping.merge_counts, photographs[: recipe.inner_images], "histograms",
+        counts = over(range_setting.merge_counts, photographs[: recipe.inner_images], "histograms",
                       ranges)
-        ranges = clipping.set_ranges(ranges, counts, recipe.ranges, recipe.percentile)
+        ranges = range_setting.set_ranges(ranges, counts, recipe.ranges, recipe.percentile)
     if trained and not factors:
         ranges = {name: tuple(trained.get(short_name(name), ends))
                   for name, ends in ranges.items()}
-    shifts = (bias.corrections(tflite.parse(content), means, recipe.weight_bits)
+    shifts = (bias_correction.corrections(tflite.parse(content), means, recipe.weight_bits)
               if recipe.bias_correction else {})
     return Plan(ranges, factors, shifts)
 
@@ -102,7 +103,7 @@ def start_observer(kind: str, content: bytes, size: int, max_points: int, *setup
     """Open a float file in this process for one kind of pass over the photographs."""
     cv2.setNumThreads(1)
     observers = {"ranges": RangeObserver, "channels": ChannelObserver,
-                 "histograms": clipping.HistogramObserver}
+                 "histograms": range_setting.HistogramObserver}
     _opened.update(observer=observers[kind](content, *setup), frame=(size, max_points),
                    guide=Guide(content))
 

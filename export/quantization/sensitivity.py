@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from export import int8, noise
 from export.calibration.images import feeds
-from export.comparing import SETS, bar, float_masks, objects, per_object
-from export.plan import Plan
-from export.recipe import Recipe
+from export.quantization import int8, noise
+from export.quantization.agreement import synthetic
+from export.quantization.calibration_result import Plan
+from export.quantization.on_objects import SETS, bar, float_masks, objects, per_object
+from export.quantization.recipe import Recipe
 from export.tflite import metadata
-from export.verify import synthetic
 from oace_tf import fileio
 from oace_tf.clicks import pack_points
 from oace_tf.evaluation.metrics import bootstrap_mean_ci

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from export import int8, recipe
+from export.quantization import int8, recipe
 from export.tflite import model as tflite
 from export.tflite.operators import operator_faults
 from oace_tf.errors import UsageError

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from export import int8
 from export.convert import float_tflite
 from export.job import SHIPPED
+from export.quantization import int8
 from export.random_files import settle
 from export.tflite.delegation import delegation
 from export.tflite.operators import operator_faults

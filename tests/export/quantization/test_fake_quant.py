@@ -4,9 +4,9 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from export import calibrate, int8, plan
 from export.calibration.observers import KERNELS, InnerTensors
-from export.noise import short_name
+from export.quantization import calibrate, calibration_result, int8
+from export.quantization.noise import short_name
 from export.tflite import model as tflite
 from oace_tf.networks.layers import BatchNorm
 from oace_tf.networks.simulated import (
@@ -110,7 +110,7 @@ def test_rounding_has_256_levels_and_a_straight_gradient() -> None:
 
 def test_trained_ranges_stand_in_for_those_seen(made: Made, tmp_path, folder) -> None:
     from export.calibration import images as calibration_images
-    from export.recipe import Recipe
+    from export.quantization.recipe import Recipe
 
     path = tmp_path / "float.tflite"
     path.write_bytes(made.float_bytes)
@@ -120,5 +120,5 @@ def test_trained_ranges_stand_in_for_those_seen(made: Made, tmp_path, folder) ->
                                   lambda items, total, text: iter(items),
                                   trained={short_name(name): (0.0, 1.25)})
     assert decided.ranges[name] == (0.0, 1.25)
-    assert isinstance(decided, plan.Plan) and sum(
+    assert isinstance(decided, calibration_result.Plan) and sum(
         ends == (0.0, 1.25) for ends in decided.ranges.values()) == 1

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import int8, plan
 from export.calibration.observers import InnerTensors
+from export.quantization import calibration_result, int8
 from export.tflite import model as tflite
 from export.tflite.delegation import delegation
 from export.tflite.operators import operator_faults, operators
@@ -101,7 +101,7 @@ def test_names_do_not_change_the_mask(made: Made, tmp_path: Path) -> None:
 def test_same_inputs_same_bytes(made: Made) -> None:
     again = int8.RangeObserver(made.float_bytes, threads=2)
     parts = [again.see(feed) for feed in feeds(8, SIZE)]
-    assert plan.merge_ranges(reversed(parts)) == made.ranges  # whatever the order
+    assert calibration_result.merge_ranges(reversed(parts)) == made.ranges  # whatever the order
     assert int8.quantize(made.float_bytes, made.ranges, keep_names=True) == made.int8_bytes
 
 
