@@ -42,7 +42,7 @@ GMAC_TARGETS: Mapping[str, float] = {"hrnet": 29.0, "hrnet_shared": 20.0, "effic
 MB_TARGETS: Mapping[str, float] = {"hrnet": 14.5}
 FILES = {"int8": "oace_int8.tflite", "float32": "oace_float32.tflite"}
 # What the presets' files are made by: other sources, other files.
-_SOURCES = ("oace_tf/config.py", "oace_tf/networks/*.py", "export/convert.py",
+_SOURCES = ("oace_tf/config.py", "oace_tf/networks/*.py", "export/convert/keras_pair.py",
             "export/quantization/int8.py", "export/tflite/model.py",
             "export/quantization/calibration_result.py", "export/random_files.py")
 EXAMPLE = ("example: python export/benchmark_host.py --preset hrnet efficientnet_lite0 "

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from export.convert.onnx_graph import MAX_BYTES, load_graph
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes
 
 STATE_DICTS = (".pth", ".pt", ".bin")
-OLDEST_OPSET = 11  # from here on Resize says how it samples
-MAX_BYTES = 2**31
 EXPORT_FLAGS = ("torch.onnx.export(..., dynamo=False, do_constant_folding=False, "
                 "training=torch.onnx.TrainingMode.PRESERVE) of a model in eval mode")
 # Graph nodes that hold weights, and which of their inputs is the one that names the layer.
@@ -102,51 +101,6 @@ def _read_onnx(path: Path) -> Checkpoint:
                          "export_params=True")
     _refuse_lost_names(path, model, found)
     return _checkpoint(path, found, model)
-
-
-def load_graph(path: Path) -> Any:
-    """Return the onnx.ModelProto of a file, the weights of external files brought inside.
-
-    Raises:
-      UsageError: not ONNX, too old, an external file missing, or onnx is not installed.
-    """
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-        from onnx import external_data_helper
-    except ImportError as error:
-        raise UsageError(f"{error}; reading ONNX needs: "
-                         "pip install -c constraints.txt '.[port]'") from error
-    data = read_bytes(path, MAX_BYTES)
-    try:
-        model = onnx.load_model_from_string(data)
-    except (DecodeError, ValueError) as error:
-        raise UsageError(f"{path}: not an ONNX file, or a part of one; export it again") from error
-    if not model.graph.node or not model.opset_import:
-        raise UsageError(f"{path}: not an ONNX file (it has no graph); export it again")
-    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
-                default=0)
-    if opset < OLDEST_OPSET:
-        raise UsageError(f"{path}: has opset {opset}, expected {OLDEST_OPSET} or later, where a "
-                         "resize says how it samples; export with opset_version=17")
-    for tensor in model.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            _load_external(path, tensor, external_data_helper)
-    return model
-
-
-def _load_external(path: Path, tensor: Any, helper: Any) -> None:
-    where = {entry.key: entry.value for entry in tensor.external_data}.get("location", "")
-    if not where or not (path.parent / where).is_file():
-        raise UsageError(f"{path}: keeps {tensor.name} in the file {where!r}, which is not beside "
-                         "it; bring both files, or export with external_data=False")
-    try:
-        helper.load_external_data_for_tensor(tensor, str(path.parent))
-    except Exception as error:  # onnx raises what it likes for paths that lead elsewhere
-        raise UsageError(f"{path}: {tensor.name} cannot be read from {where!r} "
-                         f"({' '.join(str(error).split())})") from error
-    tensor.data_location = 0  # inside, from now on
-    del tensor.external_data[:]
 
 
 def _refuse_lost_names(path: Path, model: Any, found: Mapping[str, np.ndarray]) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from export.checkpoints import Checkpoint, load_graph
-from export.convert_onnx import tflite_by_onnx2tf
+from export.checkpoints import Checkpoint
+from export.convert.onnx_graph import load_graph
+from export.convert.onnx_model import tflite_by_onnx2tf
 from export.feeds import Feed, graph_side
 from export.proof import TOLERANCE, deviation, nhwc, open_graph
 from oace_tf.errors import UsageError

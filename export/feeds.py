@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from export.checkpoints import Checkpoint
-from export.click_graph import input_shapes, takes_unit
+from export.convert.onnx_graph import input_shapes, takes_unit
 from oace_tf.clicks import NEGATIVE, POSITIVE, UNUSED, draw_disks
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_image

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from export.convert import require_tensorflow_backend
+from export.convert.keras_pair import require_tensorflow_backend
 from export.tflite import model as tflite
 from oace_tf.clicks import DISK_ON, DISK_RADIUS
 

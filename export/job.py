@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export import convert, interfaces
+from export import interfaces
 from export.calibration import images as calibration_images
+from export.convert import keras_pair
 from export.quantization import recipe
 from oace_tf import fileio
 from oace_tf.commandline import Parser
@@ -110,8 +111,8 @@ def check(args: argparse.Namespace) -> Job:
     if not weights.is_file():
         raise UsageError(f"{weights}: no such weights file; give --weights FILE or train one with "
                          "`python -m oace_tf.train`")
-    kind = convert.kind_of(weights)  # damaged weights are named before images are looked for
-    if kind == convert.PORTED_FORMAT and args.interface:
+    kind = keras_pair.kind_of(weights)  # damaged weights are named before images are looked for
+    if kind == keras_pair.PORTED_FORMAT and args.interface:
         raise UsageError(f"--interface {args.interface[0]} has no place for the previous mask that "
                          "RITM takes; leave it out")
     named = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)

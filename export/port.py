@@ -147,7 +147,8 @@ def _differs(args: argparse.Namespace, failures: Sequence[Any], apart: Sequence[
 
 def _via(args: argparse.Namespace) -> int:
     """Make an int8 file of a graph through onnx2tf; all after the conversion is quantize's."""
-    from export import click_graph, quantize
+    from export import quantize
+    from export.convert import onnx_graph
     from export.job import parse_args as parse_job
 
     if not args.int8:
@@ -156,7 +157,7 @@ def _via(args: argparse.Namespace) -> int:
         raise UsageError("--network and --via are two roads; give one of them")
     if args.model.suffix != ".onnx":
         raise UsageError(f"{args.model}: --via onnx2tf takes an ONNX file")
-    click_graph.read_click_graph(args.model)  # bad graphs are named before anything long begins
+    onnx_graph.read_click_graph(args.model)  # bad graphs are named before anything long begins
     out = [] if args.out is None else ["--out", str(args.out)]
     seed = ["--seed", str(args.seed)]
     return quantize.run(parse_job(

@@ -20,8 +20,9 @@ if __package__ in (None, ""):
 
 from tqdm import tqdm
 
-from export import checking, convert, interface_files, report
+from export import checking, interface_files, report
 from export.calibration import images as calibration_images
+from export.convert import keras_pair
 from export.job import Job, check, parse_args
 from export.quantization import agreement, calibrate, calibration_result, int8, sensitivity
 from export.tflite import float16, memory, metadata, operator_support
@@ -54,7 +55,7 @@ _log = logging.getLogger("quantize")
 class Made:
     """What was made of a job, and how."""
 
-    converted: convert.Converted
+    converted: keras_pair.Converted
     conversion_peak_mb: float | None
     about: metadata.Description
     plan: calibration_result.Plan
@@ -120,9 +121,10 @@ def make(job: Job, folder: Path) -> Made:
 
 def _convert(
     weights: Path, trunk: str | None, max_points: int, size: int, out: Path
-) -> tuple[convert.Converted, float | None]:
+) -> tuple[keras_pair.Converted, float | None]:
     """Convert in this process; return what was made and the process's peak memory."""
-    return convert.convert_weights(weights, trunk, max_points, size, out), memory.resident_mb(True)
+    converted = keras_pair.convert_weights(weights, trunk, max_points, size, out)
+    return converted, memory.resident_mb(True)
 
 
 def build(job: Job, folder: Path) -> dict[str, Any]:
@@ -238,7 +240,7 @@ def _record(
     _log.info("recorded %s", path)
 
 
-def _description(job: Job, made: convert.Converted) -> metadata.Description:
+def _description(job: Job, made: keras_pair.Converted) -> metadata.Description:
     taps = "object taps" if made.click_channels == 1 else "object and background taps"
     return metadata.Description(
         interface="points",

@@ -38,14 +38,14 @@ def make_random_files(preset: str, folder: Path, max_points: int = 20, size: int
     Raises:
       UsageError: no such preset, or Keras does not run on TensorFlow.
     """
-    from export import convert
+    from export.convert import keras_pair
     from export.quantization import calibration_result, int8
     from export.tflite import model as tflite
     from oace_tf.config import NetworkConfig
     from oace_tf.fileio import atomic_write
 
     config = NetworkConfig.preset(preset)
-    convert.require_tensorflow_backend()
+    keras_pair.require_tensorflow_backend()
     import keras
 
     from oace_tf.networks.cost import add_up, cost_table
@@ -59,7 +59,7 @@ def make_random_files(preset: str, folder: Path, max_points: int = 20, size: int
     pair = build_pair(config, config.network_side(size))
     set_arrays(pair, get_arrays(small), preset)
     totals = add_up(row for model in pair.models() for row in cost_table(model))
-    float_bytes = convert.float_tflite(build_fused(pair, max_points, size))
+    float_bytes = keras_pair.float_tflite(build_fused(pair, max_points, size))
     observer = int8.RangeObserver(float_bytes)
     ranges = calibration_result.merge_ranges(
         observer.see({"image": normalise(picture)[None], "points": points[None]})

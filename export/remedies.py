@@ -23,8 +23,8 @@ if __package__ in (None, ""):
 import cv2
 import numpy as np
 
-from export import convert
 from export.calibration import images as calibration_images
+from export.convert import keras_pair
 from export.quantization import calibrate, int8, recipe
 from export.quantization.on_objects import SETS, bar, compare, fill, float_masks, objects
 from export.tflite import metadata
@@ -161,7 +161,7 @@ def _float_file(args: argparse.Namespace, digest: str) -> tuple[Path, metadata.D
         _log.info("converting %s", args.weights)
         args.keep.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".new")
-        made = apart(convert.convert_weights, args.weights, None, MAX_POINTS, SIZE, beside)
+        made = apart(keras_pair.convert_weights, args.weights, None, MAX_POINTS, SIZE, beside)
         about = _about(digest, made.click_channels, made.network)
         beside.write_bytes(metadata.add_metadata(beside.read_bytes(), about))
         os.replace(beside, path)

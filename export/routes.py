@@ -23,8 +23,8 @@ if __package__ in (None, ""):
 import cv2
 import numpy as np
 
-from export import convert
 from export.calibration import images as calibration_images
+from export.convert import keras_pair
 from export.quantization import calibrate, int8, recipe
 from export.quantization.on_objects import bar, compare, fill, float_masks, objects
 from export.tflite import memory, metadata
@@ -77,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
     digest = fileio.sha256_file(args.weights)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        seconds, peak, made = apart(_timed, convert.convert_weights, args.weights, None, MAX_POINTS,
-                                    SIZE, folder / "float.tflite")
+        seconds, peak, made = apart(_timed, keras_pair.convert_weights, args.weights, None,
+                                    MAX_POINTS, SIZE, folder / "float.tflite")
         about = metadata.Description("points", made.click_channels, MAX_POINTS, digest,
                                      "as weights", __version__, "for measuring", made.network)
         float_path = folder / "float.tflite"
@@ -125,7 +125,7 @@ def tensorflow(
     weights: Path, photographs: calibration_images.CalibrationSet, images: int, out: Path
 ) -> None:
     """Write the int8 file of TensorFlow's converter: uint8 image and disks in, uint8 mask out."""
-    convert.require_tensorflow_backend()
+    keras_pair.require_tensorflow_backend()
     import keras
     import tensorflow as tf
 

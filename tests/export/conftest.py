@@ -74,7 +74,7 @@ def made(request: pytest.FixtureRequest) -> Made:
 
     import keras
 
-    from export.convert import float_tflite
+    from export.convert.keras_pair import float_tflite
     from oace_tf.config import NetworkConfig
     from oace_tf.networks.fused import build_fused
     from oace_tf.networks.pair import build_pair
@@ -108,7 +108,7 @@ def plain_files() -> tuple[bytes, bytes]:
     """Return float and int8 file of the plain network at the shipped size, two maps."""
     import keras
 
-    from export.convert import float_tflite
+    from export.convert.keras_pair import float_tflite
     from oace_tf.networks.fused import build_fused
 
     keras.utils.set_random_seed(2)

@@ -274,7 +274,7 @@ def test_a_network_that_sees_a_smaller_square() -> None:
 
     import keras
 
-    from export.convert import float_tflite
+    from export.convert.keras_pair import float_tflite
     from oace_tf.config import NetworkConfig
     from oace_tf.networks.fused import build_fused
     from oace_tf.networks.pair import build_pair

@@ -89,7 +89,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def float_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the float file of the shipped weights."""
-    from export.convert import convert_weights
+    from export.convert.keras_pair import convert_weights
 
     about = interface_files.description(DEFAULT_MODEL.read_bytes())
     path = tmp_path_factory.mktemp("float") / "oace_float32.tflite"

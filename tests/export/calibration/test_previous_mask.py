@@ -57,7 +57,7 @@ def feed_of(seed: int) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
     """The float file, the int8 file with inner names, and the Keras model."""
-    from export.convert import float_tflite
+    from export.convert.keras_pair import float_tflite
     from oace_tf.networks.ritm import build_fused_ritm
 
     fused = build_fused_ritm(stand_in(), POINTS, SIDE)

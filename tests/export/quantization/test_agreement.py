@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.convert import float_tflite
+from export.convert.keras_pair import float_tflite
 from export.quantization import agreement
 from export.tflite import model as tflite
 from oace_tf.clicks import Click

@@ -120,7 +120,7 @@ def test_a_pair_whose_taps_scale_the_features() -> None:
     """Its file has tensors of one value, and disks that a block kept float reads as float."""
     import keras
 
-    from export.convert import float_tflite
+    from export.convert.keras_pair import float_tflite
     from oace_tf.config import NetworkConfig
     from oace_tf.networks.fused import build_fused
     from oace_tf.networks.pair import build_pair

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from export.convert import float_tflite
+from export.convert.keras_pair import float_tflite
 from export.job import SHIPPED
 from export.quantization import int8
 from export.random_files import settle

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from export.convert import float_tflite
+from export.convert.keras_pair import float_tflite
 from export.tflite import model as tflite
 from export.tflite.delegation import Delegation, delegation
 from export.tflite.interpreter import timing

@@ -1,4 +1,4 @@
-"""Fused Keras model -> float32 TFLite file (bytes). Only this and fronts.py import TensorFlow.
+"""Fused Keras model -> float32 TFLite file (bytes).
 
 The file's contract: inputs image float32 [1,S,S,3] = (byte - 128) / 128 and points float32 [1,N,3],
 output mask float32 [1,S,S,1]; one signature `serving_default` with these names. A network that is
@@ -28,8 +28,8 @@ IMAGE_DISKS = "image_disks"
 _LAYER_SCOPE = re.compile(r"/disks(_\d+)?/")  # how the converter names what the Disks layer makes
 _JOINS = ("CONCATENATION",)
 ONNX = "onnx"
-# Other kinds of weights, and the module (and function) here that converts them.
-_CONVERTERS = {PORTED_FORMAT: "convert_ritm", ONNX: "convert_onnx"}
+# Other kinds of weights, and the module and function here that convert them.
+_CONVERTERS = {PORTED_FORMAT: ("ritm", "convert_ritm"), ONNX: ("onnx_model", "convert_onnx")}
 _INPUTS: Mapping[str, Callable[[tuple[int, ...]], bool]] = {  # what tells an input's shape
     "image": lambda shape: len(shape) == 4 and shape[3] == 3,
     "points": lambda shape: len(shape) == 3,
@@ -66,8 +66,9 @@ def convert_weights(
     require_tensorflow_backend()
     converter = _CONVERTERS.get(kind_of(weights))
     if converter is not None:
-        module = importlib.import_module(f"export.{converter}")
-        made: Converted = getattr(module, converter)(weights, trunk, max_points, size, out)
+        module, function = converter
+        convert = getattr(importlib.import_module(f"export.convert.{module}"), function)
+        made: Converted = convert(weights, trunk, max_points, size, out)
         return made
     from oace_tf.networks.cost import add_up, cost_table
     from oace_tf.networks.fused import build_fused

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from export import convert
+from export.convert import keras_pair
 from export.tflite import model as tflite
 from export.tflite.delegation import delegation
 from oace_tf.clicks import draw_disks
@@ -68,7 +68,7 @@ def test_one_delegate_takes_all(made: Made) -> None:
 
 def test_same_model_same_bytes() -> None:
     fused = build_fused(plain_pair(SIZE, 2), 2, SIZE)
-    assert convert.float_tflite(fused) == convert.float_tflite(fused)
+    assert keras_pair.float_tflite(fused) == keras_pair.float_tflite(fused)
 
 
 def test_disks_are_exact(made: Made) -> None:
@@ -90,11 +90,11 @@ def test_disks_are_exact_at_the_shipped_size(plain_files: tuple[bytes, bytes]) -
 
 
 def test_no_prior_converts() -> None:
-    content = convert.float_tflite(build_fused(plain_pair(SIZE, 1), 2, SIZE))
+    content = keras_pair.float_tflite(build_fused(plain_pair(SIZE, 1), 2, SIZE))
     assert delegation(content).as_contracted
 
 
 def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(UsageError, match="KERAS_BACKEND=tensorflow"):
-        convert.float_tflite(None)
+        keras_pair.float_tflite(None)

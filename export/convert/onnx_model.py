@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from export.click_graph import RANGES, ClickGraph, read_click_graph
+from export.convert.onnx_graph import RANGES, ClickGraph, read_click_graph
 from oace_tf import fileio
 from oace_tf.errors import UsageError
 
@@ -34,7 +34,7 @@ def convert_onnx(weights: Path, trunk: str | None, max_points: int, size: int, o
     Raises:
       UsageError: no click model, of another size, or one that onnx2tf cannot convert.
     """
-    from export.convert import Converted, float_tflite
+    from export.convert.keras_pair import Converted, float_tflite
     from export.tflite.operators import multiply_adds
 
     if trunk is not None:
@@ -131,8 +131,7 @@ def _convert(path: Path, folder: Path, side: int, save: bool) -> Any:
     except ImportError as error:
         raise UsageError(f"{error}; this road needs: "
                          "pip install -c constraints.txt '.[port]'") from error
-    from export.checkpoints import load_graph
-    from export.click_graph import input_shapes
+    from export.convert.onnx_graph import input_shapes, load_graph
 
     # For photographs as only input it would fetch pictures from the network to try itself on.
     onnx2tf.onnx2tf.download_test_image_data = _pictures

@@ -1,4 +1,4 @@
-"""What a click model's ONNX graph takes and gives, whoever made it: the roles of its tensors.
+"""ONNX graph: read from its file; and what a click model's takes and gives, whoever made it.
 
 Inputs are told apart by their shapes, channels first: three channels are the photograph, four the
 photograph and the previous mask, two the click maps (object, background), one the previous mask
@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.checkpoints import load_graph
 from oace_tf import fileio
 from oace_tf.errors import UsageError
+from oace_tf.fileio import read_bytes
 
+OLDEST_OPSET = 11  # from here on Resize says how it samples
+MAX_BYTES = 2**31
 SETTINGS_SUFFIX = ".inputs.json"
 # Mean and deviation of byte / 255 behind each range.
 RANGES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -82,6 +84,37 @@ def read_click_graph(path: Path) -> ClickGraph:
                       maker is not None and maker.op_type == "Sigmoid")
 
 
+def load_graph(path: Path) -> Any:
+    """Return the onnx.ModelProto of a file, the weights of external files brought inside.
+
+    Raises:
+      UsageError: not ONNX, too old, an external file missing, or onnx is not installed.
+    """
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+        from onnx import external_data_helper
+    except ImportError as error:
+        raise UsageError(f"{error}; reading ONNX needs: "
+                         "pip install -c constraints.txt '.[port]'") from error
+    data = read_bytes(path, MAX_BYTES)
+    try:
+        model = onnx.load_model_from_string(data)
+    except (DecodeError, ValueError) as error:
+        raise UsageError(f"{path}: not an ONNX file, or a part of one; export it again") from error
+    if not model.graph.node or not model.opset_import:
+        raise UsageError(f"{path}: not an ONNX file (it has no graph); export it again")
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+                default=0)
+    if opset < OLDEST_OPSET:
+        raise UsageError(f"{path}: has opset {opset}, expected {OLDEST_OPSET} or later, where a "
+                         "resize says how it samples; export with opset_version=17")
+    for tensor in model.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            _load_external(path, tensor, external_data_helper)
+    return model
+
+
 def input_shapes(model: Any) -> dict[str, tuple[int | None, ...]]:
     """Return the inputs that are not weights: name -> shape, None where a side is open."""
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -101,6 +134,20 @@ def takes_unit(model: Any, name: str) -> bool:
             kinds |= {other.op_type for other in model.graph.node
                       if set(node.output) & set(other.input)}
     return bool(kinds & set(_ARITHMETIC))
+
+
+def _load_external(path: Path, tensor: Any, helper: Any) -> None:
+    where = {entry.key: entry.value for entry in tensor.external_data}.get("location", "")
+    if not where or not (path.parent / where).is_file():
+        raise UsageError(f"{path}: keeps {tensor.name} in the file {where!r}, which is not beside "
+                         "it; bring both files, or export with external_data=False")
+    try:
+        helper.load_external_data_for_tensor(tensor, str(path.parent))
+    except Exception as error:  # onnx raises what it likes for paths that lead elsewhere
+        raise UsageError(f"{path}: {tensor.name} cannot be read from {where!r} "
+                         f"({' '.join(str(error).split())})") from error
+    tensor.data_location = 0  # inside, from now on
+    del tensor.external_data[:]
 
 
 def _role(path: Path, name: str, shape: tuple[int | None, ...],

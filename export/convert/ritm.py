@@ -14,7 +14,7 @@ def convert_ritm(weights: Path, trunk: str | None, max_points: int, size: int, o
     Raises:
       UsageError: the file is damaged, holds another network, or the size does not divide.
     """
-    from export.convert import Converted, float_tflite
+    from export.convert.keras_pair import Converted, float_tflite
     from oace_tf.networks.cost import add_up, cost_table
     from oace_tf.networks.ported import (
         HRNET_VARIANTS,

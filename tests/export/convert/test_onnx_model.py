@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from export import port
-from export.click_graph import read_click_graph
+from export.convert.onnx_graph import read_click_graph
 from oace_tf.clicks import Click, draw_disks, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.runtime import open_model
@@ -68,7 +68,7 @@ def need_onnx2tf() -> None:
 def test_onnxruntime_and_the_file_agree(tmp_path: Path) -> None:
     need_onnx2tf()
     onnxruntime = pytest.importorskip("onnxruntime")
-    from export.convert_onnx import convert_onnx
+    from export.convert.onnx_model import convert_onnx
     from oace_tf.workers import apart
 
     path, before = write(tmp_path), click_model.build().SerializeToString()
