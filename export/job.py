@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export import interfaces
 from export.calibration import images as calibration_images
 from export.convert import keras_pair
+from export.interfaces import build as interfaces
 from export.quantization import recipe
 from oace_tf import fileio
 from oace_tf.commandline import Parser

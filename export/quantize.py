@@ -20,9 +20,10 @@ if __package__ in (None, ""):
 
 from tqdm import tqdm
 
-from export import checking, interface_files, report
+from export import checking, report
 from export.calibration import images as calibration_images
 from export.convert import keras_pair
+from export.interfaces import files as interface_files
 from export.job import Job, check, parse_args
 from export.quantization import agreement, calibrate, calibration_result, int8, sensitivity
 from export.tflite import float16, memory, metadata, operator_support

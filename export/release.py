@@ -39,7 +39,7 @@ DOCUMENTS = ("CHANGELOG.md", "MODEL_CARD.md", "LICENSE", "NOTICE", "docs/weights
 _PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
 OF_THE_WHEEL = ("oace_tf", "docs/samples", "setup.py", "setup.cfg", "pyproject.toml", "README.md",
                 "LICENSE", "NOTICE")
-MAKER = "export.interface_files"  # of the files of the other interfaces
+MAKER = "export.interfaces.files"  # of the files of the other interfaces
 SUMS = "SHA256SUMS"
 
 

@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from export import interface_files, interfaces, quantize
+from export import quantize
 from export.calibration import images as calibration_images
+from export.interfaces import build as interfaces
+from export.interfaces import files as interface_files
 from export.quantization import agreement as agreement_module
 from export.quantization import recipe
 from export.tflite import memory

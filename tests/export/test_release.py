@@ -13,7 +13,9 @@ import pytest
 
 import oace_tf
 from docs import refresh
-from export import interface_files, interfaces, release
+from export import release
+from export.interfaces import build as interfaces
+from export.interfaces import files as interface_files
 from oace_tf.errors import GateFailed, UsageError
 from oace_tf.fileio import sha256_file
 from oace_tf.segmenter import DEFAULT_MODEL

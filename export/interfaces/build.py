@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from export import fronts
+from export.interfaces import input_graphs
 from export.quantization.int8 import MASK_SCALE, UNIT_SCALE
 from export.tflite import float16
 from export.tflite import model as tflite
@@ -37,12 +37,12 @@ def mediapipe(points_file: bytes) -> bytes:
     size, side, channels = sides(body, image, disks)
     open_image(body, image)
     open_mask(body)
-    split = tflite.parse(fronts.split_floats(size))
+    split = tflite.parse(input_graphs.split_floats(size))
     split_out = tflite.signature(split)[1]
-    front = _with_tap(split, split_out["grey"], fronts.tap_channel(size, side, channels))
+    front = _with_tap(split, split_out["grey"], input_graphs.tap_channel(size, side, channels))
     whole, place = splice.join(front, body, {
         split_out["image"]: image, int(tflite.graph(front).outputs[0]): disks})
-    rear = tflite.parse(fronts.both_masks(size))
+    rear = tflite.parse(input_graphs.both_masks(size))
     rear_in, _ = tflite.signature(rear)
     whole, _ = splice.join(whole, rear, {
         place[tflite.signature(body)[1]["mask"]]: rear_in["mask"]})
@@ -61,10 +61,10 @@ def rgba(points_file: bytes) -> bytes:
     body = parse_points(points_file)
     image, disks = places(body)
     size, side, channels = sides(body, image, disks)
-    split = tflite.parse(fronts.split_units(size))
+    split = tflite.parse(input_graphs.split_units(size))
     split_out = tflite.signature(split)[1]
     _take_bytes(split, split_out)
-    front = _with_tap(split, split_out["grey"], fronts.tap_channel(size, side, channels))
+    front = _with_tap(split, split_out["grey"], input_graphs.tap_channel(size, side, channels))
     whole, _ = splice.join(front, body, {
         split_out["image"]: _int8_image(body, image),
         int(tflite.graph(front).outputs[0]): disks})
@@ -172,9 +172,9 @@ def _bundled(body: Any) -> tuple[bytes, bytes, int]:
     """Return encoder, decoder and side of a body that takes and gives float32."""
     image, disks = places(body)
     size, side, channels = sides(body, image, disks)
-    front = tflite.parse(fronts.dots(size, side, channels))
+    front = tflite.parse(input_graphs.dots(size, side, channels))
     whole, _ = splice.join(front, body, {tflite.signature(front)[1]["disks"]: disks})
-    return fronts.encoder(size), finish(whole, ("heat_map", "picture"), "mask"), size
+    return input_graphs.encoder(size), finish(whole, ("heat_map", "picture"), "mask"), size
 
 
 def _with_tap(split: Any, grey: int, tap_channel: bytes) -> Any:
@@ -205,7 +205,7 @@ def _int8_image(body: Any, image: int) -> int:
 
 
 def _take_bytes(split: Any, outputs: dict[str, int]) -> None:
-    """Make `fronts.split_units` take bytes: image stays int8, the tap becomes float again.
+    """Make `input_graphs.split_units` take bytes: image stays int8, the tap becomes float again.
 
     The QUANTIZE stands first in the list of operators: behind a float operator it would split the
     delegate in two.

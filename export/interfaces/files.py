@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from export import bundle, interfaces, report
+from export import report
+from export.interfaces import build as interfaces
+from export.interfaces import mediapipe_task
 from export.quantization import agreement
 from export.tflite import float16, metadata
 from export.tflite.delegation import delegation
@@ -75,7 +77,7 @@ def make_all(
     """Write the file of each interface but `points` into `folder`.
 
     Args:
-      names: of `interfaces.NAMES`.
+      names: of `build.NAMES`.
       int8_path, float_path: the finished files, metadata included; the latter may be None where
         no name is one of `OF_FLOAT`.
       folder, out: where the files are written, and where they will lie.
@@ -125,8 +127,8 @@ def make(name: str, source: bytes) -> bytes:
         return metadata.add_metadata(interfaces.rgba(source), described, _TEXTS[name])
     models = interfaces.float_bundle_models if name in OF_FLOAT else interfaces.bundle_models
     encoder, decoder, size = models(source)
-    return bundle.pack(metadata.add_metadata(encoder, described, _TEXTS["encoder"]),
-                       metadata.add_metadata(decoder, described, _TEXTS["decoder"]), size)
+    return mediapipe_task.pack(metadata.add_metadata(encoder, described, _TEXTS["encoder"]),
+                               metadata.add_metadata(decoder, described, _TEXTS["decoder"]), size)
 
 
 def description(source: bytes) -> Description:
@@ -148,8 +150,8 @@ def examine(
     name: str, content: bytes, source: bytes, threads: int
 ) -> tuple[dict[str, Any], list[str]]:
     """Return delegation of a file and how its masks differ from its source's; and the faults."""
-    models = dict(bundle.unpack(content)) if name in _BUNDLES else {"": content}
-    models.pop(bundle.RECORD, None)
+    models = dict(mediapipe_task.unpack(content)) if name in _BUNDLES else {"": content}
+    models.pop(mediapipe_task.RECORD, None)
     delegations = [delegation(model, threads) for model in models.values()]
     faults = [f"{part or 'it'} has {len(found.partitions)} delegates, outside: "
               f"{', '.join(found.outside) or 'nothing'}"
@@ -248,8 +250,9 @@ def _run_rgba(content: bytes) -> Any:
 
 
 def _run_bundle(content: bytes) -> Any:
-    models = bundle.unpack(content)
-    encode, decode = (_runner(models[name])[0] for name in (bundle.ENCODER, bundle.DECODER))
+    models = mediapipe_task.unpack(content)
+    encode, decode = (_runner(models[name])[0]
+                      for name in (mediapipe_task.ENCODER, mediapipe_task.DECODER))
 
     def run(image: np.ndarray, taps: Sequence[Click]) -> np.ndarray:
         heat = np.zeros(image.shape, np.float32)

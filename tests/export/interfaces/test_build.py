@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export import bundle, fronts, interface_files, interfaces
+from export.interfaces import build as interfaces
+from export.interfaces import files as interface_files
+from export.interfaces import input_graphs, mediapipe_task
 from export.tflite import metadata
 from export.tflite import model as tflite
 from export.tflite import splice
@@ -104,7 +106,7 @@ def test_float_bundle_gives_the_masks_of_the_float_file(
 
 
 def test_float_bundle_has_half_weights_and_exact_disks(float_bundle: bytes) -> None:
-    decoder = bundle.unpack(float_bundle)[bundle.DECODER]
+    decoder = mediapipe_task.unpack(float_bundle)[mediapipe_task.DECODER]
     model = tflite.parse(decoder)
     kinds = {kind: [index for index, tensor in enumerate(tflite.graph(model).tensors)
                     if tflite.type_name(tensor) == kind and tflite.is_constant(model, index)]
@@ -145,14 +147,14 @@ def test_a_float_bundle_of_another_network_is_noticed(float_file: bytes, made: M
 def test_what_the_files_say_of_themselves(
     bundled: str, files: dict[str, bytes], float_bundle: bytes
 ) -> None:
-    parts = bundle.unpack({**files, FLOAT: float_bundle}[bundled])
+    parts = mediapipe_task.unpack({**files, FLOAT: float_bundle}[bundled])
     models = {"mediapipe": files["mediapipe"], "rgba": files["rgba"], **parts}
-    models.pop(bundle.RECORD)
+    models.pop(mediapipe_task.RECORD)
     wanted = {
         "mediapipe": (["image_and_tap"], ["masks"], 0.0, 255.0),
         "rgba": (["rgba"], ["mask"], 128.0, 128.0),
-        bundle.ENCODER: (["photograph"], ["picture"], 0.0, 255.0),
-        bundle.DECODER: (["heat_map", "picture"], ["mask"], None, None)}
+        mediapipe_task.ENCODER: (["photograph"], ["picture"], 0.0, 255.0),
+        mediapipe_task.DECODER: (["heat_map", "picture"], ["mask"], None, None)}
     assert set(models) == set(wanted)
     for name, content in models.items():
         inputs, outputs, mean, std = wanted[name]
@@ -190,7 +192,7 @@ def test_the_bundle_is_a_stored_zip(files: dict[str, bytes]) -> None:
             assert content.find(archive.read(entry)) % 16 == 0
         # four fields of 64: key byte (number << 3), then the number
         assert archive.read("metadata.pb") == bytes([8, 64, 16, 64, 24, 64, 32, 64])
-    assert bundle._record(512) == bytes([8, 128, 4, 16, 128, 4, 24, 128, 4, 32, 128, 4])
+    assert mediapipe_task._record(512) == bytes([8, 128, 4, 16, 128, 4, 24, 128, 4, 32, 128, 4])
 
 
 def test_other_files_are_refused(files: dict[str, bytes], made: Made, tmp_path: Path) -> None:
@@ -222,7 +224,7 @@ def test_probabilities_of_background_and_object(files: dict[str, bytes]) -> None
 @pytest.mark.parametrize("channels, side", ((1, SIZE), (2, SIZE), (2, 3 * SIZE // 4)))
 def test_the_tap_channel(channels: int, side: int) -> None:
     """Grey blobs: the centroid in float64 and the reference drawing; an empty one draws nothing."""
-    run = runner(fronts.tap_channel(SIZE, side, channels))
+    run = runner(input_graphs.tap_channel(SIZE, side, channels))
     rng = np.random.default_rng(3)
     greys = [np.zeros((SIZE, SIZE))]
     for x, y in ((0, 0), (SIZE - 1, SIZE - 1), (0, 17), (31, 20), (SIZE - 1, 3)):
@@ -248,7 +250,7 @@ def test_the_tap_channel(channels: int, side: int) -> None:
 @pytest.mark.parametrize("channels, side", ((1, SIZE), (2, SIZE), (2, 3 * SIZE // 4)))
 def test_dots_of_strokes(channels: int, side: int) -> None:
     """Dots with MediaPipe's soft edges, everywhere: also cut by the border, and close together."""
-    run = runner(fronts.dots(SIZE, side, channels))
+    run = runner(input_graphs.dots(SIZE, side, channels))
     ends = (0, 1, 2, 3, SIZE - 3, SIZE - 2, SIZE - 1)
     sets = [[(x, y, 1)] for x in ends for y in ends] + [
         [(20, 20, 1), (40, 9, 1), (33, 50, 0)], [(20, 20, 1), (27, 20, 1)], [(9, 9, 0)], []]
@@ -297,7 +299,7 @@ def test_a_network_that_sees_a_smaller_square() -> None:
 
 def test_a_link_of_unequal_tensors(made: Made) -> None:
     body = interfaces.parse_points(made.int8_bytes)
-    front = tflite.parse(fronts.tap_channel(SIZE, SIZE // 2, 1))
+    front = tflite.parse(input_graphs.tap_channel(SIZE, SIZE // 2, 1))
     with pytest.raises(ValueError, match="take its place"):
         splice.join(front, body, {
             tflite.signature(front)[1]["disks"]: tflite.by_name(body, "disks")})

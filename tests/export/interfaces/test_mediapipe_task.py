@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 import pytest
 
-from export import bundle, interface_files
+from export.interfaces import files as interface_files
+from export.interfaces import mediapipe_task
 from export.job import SHIPPED
 from export.tflite import metadata
 from oace_tf import TapSegmenter
@@ -31,7 +32,7 @@ from oace_tf.geometry import normalise
 from oace_tf.samples.layouts import list_samples
 from oace_tf.segmenter import DEFAULT_MODEL
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CHECK = ROOT / "tests" / "mediapipe_check.py"
 OWN_SIZE = (0, 0)  # of the photograph, left as it is
 MODERATE = ((640, 480), (400, 300), OWN_SIZE)  # shrunk by less than 2
@@ -222,8 +223,8 @@ def test_bundle_at_the_frames_own_size(
         pytest.skip("bundles exist from MediaPipe 1.0 on")
     cases = cases_of_the_frame(segmenter, photographs[:3])
     masks = run(wheel, "bundle", files["mediapipe-bundle-int8"], cases, tmp_path)
-    parts = bundle.unpack(files["mediapipe-bundle-int8"].read_bytes())
-    runner = plain_kernels(parts[bundle.DECODER])
+    parts = mediapipe_task.unpack(files["mediapipe-bundle-int8"].read_bytes())
+    runner = plain_kernels(parts[mediapipe_task.DECODER])
     for number, case in enumerate(cases):
         heat = np.zeros((1, 512, 512, 3), np.float32)
         for tap in case.taps:

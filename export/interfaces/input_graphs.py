@@ -1,7 +1,7 @@
 """Entrances of the other interfaces as small float TFLite files: one input -> image, disks.
 
 Made by TensorFlow's converter from the same `Disks` layer as the file's own drawing, and joined to
-the int8 file by `interfaces`. Only operators that the delegate takes whole; what fails in their
+the int8 file by `build`. Only operators that the delegate takes whole; what fails in their
 place: slices that drop an axis, comparisons, a reciprocal instead of a division.
 """
 
@@ -184,7 +184,7 @@ def _converted(
     require_tensorflow_backend()
     import tensorflow as tf
 
-    logging.getLogger("absl").setLevel(logging.ERROR)  # see convert.py
+    logging.getLogger("absl").setLevel(logging.ERROR)  # see keras_pair.py
     specs = [tf.TensorSpec(shape, tf.float32, name=name) for name, shape in inputs.items()]
     outputs: list[str] = []
 
