@@ -15,7 +15,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from export import report
-from export.checkpoints import read_checkpoint
+from export.porting.checkpoint import read_checkpoint
 from oace_tf import fileio
 from oace_tf.commandline import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
@@ -78,23 +78,23 @@ def run(args: argparse.Namespace) -> int:
         if proof.graph is None:
             raise UsageError(f"{args.proof}: the proof needs an ONNX graph; export the model")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from export import porting
+    from export.porting import port_network
 
-    ported = porting.describe(args, checkpoint, proof)
+    ported = port_network.describe(args, checkpoint, proof)
     _log.info("1/3 %s: %d tensors, network %s, resize %s", args.model, len(checkpoint.tensors),
               args.network, ported.resize)
-    made = porting.port(ported, checkpoint, args.allow, proof)
+    made = port_network.port(ported, checkpoint, args.allow, proof)
     stages: list[Any] = []
     if proof.graph is not None:
         _log.info("2/3 proof: onnxruntime against Keras")
-        stages = porting.prove(made, proof, args.seed)
+        stages = port_network.prove(made, proof, args.seed)
     failures = [row for row in stages if not row.holds]
     roads: list[Any] = []
     if args.cross_check and not failures:
         if proof.graph is None:
             raise UsageError(f"{args.model}: --cross-check needs an ONNX graph; give --proof")
         _log.info("2/3 cross-check: onnx2tf")
-        roads = porting.cross_check(made, proof, args.seed)
+        roads = port_network.cross_check(made, proof, args.seed)
     apart = [row for row in roads if not row.holds]
     result = {
         "passed": not failures and not apart,
@@ -108,12 +108,12 @@ def run(args: argparse.Namespace) -> int:
     }
     if failures or apart:
         fileio.write_json(_report_path(args.out), _finite(result))
-        print(porting.table(made, stages, roads))
+        print(port_network.table(made, stages, roads))
         raise GateFailed(_differs(args, failures, apart))
     _log.info("3/3 writing %s", args.out)
-    porting.save(args.out, made, args.model, stages)
+    port_network.save(args.out, made, args.model, stages)
     fileio.write_json(_report_path(args.out), result)
-    print(porting.table(made, stages, roads))
+    print(port_network.table(made, stages, roads))
     if not stages:
         print("NOT PROVED: a state dict has no graph; give --proof FILE.onnx")
     print(f"{args.out}: {made.counts['ported']} tensors ported")

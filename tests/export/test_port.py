@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export import accounts, feeds, port, porting, proof
-from export.checkpoints import Checkpoint, read_checkpoint
+from export import port
+from export.porting import parity, parity_inputs, port_network, tensor_map
+from export.porting.checkpoint import Checkpoint, read_checkpoint
 from oace_tf.errors import UsageError
 from tests.golden.port import refill
 from tests.golden.port.weights import inputs
@@ -47,29 +48,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @cache
-def made_of(key: str, folder: Path) -> porting.Made:
+def made_of(key: str, folder: Path) -> port_network.Made:
     source = checkpoint(key, folder)
-    ported = porting.describe(arguments(key), source, source)
-    return porting.port(ported, source, (), source)
+    ported = port_network.describe(arguments(key), source, source)
+    return port_network.port(ported, source, (), source)
 
 
 @pytest.fixture
-def small(folder: Path) -> porting.Made:
+def small(folder: Path) -> port_network.Made:
     """RITM-HRNet18s, filled; whoever changes its weights calls `restore`."""
     return made_of("ritm_hrnet18s", folder)
 
 
-def restore(made: porting.Made, source: Checkpoint) -> None:
-    rows, filled = accounts.account(made.model, source)
-    accounts.fill(made.model, rows, filled)
+def restore(made: port_network.Made, source: Checkpoint) -> None:
+    rows, filled = tensor_map.account(made.model, source)
+    tensor_map.fill(made.model, rows, filled)
 
 
-def stages_of(made: porting.Made, source: Checkpoint) -> dict[str, proof.StageRow]:
+def stages_of(made: port_network.Made, source: Checkpoint) -> dict[str, parity.StageRow]:
     """The proof on one random input."""
-    scenes = feeds.scenes(feeds.graph_side(source), 3, 1, [])
-    rows, _ = accounts.account(made.model, source, ["*"])
-    found = proof.prove(made.model, source, rows,
-                        feeds.make_feeds(made.ported, made.model, source, scenes))
+    scenes = parity_inputs.scenes(parity_inputs.graph_side(source), 3, 1, [])
+    rows, _ = tensor_map.account(made.model, source, ["*"])
+    found = parity.prove(made.model, source, rows,
+                         parity_inputs.make_feeds(made.ported, made.model, source, scenes))
     return {row.stage: row for row in found}
 
 
@@ -96,7 +97,7 @@ def test_published_networks_go_over_whole(key: str, folder: Path) -> None:
         assert stage.deviation < TOLERANCE, stage
 
 
-def test_every_tensor_is_in_the_report(small: porting.Made) -> None:
+def test_every_tensor_is_in_the_report(small: port_network.Made) -> None:
     rows = {row.name: row for row in small.rows if row.state == "ported"}
     assert len(rows) == TENSORS["ritm_hrnet18s"]
     row = rows["feature_extractor.layer1.0.conv3.weight"]
@@ -120,45 +121,48 @@ BN = "model.feature_extractor.stage2.0.branches.1.0.bn2"
 SQUARE = "feature_extractor.layer1.0.conv1"  # 64 x 64
 
 
-def test_a_renamed_tensor_is_missing_and_extra(small: porting.Made, folder: Path) -> None:
+def test_a_renamed_tensor_is_missing_and_extra(small: port_network.Made, folder: Path) -> None:
     source = checkpoint("ritm_hrnet18s", folder)
     renamed = changed(source, **{f"{BN}.weight": None, f"{BN}.gamma": source.tensors[
         f"{BN}.weight"]})
-    rows, _ = accounts.account(small.model, renamed)
+    rows, _ = tensor_map.account(small.model, renamed)
     with pytest.raises(UsageError, match=rf"1 missing \({BN[6:]}.weight\); 1 extra \({BN}.gamma\)"):
-        accounts.refuse_faults(rows, renamed)
-    rows, filled = accounts.account(small.model, renamed, ["*.bn2.weight", "*.gamma"])
-    accounts.refuse_faults(rows, renamed)
-    assert accounts.counts(rows)["missing, allowed"] == accounts.counts(rows)["extra, allowed"] == 1
+        tensor_map.refuse_faults(rows, renamed)
+    rows, filled = tensor_map.account(small.model, renamed, ["*.bn2.weight", "*.gamma"])
+    tensor_map.refuse_faults(rows, renamed)
+    counts = tensor_map.counts(rows)
+    assert counts["missing, allowed"] == counts["extra, allowed"] == 1
     assert len(filled) == TENSORS["ritm_hrnet18s"] - 1
 
 
-def test_dropped_statistics_are_named_with_the_flag(small: porting.Made, folder: Path) -> None:
+def test_dropped_statistics_are_named_with_the_flag(small: port_network.Made, folder: Path) -> None:
     source = checkpoint("ritm_hrnet18s", folder)
     dropped = changed(source, **{f"{BN}.running_mean": None, f"{BN}.running_var": None})
-    rows, _ = accounts.account(small.model, dropped)
+    rows, _ = tensor_map.account(small.model, dropped)
     with pytest.raises(UsageError, match=rf"2 missing \({BN[6:]}.running_mean, .*TrainingMode"):
-        accounts.refuse_faults(rows, dropped)
+        tensor_map.refuse_faults(rows, dropped)
 
 
-def test_a_transposed_tensor_of_another_shape_is_named(small: porting.Made, folder: Path) -> None:
+def test_a_transposed_tensor_of_another_shape_is_named(
+    small: port_network.Made, folder: Path
+) -> None:
     source = checkpoint("ritm_hrnet18s", folder)
     name = "model.feature_extractor.layer1.0.conv3.weight"
     turned = changed(source, **{name: source.tensors[name].transpose(1, 0, 2, 3)})
-    rows, _ = accounts.account(small.model, turned)
+    rows, _ = tensor_map.account(small.model, turned)
     with pytest.raises(UsageError, match=r"wrong shape \(model.feature_extractor.layer1.0.conv3"):
-        accounts.refuse_faults(rows, turned)
+        tensor_map.refuse_faults(rows, turned)
 
 
-def test_tensors_unlike_the_proof_are_named(small: porting.Made, folder: Path) -> None:
+def test_tensors_unlike_the_proof_are_named(small: port_network.Made, folder: Path) -> None:
     source = checkpoint("ritm_hrnet18s", folder)
     first, second = (f"model.feature_extractor.stage4.1.branches.3.1.conv{k}.weight"
                      for k in (1, 2))
     swapped = changed(source, **{first: source.tensors[second], second: source.tensors[first]})
-    rows, filled = accounts.account(small.model, swapped)
-    accounts.refuse_faults(rows, swapped)  # names and shapes are right
+    rows, filled = tensor_map.account(small.model, swapped)
+    tensor_map.refuse_faults(rows, swapped)  # names and shapes are right
     with pytest.raises(UsageError, match=rf"tensor {first[6:]} and 1 more is unlike"):
-        porting._same_tensors(small.model, filled, source, ())
+        port_network._same_tensors(small.model, filled, source, ())
 
 
 @pytest.mark.slow
@@ -169,10 +173,10 @@ def test_tensors_unlike_the_proof_are_named(small: porting.Made, folder: Path) -
     ("padding", "feature_extractor.transition1.1", "transition1.1.0.0"),
     ("resize", "feature_extractor.stage3.0", ""),
 ))
-def test_the_proof_names_the_stage(control: str, stage: str, layer: str, small: porting.Made,
+def test_the_proof_names_the_stage(control: str, stage: str, layer: str, small: port_network.Made,
                                    folder: Path) -> None:
     source = checkpoint("ritm_hrnet18s", folder)
-    rows, filled = accounts.account(small.model, source)
+    rows, filled = tensor_map.account(small.model, source)
     graph = onnx.ModelProto()
     graph.CopyFrom(source.graph)
     weight = f"feature_extractor.{layer}.weight"
@@ -193,13 +197,13 @@ def test_the_proof_names_the_stage(control: str, stage: str, layer: str, small: 
         for entry in (entry for node in graph.graph.node if node.op_type == "Resize"
                       for entry in node.attribute if entry.name.startswith("coordinate")):
             entry.s = b"half_pixel"
-    accounts.fill(small.model, rows, filled)
+    tensor_map.fill(small.model, rows, filled)
     try:
         found = stages_of(small, dataclasses.replace(source, graph=graph))
     finally:
         restore(small, source)
     bad = next(row for row in found.values() if not row.holds)
-    assert bad.stage == stage and bad.deviation > 10 * proof.TOLERANCE
+    assert bad.stage == stage and bad.deviation > 10 * parity.TOLERANCE
     assert (bad.first_bad or "").endswith(layer)
     assert found["feature_extractor.conv1"].holds
     assert not found["feature_extractor.cls_head"].holds  # what goes wrong stays wrong
@@ -208,10 +212,10 @@ def test_the_proof_names_the_stage(control: str, stage: str, layer: str, small: 
 def test_another_resize_than_the_graphs_is_refused(folder: Path) -> None:
     source = checkpoint("ritm_hrnet18s", folder)
     with pytest.raises(UsageError, match="convention aligned, --resize says nearest"):
-        porting.describe(arguments("ritm_hrnet18s", resize="nearest"), source, source)
+        port_network.describe(arguments("ritm_hrnet18s", resize="nearest"), source, source)
 
 
 def test_a_state_dict_of_a_trunk_must_say_how_it_resizes(folder: Path) -> None:
     source = dataclasses.replace(checkpoint("segmentation18s", folder), graph=None)
     with pytest.raises(UsageError, match="does not say how its network resizes; give --resize"):
-        porting.describe(arguments("hrnet18s"), source, source)
+        port_network.describe(arguments("hrnet18s"), source, source)

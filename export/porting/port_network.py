@@ -10,11 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from export import accounts, feeds, proof
-from export.checkpoints import Checkpoint
-from export.cross_check import RoadRow
-from export.cross_check import cross_check as check
-from export.cross_check import table as cross_check_table
+from export.porting import parity, parity_inputs, tensor_map
+from export.porting.checkpoint import Checkpoint
+from export.porting.onnx2tf_check import RoadRow
+from export.porting.onnx2tf_check import cross_check as check
+from export.porting.onnx2tf_check import table as cross_check_table
 from oace_tf import fileio
 from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
@@ -31,13 +31,13 @@ class Made:
 
     ported: Ported
     model: keras.Model
-    rows: Sequence[accounts.Row]
+    rows: Sequence[tensor_map.Row]
     prefix: str
 
     @property
     def counts(self) -> dict[str, int]:
         """How many tensors there are of each state."""
-        return accounts.counts(self.rows)
+        return tensor_map.counts(self.rows)
 
 
 def describe(args: argparse.Namespace, checkpoint: Checkpoint, proved: Checkpoint) -> Ported:
@@ -65,27 +65,27 @@ def port(ported: Ported, checkpoint: Checkpoint, allow: Sequence[str],
     Raises:
       UsageError: tensors missing, extra or misshapen that nobody allowed, or unlike the proof's.
     """
-    side = feeds.graph_side(proved) if proved.graph is not None else STATE_DICT_SIDE
+    side = parity_inputs.graph_side(proved) if proved.graph is not None else STATE_DICT_SIDE
     model = build_ported(ported, side, 1)
-    rows, filled = accounts.account(model, checkpoint, allow)
-    accounts.refuse_faults(rows, checkpoint)
+    rows, filled = tensor_map.account(model, checkpoint, allow)
+    tensor_map.refuse_faults(rows, checkpoint)
     if proved is not checkpoint:
         _same_tensors(model, filled, proved, allow)
     prefix = next((row.source.removesuffix(row.name) for row in rows if row.source and row.name),
                   "")
-    return Made(ported, model, accounts.fill(model, rows, filled), prefix)
+    return Made(ported, model, tensor_map.fill(model, rows, filled), prefix)
 
 
-def prove(made: Made, proved: Checkpoint, seed: int) -> list[proof.StageRow]:
+def prove(made: Made, proved: Checkpoint, seed: int) -> list[parity.StageRow]:
     """Return the deviations per stage between the graph and the filled network.
 
     Raises:
       UsageError: the graph cannot be run, or has inputs that are not known.
     """
-    rows, _ = accounts.account(made.model, proved, ["*"])  # whose names may have another prefix
-    scenes = feeds.scenes(feeds.graph_side(proved), seed)
-    return proof.prove(made.model, proved, rows,
-                       feeds.make_feeds(made.ported, made.model, proved, scenes))
+    rows, _ = tensor_map.account(made.model, proved, ["*"])  # whose names may have another prefix
+    scenes = parity_inputs.scenes(parity_inputs.graph_side(proved), seed)
+    return parity.prove(made.model, proved, rows,
+                        parity_inputs.make_feeds(made.ported, made.model, proved, scenes))
 
 
 def cross_check(made: Made, proved: Checkpoint, seed: int) -> list[RoadRow]:
@@ -94,11 +94,12 @@ def cross_check(made: Made, proved: Checkpoint, seed: int) -> list[RoadRow]:
     Raises:
       UsageError: onnx2tf is not installed or gives up.
     """
-    scenes = feeds.scenes(feeds.graph_side(proved), seed)
-    return check(made.model, proved, feeds.make_feeds(made.ported, made.model, proved, scenes))
+    scenes = parity_inputs.scenes(parity_inputs.graph_side(proved), seed)
+    feeds = parity_inputs.make_feeds(made.ported, made.model, proved, scenes)
+    return check(made.model, proved, feeds)
 
 
-def save(out: Path, made: Made, source: Path, stages: Sequence[proof.StageRow]) -> None:
+def save(out: Path, made: Made, source: Path, stages: Sequence[parity.StageRow]) -> None:
     """Write the ported weights.
 
     Raises:
@@ -111,14 +112,14 @@ def save(out: Path, made: Made, source: Path, stages: Sequence[proof.StageRow]) 
         "licence": "that of the checkpoint"})
 
 
-def table(made: Made, stages: Sequence[proof.StageRow], roads: Sequence[RoadRow] = ()) -> str:
+def table(made: Made, stages: Sequence[parity.StageRow], roads: Sequence[RoadRow] = ()) -> str:
     """Return tensors, proof and cross-check as text for people."""
     lines = [f"{made.ported.network}, resize {made.ported.resize}"
              + (", with its classifier" if made.ported.classifier else "")]
     lines += [f"  {count:>5}  {state}" for state, count in made.counts.items()]
     lines += [f"         {row.state}: {row.name or row.source}" for row in made.rows
-              if row.state in (accounts.ALLOWED_MISSING, accounts.ALLOWED_EXTRA)]
-    lines += [proof.table(stages)] if stages else []
+              if row.state in (tensor_map.ALLOWED_MISSING, tensor_map.ALLOWED_EXTRA)]
+    lines += [parity.table(stages)] if stages else []
     return "\n".join(lines + ([cross_check_table(roads)] if roads else []))
 
 
@@ -172,8 +173,8 @@ def _resize(args: argparse.Namespace, proved: Checkpoint, classifier: bool) -> s
 
 def _same_tensors(model: keras.Model, filled: dict[str, np.ndarray], proved: Checkpoint,
                   allow: Sequence[str]) -> None:
-    rows, theirs = accounts.account(model, proved, allow)
-    accounts.refuse_faults(rows, proved)
+    rows, theirs = tensor_map.account(model, proved, allow)
+    tensor_map.refuse_faults(rows, proved)
     unlike = [name for name, array in filled.items()
               if name in theirs and not np.array_equal(array, theirs[name])]
     if unlike:

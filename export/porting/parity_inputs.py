@@ -15,8 +15,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from export.checkpoints import Checkpoint
 from export.convert.onnx_graph import input_shapes, takes_unit
+from export.porting.checkpoint import Checkpoint
 from oace_tf.clicks import NEGATIVE, POSITIVE, UNUSED, draw_disks
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_image
@@ -25,7 +25,7 @@ from oace_tf.networks.ported import PARTS, RITM, Ported
 
 SIDE = 128  # of the inputs, where the graph does not fix it
 RANDOM = 2  # inputs of seeded noise
-SAMPLES = Path(__file__).resolve().parents[1] / "docs" / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "docs" / "samples"
 TAPS = 2  # of each label
 
 

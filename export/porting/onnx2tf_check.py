@@ -14,11 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from export.checkpoints import Checkpoint
 from export.convert.onnx_graph import load_graph
 from export.convert.onnx_model import tflite_by_onnx2tf
-from export.feeds import Feed, graph_side
-from export.proof import TOLERANCE, deviation, nhwc, open_graph
+from export.porting.checkpoint import Checkpoint
+from export.porting.parity import TOLERANCE, deviation, nhwc, open_graph
+from export.porting.parity_inputs import Feed, graph_side
 from oace_tf.errors import UsageError
 from oace_tf.workers import apart
 

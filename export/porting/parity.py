@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from export.accounts import Row
-from export.checkpoints import WEIGHTED, Checkpoint
-from export.feeds import Feed
+from export.porting.checkpoint import WEIGHTED, Checkpoint
+from export.porting.parity_inputs import Feed
+from export.porting.tensor_map import Row
 from oace_tf.errors import UsageError
 from oace_tf.networks.ported import layer_name
 
@@ -54,7 +54,7 @@ def prove(model: keras.Model, checkpoint: Checkpoint, rows: Sequence[Row],
     Args:
       model: the filled network.
       checkpoint: with a graph.
-      rows: of `accounts`, that say which tensor went where.
+      rows: of `tensor_map`, that say which tensor went where.
       feeds: the inputs of both.
     Raises:
       UsageError: onnxruntime is not installed or refuses the graph.

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from export.checkpoints import EXPORT_FLAGS, Checkpoint
+from export.porting.checkpoint import EXPORT_FLAGS, Checkpoint
 from oace_tf.errors import UsageError
 from oace_tf.networks.ported import layer_variables
 from oace_tf.networks.weights import value_of

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save
 
 from export import port
-from export.checkpoints import read_checkpoint
+from export.porting.checkpoint import read_checkpoint
 from oace_tf.errors import UsageError
 
 onnx = pytest.importorskip("onnx")
