@@ -148,8 +148,8 @@ def _differs(args: argparse.Namespace, failures: Sequence[Any], apart: Sequence[
 def _via(args: argparse.Namespace) -> int:
     """Make an int8 file of a graph through onnx2tf; all after the conversion is quantize's."""
     from export import quantize
+    from export.build import parse_args as parse_job
     from export.convert import onnx_graph
-    from export.job import parse_args as parse_job
 
     if not args.int8:
         raise UsageError("nothing to make: give --int8 with --via onnx2tf")

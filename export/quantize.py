@@ -20,11 +20,11 @@ if __package__ in (None, ""):
 
 from tqdm import tqdm
 
-from export import checking, report
+from export import rebuild_check, report
+from export.build import Job, check, parse_args
 from export.calibration import images as calibration_images
 from export.convert import keras_pair
 from export.interfaces import files as interface_files
-from export.job import Job, check, parse_args
 from export.quantization import agreement, calibrate, calibration_result, int8, sensitivity
 from export.tflite import float16, memory, metadata, operator_support
 from export.tflite.interpreter import timing
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     """Make and verify the files; 0 where the gate passes, else 1."""
     begin = time.perf_counter()
     if args.check is not None:
-        return checking.run(args.check, args, lambda given, folder: make(check(given), folder))
+        return rebuild_check.run(args.check, args, lambda given, folder: make(check(given), folder))
     job = check(args)
     with staging(job.out) as folder:
         result = build(job, folder)

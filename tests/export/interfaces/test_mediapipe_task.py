@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 import pytest
 
+from export.build import SHIPPED
 from export.interfaces import files as interface_files
 from export.interfaces import mediapipe_task
-from export.job import SHIPPED
 from export.tflite import metadata
 from oace_tf import TapSegmenter
 from oace_tf.clicks import Click

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
+from export.build import SHIPPED
 from export.convert.keras_pair import float_tflite
-from export.job import SHIPPED
 from export.quantization import int8
 from export.random_files import settle
 from export.tflite.delegation import delegation

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from export import checking
+from export import rebuild_check
 from oace_tf import fileio
 from oace_tf.errors import UsageError
 
@@ -42,7 +42,7 @@ def check(report: Path, change: bytes = b"", images: str = "ab" * 32, **more: An
             (folder / name).write_bytes(kind.encode() + (change if kind == "int8" else b""))
         return SimpleNamespace(calibration={"sha256": images})
 
-    code = checking.run(report, argparse.Namespace(weights=None, threads=2, **more), make)
+    code = rebuild_check.run(report, argparse.Namespace(weights=None, threads=2, **more), make)
     assert (seen["seed"], seen["max_points"], seen["size"], seen["threads"]) == (3, 7, 64, 2)
     assert seen["recipe"] == "plain" and seen["float16"] is False
     return code

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from export import operator_profile
+from export import profile_operators
 from export.tflite import extract
 from export.tflite import model as tflite
 from export.tflite.operators import multiply_adds
@@ -16,9 +16,9 @@ from tests.export.conftest import Made
 
 def test_pieces_are_runs_of_one_stage() -> None:
     layers = ["disks", "a.trunk.conv1.x", "a.trunk.conv1.y", "b.head.mask", "a.trunk.conv1.x"]
-    assert operator_profile.pieces_of(layers, 9) == [
+    assert profile_operators.pieces_of(layers, 9) == [
         ("disks", [0]), ("a.trunk.conv1", [1, 2]), ("b.head", [3]), ("a.trunk.conv1", [4])]
-    joined = operator_profile.pieces_of(layers, 2)
+    joined = profile_operators.pieces_of(layers, 2)
     assert len(joined) == 2 and sum((places for _, places in joined), []) == [0, 1, 2, 3, 4]
     assert joined[-1][0] == "a.trunk.conv1"
 
@@ -29,7 +29,7 @@ def test_a_profile_covers_the_file_once(made: Made, tmp_path: Path,
     (tmp_path / "oace_float32.tflite").write_bytes(made.float_bytes)
     arguments = [str(tmp_path / "oace_int8.tflite"), "--rounds", "1", "--most", "8", "--json",
                  str(tmp_path / "profile.json")]
-    assert operator_profile.main(arguments) == 0
+    assert profile_operators.main(arguments) == 0
     report = json.loads((tmp_path / "profile.json").read_text())
     operators = len(tflite.graph(tflite.parse(made.int8_bytes)).operators)
     assert sum(row["operators"] for row in report["stages"]) == operators
@@ -53,7 +53,7 @@ def test_a_coarse_clock_still_times_the_short_pieces(made: Made,
     monkeypatch.setattr(time, "process_time", lambda: 5e-4 * (exact() // 5e-4))
     model = tflite.parse(made.int8_bytes)
     alone = {str(place): extract.part(model, [place]) for place in range(4)}
-    coarse = operator_profile.least_ms(alone, 1, 1, "operators")
+    coarse = profile_operators.least_ms(alone, 1, 1, "operators")
     assert set(coarse) == set(alone) and all(ms > 0 for ms in coarse.values())
 
 
@@ -63,8 +63,8 @@ def test_the_dearest_operator_comes_out_first(made: Made, monkeypatch: pytest.Mo
     def stand_in(files, threads, rounds, text, least_s=0.0):
         return {name: 50.0 if name.startswith(slow) else 1.0 for name in files}
 
-    monkeypatch.setattr(operator_profile, "least_ms", stand_in)
-    report = operator_profile.profile(made.int8_bytes, made.float_bytes)
+    monkeypatch.setattr(profile_operators, "least_ms", stand_in)
+    report = profile_operators.profile(made.int8_bytes, made.float_bytes)
     assert report["operators"][0]["operator"] == slow
     row = report["operators"][0]
     assert row["ms"] == 50.0 * row["count"]
@@ -79,6 +79,6 @@ def test_bad_input_is_one_line_and_exit_2(made: Made, tmp_path: Path, arguments:
                                           named: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "alone.tflite"
     path.write_bytes(made.int8_bytes)
-    assert operator_profile.main([str(path) if a == "FILE" else a for a in arguments]) == 2
+    assert profile_operators.main([str(path) if a == "FILE" else a for a in arguments]) == 2
     found = capsys.readouterr()
     assert found.out == "" and named in found.err and found.err.count("\n") == 1

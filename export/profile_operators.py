@@ -34,8 +34,8 @@ from oace_tf import fileio
 from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 
-_log = logging.getLogger("operator_profile")
-EXAMPLE = ("example: python export/operator_profile.py build/oace_int8.tflite "
+_log = logging.getLogger("profile_operators")
+EXAMPLE = ("example: python export/profile_operators.py build/oace_int8.tflite "
            "--float build/oace_float32.tflite --json build/profile.json")
 LEAST_S = 0.02  # a piece repeats within a round until this time has passed: short ones are noisy
 READING_S = 1e-4  # shorter runs are counted together until a reading takes this
@@ -201,7 +201,7 @@ def table(report: Mapping[str, Any], most: int = 20) -> str:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = Parser(prog="operator_profile", description=__doc__, epilog=EXAMPLE)
+    parser = Parser(prog="profile_operators", description=__doc__, epilog=EXAMPLE)
     add = parser.add_argument
     add("file", type=Path, help="a .tflite file that export/quantize.py made")
     add("--float", dest="named", type=Path, metavar="FILE",
@@ -241,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 2 bad input."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    return guarded(lambda: run(parse_args(argv)), "operator_profile")
+    return guarded(lambda: run(parse_args(argv)), "profile_operators")
 
 
 if __name__ == "__main__":
