@@ -20,8 +20,8 @@ from android_bench.parse import OK, parse_log
 from android_bench.phone import Phone
 from android_bench.settings import Setting, command
 from android_bench.verdict import check_options, from_record
+from oace_tf.clicker import first_click
 from oace_tf.clicks import pack_points
-from oace_tf.evaluation.clicker import first_click
 from oace_tf.evaluation.metrics import iou, paired_bootstrap_ci
 from oace_tf.geometry import Frame
 from oace_tf.runtime import TfliteModel, open_model

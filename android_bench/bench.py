@@ -35,7 +35,7 @@ _LOG = logging.getLogger("android_bench")
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the arguments of the command."""
-    from oace_tf.commandline import Parser  # no more than the standard library behind it
+    from oace_tf.cli import Parser  # no more than the standard library behind it
     parser = Parser(
         prog=PROG, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Measure a .tflite file on an Android phone over adb, against budgets.",

@@ -25,7 +25,7 @@ import numpy as np
 from android_bench.faults import BenchError, UsageError
 from android_bench.files import read_bytes, write_atomic
 from android_bench.graph import Graph, read_graph
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import OaceError
 
 PROG = "estimate.py"

@@ -117,7 +117,7 @@ def times(path: Path, threads: int, runs: int, warmup: int) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure one repetition and print it as JSON; `bench.py --host` calls this."""
-    from oace_tf.commandline import Parser  # no more than the standard library behind it
+    from oace_tf.cli import Parser  # no more than the standard library behind it
     from oace_tf.errors import OaceError
 
     parser = Parser(

@@ -21,7 +21,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from oace_tf import fileio
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.samples.coco import CocoAnnotation, CocoImage, decode_mask, load_coco, read_coco_image
 from oace_tf.samples.taps import KINDS, draw_taps

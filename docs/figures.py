@@ -17,7 +17,7 @@ if __package__ in (None, ""):
 
 from docs import blocks
 from oace_tf import fileio
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
 from oace_tf.segmenter import DEFAULT_MODEL
 

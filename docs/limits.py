@@ -20,8 +20,8 @@ if __package__ in (None, ""):
 
 from docs.make_picture import draw_taps, side_by_side, write_recorded
 from oace_tf import pictures
+from oace_tf.cli import Parser
 from oace_tf.clicks import Click
-from oace_tf.commandline import Parser
 from oace_tf.errors import guarded
 from oace_tf.evaluation.tables import number
 from oace_tf.fileio import read_image, sha256_file

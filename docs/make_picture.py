@@ -18,8 +18,8 @@ if __package__ in (None, ""):  # run as a script: find the package without insta
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from oace_tf import pictures
+from oace_tf.cli import Parser
 from oace_tf.clicks import Click, pack_points, parse_tap
-from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import read_image, sha256_file, write_image, write_json
 from oace_tf.geometry import Frame

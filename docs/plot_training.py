@@ -9,7 +9,7 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import guarded
 from oace_tf.training.curves import draw_curve
 

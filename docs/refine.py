@@ -26,9 +26,9 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from oace_tf import fileio
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
+from oace_tf.clicker import first_click
 from oace_tf.errors import UsageError, guarded
-from oace_tf.evaluation.clicker import first_click
 from oace_tf.evaluation.metrics import iou, paired_bootstrap_ci
 from oace_tf.evaluation.shapes import boundary_iou
 from oace_tf.geometry import Frame

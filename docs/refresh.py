@@ -18,7 +18,7 @@ if __package__ in (None, ""):
 
 from docs import blocks, figures, limits, make_picture, model_card, scores
 from oace_tf import fileio
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import GateFailed, OaceError, guarded
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from oace_tf import fileio
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
 from oace_tf.evaluate import report_entries
 from oace_tf.evaluation import tables

@@ -29,7 +29,7 @@ from export import host
 from export.random_files import make_random_files
 from export.tflite.interpreter import fill, opened
 from oace_tf import fileio, minisam
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.config import PRESETS, NetworkConfig
 from oace_tf.errors import UsageError, guarded
 from oace_tf.workers import apart

@@ -13,7 +13,7 @@ from export.convert import keras_pair
 from export.interfaces import build as interfaces
 from export.quantization import recipe
 from oace_tf import fileio
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import UsageError
 from oace_tf.evaluation import drift
 

@@ -20,10 +20,10 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from oace_tf import fileio
+from oace_tf.cli import Parser
+from oace_tf.clicker import first_click
 from oace_tf.clicks import Click, pack_points
-from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
-from oace_tf.evaluation.clicker import first_click
 from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame

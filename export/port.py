@@ -17,7 +17,7 @@ if __package__ in (None, ""):
 from export import report
 from export.porting.checkpoint import read_checkpoint
 from oace_tf import fileio
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
 
 NETWORKS = ("hrnet18", "hrnet18s", "efficientnet_lite0", "prior", "msfnet", "ritm_hrnet18",

@@ -31,7 +31,7 @@ from export.tflite import model as tflite
 from export.tflite.interpreter import fill, opened
 from export.tflite.operators import multiply_adds
 from oace_tf import fileio
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
 
 _log = logging.getLogger("profile_operators")

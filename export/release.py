@@ -27,7 +27,7 @@ if __package__ in (None, ""):  # run as a script: find the package without insta
 import oace_tf
 from docs import refresh
 from oace_tf import fileio
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
 from oace_tf.runtime import open_model
 from oace_tf.segmenter import DEFAULT_MODEL

@@ -30,7 +30,7 @@ from export.quantization.on_objects import SETS, bar, compare, fill, float_masks
 from export.tflite import metadata
 from export.tflite.delegation import delegation
 from oace_tf import __version__, fileio
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.samples.sample import SampleFile
 from oace_tf.segmenter import TapSegmenter

@@ -31,8 +31,8 @@ from export.tflite import memory, metadata
 from export.tflite import model as tflite
 from export.tflite.delegation import delegation
 from oace_tf import __version__, fileio
+from oace_tf.cli import Parser
 from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks, pack_points
-from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.geometry import Frame, normalise
 from oace_tf.segmenter import TapSegmenter

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import atomic_write, read_json, write_json
 from oace_tf.training.ablation import Plan, read_plan

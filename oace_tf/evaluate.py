@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from oace_tf import fileio
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation import gating, tables, tap_ratio
 from oace_tf.evaluation.journal import Journal

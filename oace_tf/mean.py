@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
 
 if TYPE_CHECKING:

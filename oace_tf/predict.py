@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from oace_tf import pictures
+from oace_tf.cli import Parser
 from oace_tf.clicks import Click, parse_tap
-from oace_tf.commandline import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import read_image, write_image
 from oace_tf.geometry import Frame

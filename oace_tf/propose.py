@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from oace_tf import fileio, minisam
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.samples.coco import MAX_BYTES, Where, image_path
 from oace_tf.segmenter import TapSegmenter, model_file

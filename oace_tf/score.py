@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
 
 _EPILOG = """example:

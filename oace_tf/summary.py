@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from oace_tf.commandline import Parser
+from oace_tf.cli import Parser
 from oace_tf.config import PRESETS, NetworkConfig
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import write_json

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from oace_tf.clicker import first_click
 from oace_tf.errors import UsageError
-from oace_tf.evaluation.clicker import first_click
 from oace_tf.evaluation.metrics import bootstrap_mean_ci, iou, mask_agreement
 from oace_tf.evaluation.protocol import Predictor
 from oace_tf.fileio import atomic_write

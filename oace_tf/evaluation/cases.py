@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from oace_tf.clicker import bounding_box
 from oace_tf.clicks import Click
-from oace_tf.evaluation.clicker import bounding_box
 from oace_tf.evaluation.measure import ObjectRecord
 
 SIDE = 260  # px, the longer side of a picture

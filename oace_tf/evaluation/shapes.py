@@ -6,7 +6,7 @@ import math
 import cv2
 import numpy as np
 
-from oace_tf.evaluation.clicker import bounding_box, edge_distance
+from oace_tf.clicker import bounding_box, edge_distance
 from oace_tf.evaluation.metrics import IGNORED, mask_agreement
 
 SMALL, LARGE = 32**2, 96**2  # px, as in COCO's evaluation

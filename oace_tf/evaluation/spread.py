@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from oace_tf.clicker import edge_distance
 from oace_tf.clicks import Click
-from oace_tf.evaluation.clicker import edge_distance
 from oace_tf.evaluation.metrics import iou
 from oace_tf.evaluation.protocol import THRESHOLD, Predictor
 from oace_tf.samples.sample import Sample

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from oace_tf.clicker import first_click
 from oace_tf.clicks import Click
-from oace_tf.evaluation.clicker import first_click
 
 # Turns taken by consecutive images, so that a set holds all kinds whatever its size.
 KINDS = ("centre", "anywhere", "several", "with_background")

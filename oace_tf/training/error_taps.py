@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from oace_tf.clicker import edge_distance
 from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks, pack_points
-from oace_tf.evaluation.clicker import edge_distance
 from oace_tf.samples.sample import BACKGROUND, OBJECT
 
 Batch = Mapping[str, np.ndarray]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from oace_tf.clicker import edge_distance
 from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks, pack_points
-from oace_tf.evaluation.clicker import edge_distance
 from oace_tf.samples.coco import CocoImage, decode_mask, read_coco_image
 from oace_tf.samples.sample import IGNORED
 from oace_tf.training.settings import SceneSettings

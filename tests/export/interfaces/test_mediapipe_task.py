@@ -24,8 +24,8 @@ from export.interfaces import files as interface_files
 from export.interfaces import mediapipe_task
 from export.tflite import metadata
 from oace_tf import TapSegmenter
+from oace_tf.clicker import first_click
 from oace_tf.clicks import Click
-from oace_tf.evaluation.clicker import first_click
 from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.fileio import read_image
 from oace_tf.geometry import normalise

@@ -18,7 +18,7 @@ from export.quantization.on_objects import float_masks
 from export.quantization.recipe import Recipe
 from export.tflite import metadata
 from export.tflite import model as tflite
-from oace_tf.evaluation.clicker import first_click
+from oace_tf.clicker import first_click
 from oace_tf.samples.sample import Sample, SampleFile
 from oace_tf.segmenter import TapSegmenter
 from tests.export.conftest import MAX_POINTS, SIZE, Made, feeds, liven, quantized

@@ -12,7 +12,7 @@ from oace_tf.clicks import Click
 from oace_tf.evaluation.metrics import bootstrap_table, clicks_needed, held, sign_flip_p
 from oace_tf.evaluation.protocol import run_clicks
 from oace_tf.samples.layouts import Sample
-from tests.oace_tf.evaluation.test_clicker import _slow_next
+from tests.oace_tf.test_clicker import _slow_next
 
 
 def _sample(picture, mask):

@@ -4,8 +4,8 @@ import itertools
 import numpy as np
 import pytest
 
+from oace_tf.clicker import edge_distance
 from oace_tf.clicks import Click
-from oace_tf.evaluation.clicker import edge_distance
 from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.evaluation.spread import PLACES, generator_of, mutual_iou, random_taps, tap_spread
 from oace_tf.samples.sample import Sample

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from oace_tf.clicker import edge_distance
 from oace_tf.clicks import DISK_ON, draw_disks, pack_points
 from oace_tf.errors import UsageError
-from oace_tf.evaluation.clicker import edge_distance
 from oace_tf.samples.coco import CocoAnnotation, CocoImage, decode_mask, load_coco
 from oace_tf.training import scenes
 from oace_tf.training.scenes import (

@@ -2,9 +2,9 @@
 import numpy as np
 import pytest
 
+from oace_tf.clicker import edge_distance, first_click, next_click
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
-from oace_tf.evaluation.clicker import edge_distance, first_click, next_click
 
 
 def _slow_squared_depth(region):
