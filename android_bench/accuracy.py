@@ -24,9 +24,9 @@ from oace_tf.clicker import first_click
 from oace_tf.clicks import pack_points
 from oace_tf.evaluation.metrics import iou, paired_bootstrap_ci
 from oace_tf.geometry import Frame
-from oace_tf.runtime import TfliteModel, open_model
+from oace_tf.runtime.model import TfliteModel, open_model
+from oace_tf.runtime.tflite_reader import SIGNATURE
 from oace_tf.samples.layouts import Sample, iter_samples
-from oace_tf.tflite_file import SIGNATURE
 
 _HALF = 128  # of the byte mask: object where at least this
 _LIMIT_S = 120.0

@@ -32,7 +32,7 @@ from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation.metrics import iou, paired_bootstrap_ci
 from oace_tf.evaluation.shapes import boundary_iou
 from oace_tf.geometry import Frame
-from oace_tf.refine import Refinement, refine
+from oace_tf.runtime.edge_refinement import Refinement, refine
 from oace_tf.samples.layouts import find_dataset, list_samples
 from oace_tf.samples.sample import Sample
 from oace_tf.segmenter import THRESHOLD, TapSegmenter

@@ -27,7 +27,7 @@ from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame
-from oace_tf.runtime import open_model
+from oace_tf.runtime.model import open_model
 from oace_tf.samples.layouts import find_dataset, list_samples
 from oace_tf.segmenter import DEFAULT_MODEL
 

@@ -29,7 +29,7 @@ from docs import refresh
 from oace_tf import fileio
 from oace_tf.cli import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
-from oace_tf.runtime import open_model
+from oace_tf.runtime.model import open_model
 from oace_tf.segmenter import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,8 +11,8 @@ from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame
-from oace_tf.refine import Refinement, refine
-from oace_tf.runtime import open_model
+from oace_tf.runtime.edge_refinement import Refinement, refine
+from oace_tf.runtime.model import open_model
 
 DEFAULT_MODEL = Path(__file__).resolve().parent / "weights" / "oace_int8.tflite"
 THRESHOLD = 0.5
@@ -37,7 +37,7 @@ class TapSegmenter:
       refine: whether the mask's edges are drawn along those of the photograph (docs/refine.md);
         settings to take others than its own.
     Raises:
-      UsageError: the file is missing, damaged or of another interface; see `runtime.open_model`.
+      UsageError: the file is missing, damaged or of another interface; see `open_model`.
     """
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, threads: int = 1,

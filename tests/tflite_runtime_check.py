@@ -30,7 +30,7 @@ def record(model: Path, photograph: Path, tap: str, out: Path) -> int:
     from oace_tf.clicks import pack_points, parse_tap
     from oace_tf.fileio import read_image
     from oace_tf.geometry import Frame
-    from oace_tf.runtime import open_model
+    from oace_tf.runtime.model import open_model
 
     image = read_image(photograph)
     network = open_model(model)

@@ -21,7 +21,7 @@ from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.geometry import Frame, normalise
-from oace_tf.tflite_file import read_facts
+from oace_tf.runtime.tflite_reader import read_facts
 from oace_tf.workers import apart
 
 FILES = {"mediapipe": "oace_int8_mediapipe.tflite",

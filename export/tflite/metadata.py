@@ -18,7 +18,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export.tflite import model as tflite
-from oace_tf.tflite_file import METADATA_NAME, SEAL_KEY, seal
+from oace_tf.runtime.tflite_reader import METADATA_NAME, SEAL_KEY, seal
 
 STANDARD_NAME = "TFLITE_METADATA"
 STANDARD_IDENTIFIER = b"M001"

@@ -128,7 +128,7 @@ def _engine(args: argparse.Namespace) -> Engine:
       UsageError: a file that was asked for cannot be opened.
     """
     from oace_tf.demo.engine import Engine
-    from oace_tf.runtime import open_model
+    from oace_tf.runtime.model import open_model
     from oace_tf.segmenter import model_file
 
     int8 = model_file(args.model)

@@ -14,8 +14,8 @@ from oace_tf import pictures
 from oace_tf.clicks import Click, pack_points
 from oace_tf.demo.photos import Photo
 from oace_tf.errors import UsageError
-from oace_tf.oace import OaceReader, oace_picture
-from oace_tf.runtime import TfliteModel, open_model
+from oace_tf.runtime.model import TfliteModel, open_model
+from oace_tf.runtime.oace_reader import OaceReader, oace_picture
 from oace_tf.segmenter import THRESHOLD
 
 OACE_SIDE = 512  # px, the longer side of its picture; the prior makes it smaller still
@@ -57,7 +57,7 @@ class Engine:
       float32: its float twin, or None where there is none.
       threads: threads of each interpreter.
     Raises:
-      UsageError: a file cannot be opened; see `runtime.open_model`.
+      UsageError: a file cannot be opened; see `runtime.model.open_model`.
     """
 
     def __init__(self, int8: Path, float32: Path | None, threads: int = 1) -> None:

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from oace_tf.runtime.tflite_reader import SIGNATURE, read_facts
 from oace_tf.segmenter import DEFAULT_MODEL
-from oace_tf.tflite_file import SIGNATURE, read_facts
 from tests.android_app.compiled import APP, ROOT
 
 PROJECT = ROOT / "android_app"

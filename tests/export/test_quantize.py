@@ -19,7 +19,7 @@ from export.interfaces import files as interface_files
 from export.quantization import agreement as agreement_module
 from export.quantization import recipe
 from export.tflite import memory
-from oace_tf.runtime import open_model
+from oace_tf.runtime.model import open_model
 from tests.export.conftest import SIZE, liven
 
 Run = Callable[..., int]

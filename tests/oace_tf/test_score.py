@@ -17,7 +17,7 @@ from oace_tf.networks.weights import (
     save_weights,
     set_arrays,
 )
-from oace_tf.tflite_file import read_facts
+from oace_tf.runtime.tflite_reader import read_facts
 
 SHIPPED = Path(__file__).parents[2] / "oace_tf" / "weights"
 

@@ -18,7 +18,7 @@ from export.tflite.operators import operator_faults, operators
 from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.geometry import normalise
-from oace_tf.runtime import open_model
+from oace_tf.runtime.model import open_model
 from oace_tf.segmenter import TapSegmenter
 
 SIDE, POINTS = 64, 4

@@ -12,7 +12,7 @@ from oace_tf.clicks import draw_disks
 from oace_tf.errors import UsageError
 from oace_tf.geometry import normalise
 from oace_tf.networks.fused import build_fused
-from oace_tf.runtime import open_model
+from oace_tf.runtime.model import open_model
 from tests.export.conftest import (
     MAX_POINTS,
     SIZE,

@@ -13,7 +13,7 @@ from export import port
 from export.convert.onnx_graph import read_click_graph
 from oace_tf.clicks import Click, draw_disks, pack_points
 from oace_tf.errors import UsageError
-from oace_tf.runtime import open_model
+from oace_tf.runtime.model import open_model
 from tests.export import click_model
 
 onnx = pytest.importorskip("onnx")

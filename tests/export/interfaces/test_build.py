@@ -17,8 +17,8 @@ from export.tflite import model as tflite
 from export.tflite import splice
 from oace_tf.clicks import Click, draw_disks
 from oace_tf.errors import UsageError
-from oace_tf.runtime import open_model
-from oace_tf.tflite_file import read_facts
+from oace_tf.runtime.model import open_model
+from oace_tf.runtime.tflite_reader import read_facts
 from tests.export.conftest import MAX_POINTS, SIZE, Made, liven, quantized
 from tests.export.tflite.test_metadata import ABOUT, Reader
 

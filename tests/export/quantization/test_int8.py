@@ -13,7 +13,7 @@ from export.tflite.delegation import delegation
 from export.tflite.operators import operator_faults, operators
 from oace_tf.clicks import draw_disks
 from oace_tf.errors import UsageError
-from oace_tf.runtime import open_model
+from oace_tf.runtime.model import open_model
 from tests.export.conftest import MAX_POINTS, SIZE, Made, feeds, pictures, tap_sets, tensors_of
 
 

@@ -19,7 +19,7 @@ from oace_tf.geometry import normalise
 from oace_tf.networks.fused import build_fused
 from oace_tf.networks.pair import build_pair
 from oace_tf.networks.weights import build_from_weights
-from oace_tf.runtime import open_model
+from oace_tf.runtime.model import open_model
 from tests.export.conftest import MAX_POINTS, pictures, quantized
 
 pytestmark = pytest.mark.slow

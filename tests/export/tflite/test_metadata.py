@@ -13,8 +13,8 @@ from flatbuffers.table import Table
 from export.tflite import metadata
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
-from oace_tf.runtime import open_model
-from oace_tf.tflite_file import METADATA_NAME
+from oace_tf.runtime.model import open_model
+from oace_tf.runtime.tflite_reader import METADATA_NAME
 from tests.export.conftest import MAX_POINTS, SIZE, Made, pictures
 
 ABOUT = metadata.Description(

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
-from oace_tf.tflite_file import METADATA_NAME, SEAL_KEY, TensorFacts, read_facts, seal
+from oace_tf.runtime.tflite_reader import METADATA_NAME, SEAL_KEY, TensorFacts, read_facts, seal
 
 
 def _unsealed(data: bytes) -> bytes:

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from export.tflite import model as tflite
-from oace_tf import runtime
 from oace_tf.clicks import DISK_ON, Click, draw_disks, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_file
-from oace_tf.runtime import open_model
-from oace_tf.tflite_file import METADATA_NAME, SEAL_KEY
+from oace_tf.runtime import model as tflite_model
+from oace_tf.runtime.model import open_model
+from oace_tf.runtime.tflite_reader import METADATA_NAME, SEAL_KEY
 
 CLICKS = (Click(8.25, 20.5), Click(12, 18, positive=False), Click(31, 0))
 
@@ -180,7 +180,7 @@ FUZZ = """
 import os, resource, signal, sys
 import numpy as np
 from oace_tf.errors import UsageError
-from oace_tf.runtime import open_model
+from oace_tf.runtime.model import open_model
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runtime's own words
 points = np.array([[8, 8, 1]] + [[0, 0, -1]] * 3, np.float32)
@@ -223,20 +223,20 @@ def test_damaged_files_never_crash(tiny_int8: Path, tmp_path: Path, sealed: bool
 
 
 def test_falls_back_to_tflite_runtime(tiny_int8: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    interpreter = runtime._interpreter_class()
+    interpreter = tflite_model._interpreter_class()
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("tflite_runtime"))
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter",
                         types.SimpleNamespace(Interpreter=interpreter))
-    assert runtime._interpreter_class() is interpreter
+    assert tflite_model._interpreter_class() is interpreter
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", None)
     with pytest.raises(UsageError, match="pip install ai-edge-litert"):
         open_model(tiny_int8)
 
 
 def test_second_block_imports_no_framework() -> None:
-    code = ("import sys, oace_tf, oace_tf.runtime, oace_tf.segmenter, oace_tf.predict\n"
-            "from oace_tf.runtime import _interpreter_class\n_interpreter_class()\n"
+    code = ("import sys, oace_tf, oace_tf.runtime.model, oace_tf.segmenter, oace_tf.predict\n"
+            "from oace_tf.runtime.model import _interpreter_class\n_interpreter_class()\n"
             "print(*sorted({name.split('.')[0] for name in sys.modules}))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())

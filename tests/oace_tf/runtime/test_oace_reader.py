@@ -11,10 +11,10 @@ from oace_tf import fileio
 from oace_tf.clicks import Click, draw_disks, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, normalise
-from oace_tf.oace import OaceReader, oace_picture
+from oace_tf.runtime.oace_reader import OaceReader, oace_picture
 from oace_tf.segmenter import DEFAULT_MODEL
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COFFEE = ROOT / "docs" / "samples" / "coffee.jpg"
 WEIGHTS = ROOT / "oace_tf" / "weights" / "efficientnet_lite0.safetensors"
 

@@ -18,7 +18,7 @@ import numpy as np
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes, sha256_bytes
 from oace_tf.geometry import normalise
-from oace_tf.tflite_file import SIGNATURE, FileFacts, TensorFacts, read_facts
+from oace_tf.runtime.tflite_reader import SIGNATURE, FileFacts, TensorFacts, read_facts
 
 MAX_FILE_BYTES = 2**29  # far above any file of ours; keeps a wrong file out of memory
 # DESIGN, 2: bytes as they are; a mask that is handed back is read as it was given

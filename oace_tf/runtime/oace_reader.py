@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.runtime import TfliteModel, open_model
+from oace_tf.runtime.model import TfliteModel, open_model
 
 CHANNELS = 3
 _OPERATOR = "TANH"  # the prior's last activation, and the only one of its kind
