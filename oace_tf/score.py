@@ -70,7 +70,7 @@ def _samples(name: str, root: Path, limit: int | None) -> Any:
 
 
 def _forward(pair: Any) -> Any:
-    from oace_tf.networks.forward import Forward
+    from oace_tf.networks.predictor import Forward
 
     return Forward(pair, _side(pair))
 

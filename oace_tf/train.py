@@ -196,9 +196,9 @@ def _pair(args: argparse.Namespace, settings: TrainSettings) -> tuple[Any, Any]:
     """Return the pair to start from and how it was made, for the record."""
     from oace_tf.config import NetworkConfig
     from oace_tf.fileio import sha256_file
-    from oace_tf.networks.imagenet import PACKAGE, init_trunks
-    from oace_tf.networks.initialise import is_ported, pair_from_ports
     from oace_tf.networks.pair import build_pair
+    from oace_tf.networks.ported.imagenet import PACKAGE, init_trunks
+    from oace_tf.networks.ported.initialize import is_ported, pair_from_ports
     from oace_tf.networks.weights import build_from_weights
     from oace_tf.networks.zero_start import zero_start
 

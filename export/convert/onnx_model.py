@@ -81,7 +81,7 @@ def build_fused_foreign(graph: ClickGraph, foreign: Any, max_points: int, size: 
     import keras
 
     from oace_tf.networks.fused import DISKS_LAYER, MASK_LAYER
-    from oace_tf.networks.ritm import PREVIOUS, Standardise, UnitDisks
+    from oace_tf.networks.ported.ritm import PREVIOUS, Standardise, UnitDisks
 
     image = keras.Input(batch_shape=(1, size, size, 3), name="image")
     points = keras.Input(batch_shape=(1, max_points, 3), name="points")

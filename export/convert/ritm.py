@@ -16,14 +16,14 @@ def convert_ritm(weights: Path, trunk: str | None, max_points: int, size: int, o
     """
     from export.convert.keras_pair import Converted, float_tflite
     from oace_tf.networks.cost import add_up, cost_table
-    from oace_tf.networks.ported import (
+    from oace_tf.networks.ported.registry import (
         HRNET_VARIANTS,
         RITM,
         fill_ported,
         layer_variables,
         read_ported,
     )
-    from oace_tf.networks.ritm import CLICK_CHANNELS, UNUSED, build_fused_ritm, build_ritm
+    from oace_tf.networks.ported.ritm import CLICK_CHANNELS, UNUSED, build_fused_ritm, build_ritm
 
     ported, record, tensors = read_ported(weights)
     if ported.network not in RITM:

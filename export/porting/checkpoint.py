@@ -46,7 +46,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if suffix == ".safetensors":
         found = _read_safetensors(path)
     elif suffix in STATE_DICTS:
-        from oace_tf.networks.pth import read_pth
+        from oace_tf.networks.ported.state_dict import read_pth
 
         found = read_pth(path)
     else:

@@ -17,7 +17,7 @@ from export.porting.checkpoint import WEIGHTED, Checkpoint
 from export.porting.parity_inputs import Feed
 from export.porting.tensor_map import Row
 from oace_tf.errors import UsageError
-from oace_tf.networks.ported import layer_name
+from oace_tf.networks.ported.registry import layer_name
 
 TOLERANCE = 1e-3
 OUTPUTS = "outputs"  # the stage of the graph's own results

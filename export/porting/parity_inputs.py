@@ -21,7 +21,7 @@ from oace_tf.clicks import NEGATIVE, POSITIVE, UNUSED, draw_disks
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame, normalise
-from oace_tf.networks.ported import PARTS, RITM, Ported
+from oace_tf.networks.ported.registry import PARTS, RITM, Ported
 
 SIDE = 128  # of the inputs, where the graph does not fix it
 RANDOM = 2  # inputs of seeded noise

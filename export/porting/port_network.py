@@ -18,8 +18,8 @@ from export.porting.onnx2tf_check import table as cross_check_table
 from oace_tf import fileio
 from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
-from oace_tf.networks.classifiers import HRNET_HEAD
-from oace_tf.networks.ported import PARTS, RITM, Ported, build_ported, save_ported
+from oace_tf.networks.ported.classifiers import HRNET_HEAD
+from oace_tf.networks.ported.registry import PARTS, RITM, Ported, build_ported, save_ported
 
 LITE_HEAD = ("_conv_head", "_bn1", "_fc")
 STATE_DICT_SIDE = 64  # of a network that no graph gives a size

@@ -17,7 +17,7 @@ import numpy as np
 
 from export.porting.checkpoint import EXPORT_FLAGS, Checkpoint
 from oace_tf.errors import UsageError
-from oace_tf.networks.ported import layer_variables
+from oace_tf.networks.ported.registry import layer_variables
 from oace_tf.networks.weights import value_of
 
 PORTED, MISSING, EXTRA, WRONG_SHAPE = "ported", "missing", "extra", "wrong shape"

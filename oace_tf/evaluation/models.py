@@ -74,7 +74,7 @@ def open_predictor(model: ModelFile) -> Predictor:
 
 def _open(model: ModelFile) -> Predictor:
     if model.kind == "weights":
-        from oace_tf.networks.initialise import is_ported
+        from oace_tf.networks.ported.initialize import is_ported
 
         return _open_ported(model) if is_ported(model.path) else _open_weights(model)
     segmenter = TapSegmenter(model.path, sha256=model.sha256)
@@ -209,8 +209,8 @@ def _ported_channels(path: Path) -> int:
     Raises:
       UsageError: a ported network that gives no mask.
     """
-    from oace_tf.networks.ported import RITM, read_ported
-    from oace_tf.networks.ritm import CLICK_CHANNELS
+    from oace_tf.networks.ported.registry import RITM, read_ported
+    from oace_tf.networks.ported.ritm import CLICK_CHANNELS
 
     ported, _, _ = read_ported(path)
     if ported.network not in RITM:
@@ -219,8 +219,8 @@ def _ported_channels(path: Path) -> int:
 
 
 def _open_ported(model: ModelFile) -> Predictor:
-    from oace_tf.networks.ported import HRNET_VARIANTS, fill_ported, read_ported
-    from oace_tf.networks.ritm import UNUSED, build_fused_ritm, build_ritm
+    from oace_tf.networks.ported.registry import HRNET_VARIANTS, fill_ported, read_ported
+    from oace_tf.networks.ported.ritm import UNUSED, build_fused_ritm, build_ritm
 
     ported, _, tensors = read_ported(model.path)
     ritm = build_ritm(HRNET_VARIANTS[ported.network], NETWORK_SIZE, 1, resize=ported.resize,

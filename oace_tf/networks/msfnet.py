@@ -3,7 +3,7 @@
 Deviations from the paper, each for cost: the click stem is added to the photograph's stem (instead
 of concatenated), so that the trunk keeps its published shapes; the MSF
 module starts from the click stem's output at reduced resolution; branches are merged by 1x1
-convolutions and additions instead of resized and concatenated. With a shared trunk (see `shared`)
+convolutions and additions instead of resized and concatenated. With a shared trunk (see `shared_trunk`)
 the clicks join behind the trunk, at each resolution.
 """
 from __future__ import annotations
@@ -16,7 +16,7 @@ from keras import layers
 from oace_tf.config import NetworkConfig
 from oace_tf.networks.layers import HalfSize, Scope, merge, se_inception
 from oace_tf.networks.prior import OACE_CHANNELS
-from oace_tf.networks.shared import click_pyramid, feature_inputs, join
+from oace_tf.networks.shared_trunk import click_pyramid, feature_inputs, join
 from oace_tf.networks.tap_film import tap_film
 from oace_tf.networks.trunks import pyramid_of, stem_layout, trunk_features
 

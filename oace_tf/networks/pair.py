@@ -11,7 +11,7 @@ import numpy as np
 from oace_tf.config import NetworkConfig
 from oace_tf.networks.msfnet import build_msfnet
 from oace_tf.networks.prior import build_prior
-from oace_tf.networks.shared import build_shared
+from oace_tf.networks.shared_trunk import build_shared
 
 
 @dataclass(frozen=True, slots=True)

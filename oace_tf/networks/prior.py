@@ -8,7 +8,7 @@ from keras import layers
 
 from oace_tf.config import NetworkConfig
 from oace_tf.networks.layers import HalfSize, Scope, merge
-from oace_tf.networks.shared import click_pyramid, feature_inputs, join
+from oace_tf.networks.shared_trunk import click_pyramid, feature_inputs, join
 from oace_tf.networks.tap_film import tap_film
 from oace_tf.networks.trunks import pyramid_of, stem_layout, trunk_features
 
@@ -23,7 +23,7 @@ def build_prior(config: NetworkConfig, size: int | None = 512, batch: int | None
       config: which trunk, stem stride, number of click channels, fusion, width.
       size: side of the square frame; None for any multiple of 64 (training at several sizes).
       batch: fixed batch size, or None.
-      shared: the trunk that both networks start from (see `shared`), where there is one.
+      shared: the trunk that both networks start from (see `shared_trunk`), where there is one.
     Returns:
       A functional model named `prior`: `image` (B, S, S, 3) float32 in [-1, 1) and `disks`
       (B, S, S, click_channels) float32 in {0, 127/128} -> OACE (B, S, S, 3) float32 in [-1, 1].

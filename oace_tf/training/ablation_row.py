@@ -44,8 +44,8 @@ def run_row(plan: Plan, name: str, data: Path, out: Path, workers: int) -> dict[
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     import keras
 
-    from oace_tf.networks.imagenet import init_trunks
     from oace_tf.networks.pair import build_pair
+    from oace_tf.networks.ported.imagenet import init_trunks
     from oace_tf.networks.zero_start import zero_start
     from oace_tf.training.precision import computing_in
 
@@ -122,7 +122,7 @@ def measure_pair(pair: Any, sets: Sets, data: Path) -> dict[str, Any]:
     Raises:
       UsageError: a set that is not there or cannot be read.
     """
-    from oace_tf.networks.forward import Forward
+    from oace_tf.networks.predictor import Forward
 
     forward = Forward(pair, sets.size)
     result: dict[str, Any] = {"iou": {}, "spread": {}, "multi": {}, "auc": {}}

@@ -17,8 +17,8 @@ import numpy as np
 from keras import ops
 
 from oace_tf.clicks import DISK_ON
+from oace_tf.networks.fake_quant import Watcher, simulated
 from oace_tf.networks.pair import Pair
-from oace_tf.networks.simulated import Watcher, simulated
 from oace_tf.training.batches import batches
 from oace_tf.training.distill import Teacher
 from oace_tf.training.settings import LossSettings, QuantizeAware, TrainSettings

@@ -293,7 +293,7 @@ class Trainer:
     def _validate(self, validation: Validation) -> None:
         """Measure the averaged weights; keep them where they are the best so far."""
         if self._forward is None:
-            from oace_tf.networks.forward import Forward
+            from oace_tf.networks.predictor import Forward
 
             self._forward = Forward(self._pair, validation.size)
         total = sum(len(groups) for groups in validation.sets.values())

@@ -28,8 +28,8 @@ def stand_in() -> Any:
     """What RITM is made of, in small: maps joined, standardised photograph, gathered context."""
     import keras
 
-    from oace_tf.networks import ritm
     from oace_tf.networks.layers import Scope
+    from oace_tf.networks.ported import ritm
 
     keras.utils.set_random_seed(3)
     image = keras.Input((SIDE, SIDE, 3), batch_size=1, name="image")
@@ -58,7 +58,7 @@ def feed_of(seed: int) -> dict[str, np.ndarray]:
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
     """The float file, the int8 file with inner names, and the Keras model."""
     from export.convert.keras_pair import float_tflite
-    from oace_tf.networks.ritm import build_fused_ritm
+    from oace_tf.networks.ported.ritm import build_fused_ritm
 
     fused = build_fused_ritm(stand_in(), POINTS, SIDE)
     content = float_tflite(fused)

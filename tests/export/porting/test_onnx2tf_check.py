@@ -9,7 +9,7 @@ import pytest
 
 from export.porting import onnx2tf_check, parity_inputs, tensor_map
 from export.porting.checkpoint import read_checkpoint
-from oace_tf.networks.ported import Ported, build_ported
+from oace_tf.networks.ported.registry import Ported, build_ported
 from tests.golden.port import refill
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("onnx2tf") is None,

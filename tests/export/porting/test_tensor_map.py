@@ -11,8 +11,8 @@ from safetensors.numpy import save_file
 
 from export import port
 from oace_tf.config import NetworkConfig
-from oace_tf.networks.initialise import pair_from_ports
 from oace_tf.networks.pair import build_pair
+from oace_tf.networks.ported.initialize import pair_from_ports
 from oace_tf.networks.weights import get_arrays, pair_variables
 
 

@@ -8,8 +8,7 @@ from export.calibration.observers import KERNELS, InnerTensors
 from export.quantization import calibrate, calibration_result, int8
 from export.quantization.noise import short_name
 from export.tflite import model as tflite
-from oace_tf.networks.layers import BatchNorm
-from oace_tf.networks.simulated import (
+from oace_tf.networks.fake_quant import (
     UNIT,
     Rounded,
     RoundedConvolution,
@@ -17,6 +16,7 @@ from oace_tf.networks.simulated import (
     simulated,
     wiring,
 )
+from oace_tf.networks.layers import BatchNorm
 from tests.export.conftest import SIZE, Made, feeds
 
 

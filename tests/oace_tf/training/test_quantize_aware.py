@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oace_tf.networks.simulated import wiring
+from oace_tf.networks.fake_quant import wiring
 from oace_tf.networks.weights import get_arrays, read_record
 from oace_tf.training.settings import QuantizeAware, TrainSettings
 from oace_tf.training.trainer import Trainer

@@ -12,7 +12,7 @@ from oace_tf.networks.weights import get_arrays
 from oace_tf.training.batches import SceneMaker, find_sources
 from oace_tf.training.settings import LossSettings, Phase, TrainSettings
 from oace_tf.training.step import TrainingModel
-from tests.oace_tf.networks.test_shared import SHARED
+from tests.oace_tf.networks.test_shared_trunk import SHARED
 
 
 @pytest.fixture(scope="module")

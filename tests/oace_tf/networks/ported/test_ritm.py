@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from oace_tf.clicks import draw_disks
-from oace_tf.networks import ritm
 from oace_tf.networks.cost import add_up, cost_table
+from oace_tf.networks.ported import ritm
 from tests.golden.port.weights import seeded
 
 RNG = np.random.default_rng(8)

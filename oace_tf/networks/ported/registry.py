@@ -18,10 +18,10 @@ import numpy as np
 
 from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
-from oace_tf.networks.classifiers import efficientnet_lite0_classifier, hrnet_classifier
 from oace_tf.networks.efficientnet_lite import efficientnet_lite0
 from oace_tf.networks.hrnet import hrnet_trunk
 from oace_tf.networks.layers import Scope, dotted_name
+from oace_tf.networks.ported.classifiers import efficientnet_lite0_classifier, hrnet_classifier
 from oace_tf.networks.resize import CONVENTIONS
 from oace_tf.networks.weights import SUFFIXES, check_names, value_of
 from oace_tf.tensor_file import PORTED_FORMAT, read_tensors, write_tensors
@@ -105,7 +105,7 @@ def build_ported(ported: Ported, size: int | None = None, batch: int | None = No
       `build_msfnet`. RITM: see `ritm.build_ritm`.
     """
     if ported.network in RITM:
-        from oace_tf.networks.ritm import build_ritm
+        from oace_tf.networks.ported.ritm import build_ritm
 
         if size is None:
             raise ValueError("RITM is built for one size")

@@ -17,9 +17,9 @@ import numpy as np
 from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_file
-from oace_tf.networks.classifiers import HRNET_HEAD
 from oace_tf.networks.pair import Pair, build_pair
-from oace_tf.networks.ported import RITM, TRUNKS, Ported, read_ported
+from oace_tf.networks.ported.classifiers import HRNET_HEAD
+from oace_tf.networks.ported.registry import RITM, TRUNKS, Ported, read_ported
 from oace_tf.networks.weights import named_variables, value_of
 
 # Which network's trunk a checkpoint fills.
@@ -139,7 +139,7 @@ def _for_trunk(ported: Ported, tensors: Mapping[str, np.ndarray]) -> dict[str, n
 
 def _assignments(model: Any, prefix: str, tensors: Mapping[str, np.ndarray],
                  path: Path) -> list[tuple[Any, np.ndarray]]:
-    from oace_tf.networks.imagenet import widened
+    from oace_tf.networks.ported.imagenet import widened
     from oace_tf.networks.weights import check_names
 
     ours = {name.removeprefix(prefix): variable for name, variable in named_variables(model)

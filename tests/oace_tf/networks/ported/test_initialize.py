@@ -9,9 +9,9 @@ import pytest
 
 from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
-from oace_tf.networks import initialise
-from oace_tf.networks.classifiers import HRNET_HEAD
-from oace_tf.networks.ported import Ported, build_ported, layer_variables, save_ported
+from oace_tf.networks.ported import initialize
+from oace_tf.networks.ported.classifiers import HRNET_HEAD
+from oace_tf.networks.ported.registry import Ported, build_ported, layer_variables, save_ported
 from oace_tf.networks.weights import get_arrays
 from oace_tf.train import main
 
@@ -39,7 +39,7 @@ def test_the_stem_sees_our_photographs_as_the_checkpoint_saw_its_own() -> None:
     ported = Ported("hrnet18", "nearest")
     tensors = {"conv1.weight": rng.normal(size=(3, 3, 3, 5)).astype(np.float32),
                "bn1.running_mean": rng.normal(size=5).astype(np.float32)}
-    ours = initialise.standardised_stem(ported, tensors)
+    ours = initialize.standardised_stem(ported, tensors)
     image = rng.integers(0, 256, (8, 8, 3))
     mean, spread = (np.array(values) for values in ported.statistics)
 
@@ -54,11 +54,11 @@ def test_the_stem_sees_our_photographs_as_the_checkpoint_saw_its_own() -> None:
 
 @pytest.mark.slow
 def test_one_file_starts_the_trunk_that_it_fits(small: Path) -> None:
-    pair, record = initialise.pair_from_ports([small], "efficientnet_lite0")
+    pair, record = initialize.pair_from_ports([small], "efficientnet_lite0")
     assert pair.config == NetworkConfig(**{
         **NetworkConfig.preset("hrnet").to_json(), "trunk_resize": "nearest"})
     assert record[0]["fills"] == ["prior"] and record[0]["resize"] == "nearest"
-    _, _, tensors = initialise.read_ported(small)
+    _, _, tensors = initialize.read_ported(small)
     found = get_arrays(pair)
     names = {name for name in found if name.startswith("prior.trunk.")}
     assert len(names) == len(tensors)
@@ -73,19 +73,19 @@ def test_one_file_starts_the_trunk_that_it_fits(small: Path) -> None:
 def test_bad_files_are_named(small: Path, tmp_path: Path,
                              capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="does not fit a pair of trunk"):
-        initialise._config([(small, Ported("hrnet18s", "nearest")),
+        initialize._config([(small, Ported("hrnet18s", "nearest")),
                             (small, Ported("efficientnet_lite0"))], "hrnet")
     with pytest.raises(UsageError, match=r"resizes otherwise than .*aligned, nearest"):
-        initialise._config([(small, Ported("hrnet18s", "nearest")),
+        initialize._config([(small, Ported("hrnet18s", "nearest")),
                             (small, Ported("ritm_hrnet18", "aligned"))], "hrnet")
     with pytest.raises(UsageError, match="this preset has no prior"):
-        initialise._config([(small, Ported("hrnet18s", "nearest"))], "paper_baseline")
+        initialize._config([(small, Ported("hrnet18s", "nearest"))], "paper_baseline")
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "instances.json").write_text(
         '{"images": [], "annotations": [], "categories": []}')
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(small.read_bytes()[:-40] + bytes(40))
-    assert initialise.is_ported(damaged) and not initialise.is_ported(tmp_path)
-    assert set(HRNET_HEAD) == {name.rstrip(".") for name in initialise._HEADS[:4]}
+    assert initialize.is_ported(damaged) and not initialize.is_ported(tmp_path)
+    assert set(HRNET_HEAD) == {name.rstrip(".") for name in initialize._HEADS[:4]}
     assert main(["joint", "--data", str(tmp_path / "train"), "--init", str(damaged)]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from oace_tf.errors import UsageError
-from oace_tf.networks.pth import LEGACY_MAGIC, LEGACY_PROTOCOL, read_pth
+from oace_tf.networks.ported.state_dict import LEGACY_MAGIC, LEGACY_PROTOCOL, read_pth
 
 NONE, FALSE, TRUE, EMPTY_DICT, EMPTY_LIST, REDUCE = b"N", b"\x89", b"\x88", b"}", b"]", b"R"
 

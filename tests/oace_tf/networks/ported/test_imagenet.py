@@ -13,11 +13,11 @@ from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame, normalise
-from oace_tf.networks import imagenet
 from oace_tf.networks.efficientnet_lite import efficientnet_lite0
 from oace_tf.networks.layers import Scope
 from oace_tf.networks.pair import build_pair
-from oace_tf.networks.pth import read_pth
+from oace_tf.networks.ported import imagenet
+from oace_tf.networks.ported.state_dict import read_pth
 from oace_tf.networks.weights import get_arrays, named_variables
 from tests.oace_tf.networks import plain
 

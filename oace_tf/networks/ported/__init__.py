@@ -1,0 +1,1 @@
+"""Other people's networks and weights: their architectures, and how their files are read."""
