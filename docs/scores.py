@@ -21,8 +21,8 @@ from oace_tf.errors import GateFailed, UsageError, guarded
 from oace_tf.evaluate import report_entries
 from oace_tf.evaluation import tables
 from oace_tf.evaluation.journal import Journal
-from oace_tf.evaluation.measure import Plan
-from oace_tf.evaluation.models import ModelFile, check_models, weights_of
+from oace_tf.evaluation.object_trials import Plan
+from oace_tf.evaluation.predictors import ModelFile, check_models, weights_of
 from oace_tf.evaluation.runner import SetResult, name_of_run, photographs, run_sets
 from oace_tf.samples.layouts import find_dataset, list_samples
 from oace_tf.segmenter import DEFAULT_MODEL

@@ -30,8 +30,8 @@ from export.tflite import float16, memory, metadata, operator_support
 from export.tflite.interpreter import timing
 from oace_tf import __version__, fileio
 from oace_tf.errors import UsageError, guarded
-from oace_tf.evaluation import drift, pairs
-from oace_tf.evaluation.gating import MOST_LOST, baseline_rows
+from oace_tf.evaluation import drift, float_int8
+from oace_tf.evaluation.gate import MOST_LOST, baseline_rows
 from oace_tf.evaluation.protocol import Record
 from oace_tf.workers import apart
 
@@ -190,13 +190,13 @@ def _verify(
     photographs: calibration_images.CalibrationSet | None,
 ) -> dict[str, Any]:
     """Return the report's drift, agreement, baselines and notes."""
-    files = pairs.labelled_files(job.data)
+    files = float_int8.labelled_files(job.data)
     if files:
         found = list(_progress(
-            pairs.first_clicks(float_path, int8_path, files, job.threads),
+            float_int8.first_clicks(float_path, int8_path, files, job.threads),
             len(files), "4/5 verifying"))
         notes = [f"left out: {text}" for text in found if isinstance(text, str)]
-        notes += [f"{name} was not found in {job.data}" for name in pairs.SETS
+        notes += [f"{name} was not found in {job.data}" for name in float_int8.SETS
                   if name not in {file.dataset for file in files}]
         records = [record for record in found if isinstance(record, Record)]
         return {

@@ -13,10 +13,11 @@ from typing import Any
 from oace_tf import fileio
 from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
-from oace_tf.evaluation import gating, tables, tap_ratio
+from oace_tf.evaluation import gate as drift_gate
+from oace_tf.evaluation import tables, tap_ratio
 from oace_tf.evaluation.journal import Journal
-from oace_tf.evaluation.measure import BASELINES, MOST_CLICKS, Plan
-from oace_tf.evaluation.models import (
+from oace_tf.evaluation.object_trials import BASELINES, MOST_CLICKS, Plan
+from oace_tf.evaluation.predictors import (
     Embed,
     ModelFile,
     check_models,
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     sets = _sets(args, root)
     if args.compare:
-        return gating.run_gate(args, sets)
+        return drift_gate.run_gate(args, sets)
     models = check_models(args.model or [DEFAULT_MODEL], args.clicks)
     origins = {model.name: weights_of(model, args.weights if not k else None)
                for k, model in enumerate(models)}
@@ -132,7 +133,7 @@ def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult]
 
     Args:
       models, results, plan, workers: what was measured, and how.
-      origins: the weights of each model by its name, or None; see `models.weights_of`.
+      origins: the weights of each model by its name, or None; see `predictors.weights_of`.
     Raises:
       UsageError: a set of which nothing could be read.
     """
@@ -235,7 +236,7 @@ def _check_place(out: Path) -> None:
 
 def _sets(args: argparse.Namespace, root: Path | None) -> dict[str, list[Group]]:
     """Return the photographs of each set that was named, or of those the gate looks at."""
-    names = args.dataset or (gating.found(root) if args.compare else None)
+    names = args.dataset or (drift_gate.found(root) if args.compare else None)
     if not names:
         raise UsageError(f"no set to measure on: give --dataset SET and --data DIR; {EXAMPLE}")
     sets: dict[str, list[Group]] = {}

@@ -84,7 +84,7 @@ def _embedding_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[s
     import numpy as np
     from tqdm import tqdm
 
-    from oace_tf.evaluation.embedding import summarise, within_pass_auc
+    from oace_tf.evaluation.oace_auc import summarise, within_pass_auc
 
     forward = _forward(pair)
     rows, pooled = {}, []

@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     options = Options(args.workers, args.keep, args.pictures_every, not args.no_tensorboard,
                       validation, data, share)
     if args.measure:
-        from oace_tf.training.measure import measure
+        from oace_tf.training.throughput import measure
 
         plain = Options(args.workers, share=share)
         print(json.dumps(measure(

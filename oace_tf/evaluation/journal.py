@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from oace_tf.errors import UsageError
-from oace_tf.evaluation.measure import GroupResult, ObjectRecord
+from oace_tf.evaluation.object_trials import GroupResult, ObjectRecord
 from oace_tf.fileio import sha256_bytes
 from oace_tf.samples.sample import SampleFile
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from oace_tf import __version__
 from oace_tf.clicks import Click
-from oace_tf.evaluation import cases, charts, tables
-from oace_tf.evaluation.measure import ObjectRecord
-from oace_tf.evaluation.models import Embed, ModelFile, open_embedding, open_predictor
+from oace_tf.evaluation import charts, report_pictures, tables
+from oace_tf.evaluation.object_trials import ObjectRecord
+from oace_tf.evaluation.predictors import Embed, ModelFile, open_embedding, open_predictor
 from oace_tf.evaluation.protocol import THRESHOLD, Predictor
 from oace_tf.evaluation.runner import Group, SetResult
 from oace_tf.evaluation.spread import PLACES
@@ -210,7 +210,7 @@ def _against_part(rows: Entries) -> list[str]:
 
 def _case_part(name: str, records: Sequence[ObjectRecord], files: Mapping[str, SampleFile],
                predict: Predictor, embed: Embed | None) -> Iterator[str]:
-    worst, median = cases.worst_and_median(records, name)
+    worst, median = report_pictures.worst_and_median(records, name)
     for title, chosen in ((f"{len(worst)} worst", worst), (f"{len(median)} median", median)):
         yield f"<h3>{escape(name)}: the {title} cases after one click</h3>"
         yield ('<p class="note">Object outlined in white, prediction in orange, tap green; what is '
@@ -228,15 +228,15 @@ def _case(record: ObjectRecord, name: str, file: SampleFile, predict: Predictor,
     x, y, _ = answer.clicks[0]
     clicks = [Click(x, y)]
     found = predict(sample.image, clicks) >= THRESHOLD
-    part = cases.window((sample.mask == 1) | found)
+    part = report_pictures.window((sample.mask == 1) | found)
     moved = [Click(x - part[1].start, y - part[0].start)]
-    picture = cases.outlined(sample.image[part], sample.mask[part], found[part], moved)
+    picture = report_pictures.outlined(sample.image[part], sample.mask[part], found[part], moved)
     height, width = picture.shape[:2]
     images = [picture]
     if embed is not None:
-        images.append(cases.oace_picture(embed(sample.image, clicks), sample.mask.shape[:2], part,
-                                         (width, height)))
-    shown = "".join(f'<img src="{cases.data_uri(one)}" width="{width}" height="{height}" '
+        images.append(report_pictures.oace_picture(
+            embed(sample.image, clicks), sample.mask.shape[:2], part, (width, height)))
+    shown = "".join(f'<img src="{report_pictures.data_uri(one)}" width="{width}" height="{height}" '
                     f'alt="{escape(record.id)}">' for one in images)
     first, last = (tables.number(100 * value if np.isfinite(value) else None)
                    for value in (answer.iou[0], answer.iou[-1]))

@@ -9,8 +9,8 @@ from typing import Any
 
 from oace_tf import __version__
 from oace_tf.evaluation.journal import Journal, key_of
-from oace_tf.evaluation.measure import GroupResult, ObjectRecord, Plan, measure, start
-from oace_tf.evaluation.models import ModelFile
+from oace_tf.evaluation.object_trials import GroupResult, ObjectRecord, Plan, measure, start
+from oace_tf.evaluation.predictors import ModelFile
 from oace_tf.samples.sample import SampleFile
 from oace_tf.workers import in_processes
 

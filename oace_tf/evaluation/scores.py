@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from oace_tf.evaluation.measure import BASELINES, MOST_CLICKS, Answer, ObjectRecord
 from oace_tf.evaluation.metrics import bootstrap_table, clicks_needed, held, sign_flip_p
+from oace_tf.evaluation.object_trials import BASELINES, MOST_CLICKS, Answer, ObjectRecord
 from oace_tf.evaluation.shapes import size_class, thinness_class
 from oace_tf.evaluation.spread import PLACES
 

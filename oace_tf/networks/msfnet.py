@@ -3,8 +3,8 @@
 Deviations from the paper, each for cost: the click stem is added to the photograph's stem (instead
 of concatenated), so that the trunk keeps its published shapes; the MSF
 module starts from the click stem's output at reduced resolution; branches are merged by 1x1
-convolutions and additions instead of resized and concatenated. With a shared trunk (see `shared_trunk`)
-the clicks join behind the trunk, at each resolution.
+convolutions and additions instead of resized and concatenated. With a shared trunk (see
+`shared_trunk`) the clicks join behind the trunk, at each resolution.
 """
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.evaluation.embedding import within_pass_auc
-from oace_tf.evaluation.measure import Plan as MeasurePlan
-from oace_tf.evaluation.measure import measure_group
+from oace_tf.evaluation.oace_auc import within_pass_auc
+from oace_tf.evaluation.object_trials import Plan as MeasurePlan
+from oace_tf.evaluation.object_trials import measure_group
 from oace_tf.evaluation.runner import photographs
 from oace_tf.fileio import sha256_file
 from oace_tf.samples.layouts import list_samples

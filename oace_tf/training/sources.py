@@ -10,7 +10,7 @@ from typing import Any
 from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_file
 from oace_tf.samples.coco import CocoDataset, load_coco
-from oace_tf.samples.joined import JoinedImages
+from oace_tf.samples.merged_coco import JoinedImages
 
 STREAMED_FROM = 2**26  # bytes: larger files are read through an index on disk
 _JOINT = re.compile(r"(?<=\.json)\+")

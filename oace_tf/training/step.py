@@ -8,7 +8,7 @@ from keras import ops
 
 from oace_tf.clicks import DISK_ON
 from oace_tf.networks.pair import Pair
-from oace_tf.training import guard, losses
+from oace_tf.training import finite_step, losses
 from oace_tf.training.distill import Teacher
 from oace_tf.training.settings import LossSettings
 
@@ -61,7 +61,7 @@ class TrainingModel(keras.Model):
 
         The loss is then not finite either.
         """
-        return guard.STEPS[keras.backend.backend()](self, super().train_step, *args)
+        return finite_step.STEPS[keras.backend.backend()](self, super().train_step, *args)
 
     def _unsteady(self, oace: Any, logits: Any, valid: Any) -> Any:
         """Return how far the twins' masks and embeddings are from agreeing (paper 5.2)."""

@@ -9,7 +9,7 @@ import pytest
 
 from docs import scores
 from oace_tf.errors import GateFailed, UsageError
-from oace_tf.evaluation.measure import Plan
+from oace_tf.evaluation.object_trials import Plan
 from tests.oace_tf.conftest import data, tiny_float32, tiny_int8  # noqa: F401  (fixtures)
 
 PLANS = {"grabcut": Plan(clicks=3, spread_taps=2, baselines=("disk",)),

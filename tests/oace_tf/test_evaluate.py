@@ -12,7 +12,7 @@ import pytest
 
 from oace_tf import evaluate
 from oace_tf.errors import UsageError
-from oace_tf.evaluation import measure, pairs
+from oace_tf.evaluation import float_int8, object_trials
 from oace_tf.fileio import write_image
 from tests.oace_tf.conftest import SHAPE
 
@@ -113,7 +113,7 @@ def test_workers_give_the_same(run: Run, tmp_path: Path) -> None:
 def test_interrupted_run_goes_on(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                  caplog: pytest.LogCaptureFixture) -> None:
     out, seen = tmp_path / "out.json", []
-    true = measure.measure_group
+    true = object_trials.measure_group
 
     def counted(files: Any, *rest: Any) -> Any:
         seen.append(files[0].id)
@@ -121,7 +121,7 @@ def test_interrupted_run_goes_on(run: Run, tmp_path: Path, monkeypatch: pytest.M
             raise KeyboardInterrupt
         return true(files, *rest)
 
-    monkeypatch.setattr(measure, "measure_group", counted)
+    monkeypatch.setattr(object_trials, "measure_group", counted)
     assert run("--dataset", "grabcut", "--json", out) == 130
     journal = tmp_path / "out.json.journal"
     assert journal.is_file() and not out.exists()
@@ -283,15 +283,15 @@ def test_gate_against_the_accepted_report(gate: Run, tmp_path: Path, shift: floa
 def test_gate_fails_and_says_what_lost_most(gate: Run, tmp_path: Path,
                                             monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:
-    true = pairs.start_pair
+    true = float_int8.start_pair
 
     def blind_on_the_right(*args: Any) -> None:
         true(*args)
-        int8 = pairs._opened["files"]["int8"]
+        int8 = float_int8._opened["files"]["int8"]
         good = int8.probability
         int8.probability = lambda image, clicks: good(image, clicks) * (clicks[0].x < 15)
 
-    monkeypatch.setattr(pairs, "start_pair", blind_on_the_right)
+    monkeypatch.setattr(float_int8, "start_pair", blind_on_the_right)
     assert gate("--dataset", "grabcut", "--json", tmp_path / "gate.json", drop=1.0) == 1
     shown = capsys.readouterr().out
     assert "FAILED: the pooled mIoU@1 drops by" in shown and " grabcut p1: " in shown

@@ -23,7 +23,7 @@ def test_importing_the_package_imports_nothing_else():
 
 def test_first_block_imports_no_framework():
     modules = _modules_after("import oace_tf.evaluation.protocol, oace_tf.evaluation.baselines, "
-                             "oace_tf.evaluation.multi, oace_tf.geometry")
+                             "oace_tf.evaluation.tapped_object, oace_tf.geometry")
     assert "cv2" in modules
     assert not modules & set(HEAVY)
 

@@ -109,7 +109,7 @@ def test_the_shipped_int8_file_is_of_the_shipped_weights():
 @pytest.mark.slow
 @pytest.mark.data
 def test_the_shipped_prior_measured_again(oace_data):
-    from oace_tf.evaluation.embedding import summarise, within_pass_auc
+    from oace_tf.evaluation.oace_auc import summarise, within_pass_auc
     from oace_tf.networks.weights import build_from_weights
     from oace_tf.samples.layouts import list_samples
 

@@ -10,8 +10,8 @@ import pytest
 
 from export import quantize
 from oace_tf.clicks import Click
-from oace_tf.evaluation.guided import Guided
-from oace_tf.evaluation.models import check_models, open_predictor
+from oace_tf.evaluation.predictors import check_models, open_predictor
+from oace_tf.evaluation.previous_mask import Guided
 from oace_tf.networks.ported.registry import Ported, build_ported, layer_variables, save_ported
 from tests.golden.port.weights import seeded
 

@@ -46,7 +46,7 @@ def main(name: str, count: str, part: str = "read") -> int:
         write(path, int(count))
         return 0
     subprocess.run([sys.executable, __file__, name, count, "write"], check=True)
-    from oace_tf.samples.joined import JoinedImages
+    from oace_tf.samples.merged_coco import JoinedImages
 
     images = JoinedImages([path])
     rng = random.Random(1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oace_tf import mean
+from oace_tf import average_weights
 from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_file
@@ -36,7 +36,7 @@ def test_shares_weigh_and_the_record_names_all(tmp_path: Path,
     second = write(tmp_path / "b.safetensors", 4.0, steps=5,
                    data=[{"name": "dogs", "sha256": "2"}, {"name": "cats", "sha256": "1"}])
     out = tmp_path / "mean.safetensors"
-    assert mean.main([str(first), f"{second}:0.5", "-o", str(out)]) == 0
+    assert average_weights.main([str(first), f"{second}:0.5", "-o", str(out)]) == 0
     config, record, arrays = read_arrays(out)
     assert config == TINY
     # (1 x 1.0 + 0.5 x 4.0) / 1.5
@@ -62,7 +62,8 @@ def test_a_checkpoint_counts_with_its_moving_average(tmp_path: Path, average: bo
         {}, ())
     write_checkpoint(tmp_path / "checkpoint.safetensors", state)
     out = tmp_path / "mean.safetensors"
-    assert mean.main([str(first), str(tmp_path / "checkpoint.safetensors"), "-o", str(out)]) == 0
+    parts = [str(first), str(tmp_path / "checkpoint.safetensors")]
+    assert average_weights.main([*parts, "-o", str(out)]) == 0
     _, record, found = read_arrays(out)
     assert all((array == expected).all() for array in found.values())
     assert record["mean_of"][1]["steps"] == 7
@@ -70,11 +71,11 @@ def test_a_checkpoint_counts_with_its_moving_average(tmp_path: Path, average: bo
 
 
 def test_a_colon_that_no_number_follows_belongs_to_the_name() -> None:
-    assert mean.parse_part("C:weights") == (Path("C:weights"), 1.0)
-    assert mean.parse_part("a.safetensors:2") == (Path("a.safetensors"), 2.0)
+    assert average_weights.parse_part("C:weights") == (Path("C:weights"), 1.0)
+    assert average_weights.parse_part("a.safetensors:2") == (Path("a.safetensors"), 2.0)
     for share in ("0", "-1", "nan", "inf"):
         with pytest.raises(UsageError, match="must be above 0"):
-            mean.parse_part(f"a:{share}")
+            average_weights.parse_part(f"a:{share}")
 
 
 def test_what_it_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +85,7 @@ def test_what_it_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     for parts, words in (([first], "two files or more"), ([first, other], "another network"),
                          ([first, "none.safetensors"], "none.safetensors: no such weights file"),
                          ([first, tmp_path / "text"], "not a whole safetensors file")):
-        assert mean.main([*map(str, parts), "-o", str(out)]) == 2
+        assert average_weights.main([*map(str, parts), "-o", str(out)]) == 2
         found = capsys.readouterr()
         assert found.out == "" and words in found.err and found.err.count("\n") == 1
     assert not out.exists()

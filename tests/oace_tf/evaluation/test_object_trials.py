@@ -9,7 +9,7 @@ import pytest
 
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.journal import Journal, key_of
-from oace_tf.evaluation.measure import Answer, GroupResult, ObjectRecord, Plan, measure_group
+from oace_tf.evaluation.object_trials import Answer, GroupResult, ObjectRecord, Plan, measure_group
 from oace_tf.evaluation.runner import photographs
 from oace_tf.evaluation.scores import score
 from oace_tf.samples.layouts import list_samples
@@ -206,7 +206,7 @@ def test_photographs_do_not_pile_up(tiny_int8):
     import weakref
 
     from oace_tf.evaluation import runner
-    from oace_tf.evaluation.models import check_models
+    from oace_tf.evaluation.predictors import check_models
     from oace_tf.samples.sample import Sample
 
     alive, most = set(), []

@@ -15,7 +15,7 @@ import numpy as np
 
 from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
-from oace_tf.evaluation.guided import Guided
+from oace_tf.evaluation.previous_mask import Guided
 from oace_tf.evaluation.protocol import Predictor
 from oace_tf.fileio import sha256_file
 from oace_tf.geometry import NETWORK_SIZE, Frame, normalise

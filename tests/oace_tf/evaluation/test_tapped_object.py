@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from oace_tf.evaluation.multi import cross_iou, tapped_object_scores
+from oace_tf.evaluation.tapped_object import cross_iou, tapped_object_scores
 
 
 def _masks(*rows):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from oace_tf.clicks import Click, pack_points
-from oace_tf.evaluation.embedding import cosine_to_tap, summarise, within_pass_auc
+from oace_tf.evaluation.oace_auc import cosine_to_tap, summarise, within_pass_auc
 from oace_tf.samples.layouts import Sample
 
 SIZE = 64

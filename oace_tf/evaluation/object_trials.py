@@ -13,11 +13,11 @@ import numpy as np
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.baselines import disk_predictor, grabcut_predictor
-from oace_tf.evaluation.models import ModelFile, open_predictor
-from oace_tf.evaluation.multi import cross_iou
+from oace_tf.evaluation.predictors import ModelFile, open_predictor
 from oace_tf.evaluation.protocol import Predictor, run_clicks
 from oace_tf.evaluation.shapes import thinness
 from oace_tf.evaluation.spread import PLACES, generator_of, random_taps, tap_spread
+from oace_tf.evaluation.tapped_object import cross_iou
 from oace_tf.samples.sample import Sample, SampleFile
 
 MOST_CLICKS = 20

@@ -9,7 +9,7 @@ import pytest
 
 from oace_tf.errors import UsageError
 from oace_tf.samples.coco import CocoAnnotation, decode_mask
-from oace_tf.samples.joined import JoinedImages, without_duplicates
+from oace_tf.samples.merged_coco import JoinedImages, without_duplicates
 
 H, W = 60, 80
 

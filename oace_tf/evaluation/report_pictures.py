@@ -10,7 +10,7 @@ import numpy as np
 
 from oace_tf.clicker import bounding_box
 from oace_tf.clicks import Click
-from oace_tf.evaluation.measure import ObjectRecord
+from oace_tf.evaluation.object_trials import ObjectRecord
 
 SIDE = 260  # px, the longer side of a picture
 COUNT = 24  # cases of each kind

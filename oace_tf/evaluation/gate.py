@@ -10,7 +10,7 @@ from typing import Any
 
 from oace_tf import fileio
 from oace_tf.errors import UsageError
-from oace_tf.evaluation import drift, pairs, tables
+from oace_tf.evaluation import drift, float_int8, tables
 from oace_tf.evaluation.protocol import Record, mean_iou
 from oace_tf.samples.layouts import find_dataset
 from oace_tf.samples.sample import SampleFile
@@ -24,7 +24,7 @@ Sets = Mapping[str, Sequence[Sequence[SampleFile]]]
 
 def found(root: Path | None) -> list[str]:
     """Return the sets of the gate that are there."""
-    return [name for name in pairs.SETS if find_dataset(name, root) is not None]
+    return [name for name in float_int8.SETS if find_dataset(name, root) is not None]
 
 
 def run_gate(args: argparse.Namespace, sets: Sets) -> int:
@@ -42,10 +42,10 @@ def run_gate(args: argparse.Namespace, sets: Sets) -> int:
             raise UsageError(f"{path} is the {'float' if quantized else 'int8'} file; "
                              "--compare takes FLOAT, then INT8")
     files = [file for groups in sets.values() for group in groups for file in group]
-    named = tuple(name for name in args.baselines if name in pairs.BASELINES)
+    named = tuple(name for name in args.baselines if name in float_int8.BASELINES)
     records, left_out = [], []
     with tables.progress({"gate": files}) as step:
-        for result in pairs.first_clicks(float_path, int8_path, files, args.workers, named):
+        for result in float_int8.first_clicks(float_path, int8_path, files, args.workers, named):
             if isinstance(result, Record):
                 records.append(result)
             elif args.skip_bad:
@@ -89,9 +89,9 @@ def gate_report(records: Sequence[Record], budget: drift.Budget,
 
 def baseline_rows(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
     """Return dataset, n and mIoU@1 (points of 100) of every baseline in the records, by name."""
-    on = [record for record in records if record.dataset == pairs.BASELINES_ON]
-    names = [name for name in pairs.BASELINES if on and name in on[0].iou]
-    return {name: {"dataset": pairs.BASELINES_ON, "n": len(on),
+    on = [record for record in records if record.dataset == float_int8.BASELINES_ON]
+    names = [name for name in float_int8.BASELINES if on and name in on[0].iou]
+    return {name: {"dataset": float_int8.BASELINES_ON, "n": len(on),
                    "miou_at_1": 100 * mean_iou(on, name)} for name in names}
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
-from oace_tf.evaluation import models
-from oace_tf.evaluation.models import (
+from oace_tf.evaluation import predictors
+from oace_tf.evaluation.predictors import (
     check_models,
     open_embedding,
     open_predictor,
@@ -62,7 +62,7 @@ def test_a_file_that_changed_is_refused(tiny_int8: Path, tiny_float32: Path,
 
 def test_weights_of_a_file(tiny_int8: Path, tmp_path: Path,
                            monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "SHIPPED", tmp_path)
+    monkeypatch.setattr(predictors, "SHIPPED", tmp_path)
     (model,) = check_models([tiny_int8], 1)
     assert weights_of(model) is None and seen_categories(None) is None
     other = tmp_path / "other.safetensors"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from oace_tf.clicks import Click
-from oace_tf.evaluation.guided import Guided
+from oace_tf.evaluation.previous_mask import Guided
 
 A, B, C = Click(1, 1), Click(2, 2), Click(3, 3, False)
 

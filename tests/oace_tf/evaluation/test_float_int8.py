@@ -6,27 +6,27 @@ from pathlib import Path
 import pytest
 
 from oace_tf.clicks import Click
-from oace_tf.evaluation import pairs
-from oace_tf.evaluation.gating import baseline_rows
+from oace_tf.evaluation import float_int8
+from oace_tf.evaluation.gate import baseline_rows
 from oace_tf.evaluation.protocol import Record
 
 
 def test_no_sets_no_files(tmp_path: Path) -> None:
-    assert pairs.labelled_files(tmp_path) == [] and pairs.labelled_files(None) == []
+    assert float_int8.labelled_files(tmp_path) == [] and float_int8.labelled_files(None) == []
 
 
 @pytest.mark.data
 def test_files_of_the_sets(oace_data: Path) -> None:
-    found = pairs.labelled_files(oace_data)
-    assert {name: sum(file.dataset == name for file in found) for name in pairs.SETS} == {
+    found = float_int8.labelled_files(oace_data)
+    assert {name: sum(file.dataset == name for file in found) for name in float_int8.SETS} == {
         "grabcut": 50, "ecssd": 200, "coco_mval": 160}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_records(data: Path, tiny_int8: Path, tiny_float32: Path, workers: int) -> None:
     (data / "GrabCut" / "data_GT" / "p1.png").write_bytes(b"damaged")
-    files = pairs.labelled_files(data)
-    found = list(pairs.first_clicks(tiny_float32, tiny_int8, files, workers, ("disk",)))
+    files = float_int8.labelled_files(data)
+    found = list(float_int8.first_clicks(tiny_float32, tiny_int8, files, workers, ("disk",)))
     assert [type(one) for one in found] == [Record, str, Record] and "p1.png" in str(found[1])
     first = found[0]
     assert isinstance(first, Record) and first.click == Click(8, 8)
