@@ -24,7 +24,8 @@ from oace_tf.cli import Parser
 from oace_tf.clicks import Click
 from oace_tf.errors import guarded
 from oace_tf.evaluation.tables import number
-from oace_tf.fileio import read_image, sha256_file
+from oace_tf.fileio import sha256_file
+from oace_tf.images import read_image
 from oace_tf.segmenter import TapSegmenter, model_file
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -21,8 +21,9 @@ from oace_tf import pictures
 from oace_tf.cli import Parser
 from oace_tf.clicks import Click, pack_points, parse_tap
 from oace_tf.errors import UsageError, guarded
-from oace_tf.fileio import read_image, sha256_file, write_image, write_json
+from oace_tf.fileio import sha256_file, write_json
 from oace_tf.geometry import Frame
+from oace_tf.images import read_image, write_image
 from oace_tf.runtime.oace_reader import OaceReader, oace_picture
 from oace_tf.segmenter import TapSegmenter, model_file
 

@@ -25,8 +25,8 @@ from oace_tf.clicker import first_click
 from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation.metrics import mask_agreement
-from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame
+from oace_tf.images import read_image
 from oace_tf.runtime.model import open_model
 from oace_tf.samples.layouts import find_dataset, list_samples
 from oace_tf.segmenter import DEFAULT_MODEL

@@ -15,8 +15,8 @@ from oace_tf import pictures
 from oace_tf.cli import Parser
 from oace_tf.clicks import Click, parse_tap
 from oace_tf.errors import UsageError, guarded
-from oace_tf.fileio import read_image, write_image
 from oace_tf.geometry import Frame
+from oace_tf.images import read_image, write_image
 from oace_tf.segmenter import TapSegmenter
 
 PROG = "python -m oace_tf.predict"

@@ -19,6 +19,7 @@ import numpy as np
 from oace_tf import fileio, minisam
 from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
+from oace_tf.images import read_image
 from oace_tf.samples.coco import MAX_BYTES, Where, image_path
 from oace_tf.segmenter import TapSegmenter, model_file
 from oace_tf.training.proposals import Proposal, find_objects, jittered_taps
@@ -44,7 +45,7 @@ def objects_of(task: tuple[int, Path]) -> tuple[tuple[int, int], list[Proposal]]
     """Return the size (H, W) and objects of a photograph, (id, file), or what is wrong with it."""
     number, path = task
     try:
-        image = fileio.read_image(path)
+        image = read_image(path)
     except UsageError as error:
         return str(error)
     teacher, segmenter = _opened["teacher"], _opened["segmenter"]

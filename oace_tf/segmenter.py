@@ -9,8 +9,8 @@ import numpy as np
 
 from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
-from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame
+from oace_tf.images import read_image
 from oace_tf.runtime.edge_refinement import Refinement, refine
 from oace_tf.runtime.model import open_model
 

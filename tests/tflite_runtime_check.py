@@ -28,8 +28,8 @@ def record(model: Path, photograph: Path, tap: str, out: Path) -> int:
       out: arrays image (S, S, 3) uint8, points (N, 3) float32, mask (S, S) uint8.
     """
     from oace_tf.clicks import pack_points, parse_tap
-    from oace_tf.fileio import read_image
     from oace_tf.geometry import Frame
+    from oace_tf.images import read_image
     from oace_tf.runtime.model import open_model
 
     image = read_image(photograph)

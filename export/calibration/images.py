@@ -25,6 +25,7 @@ from oace_tf import fileio
 from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, normalise
+from oace_tf.images import read_image
 from oace_tf.samples.coco import CocoImage, decode_mask, load_coco
 from oace_tf.samples.taps import KINDS, draw_taps, random_taps
 
@@ -232,7 +233,7 @@ def feeds(
       {"image": (1, S, S, 3) float32 in [-1, 1), "points": (1, N, 3) float32}.
     """
     for photo in photographs:
-        image = fileio.read_image(photo.path)
+        image = read_image(photo.path)
         frame = Frame(image.shape[0], image.shape[1], size)
         clicks = [frame.click(click) for click in photo.clicks[:max_points]]
         yield {
@@ -275,7 +276,7 @@ def _reason(error: Exception) -> str:
 
 def _tapped(record: CocoImage | Path, kind: str, rng: np.random.Generator) -> Photograph:
     path = record if isinstance(record, Path) else record.path
-    pixels = fileio.read_image(path)
+    pixels = read_image(path)
     height, width = pixels.shape[:2]
     objects = [] if isinstance(record, Path) else [
         a for a in record.annotations if not a.iscrowd

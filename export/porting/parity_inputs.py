@@ -19,8 +19,8 @@ from export.convert.onnx_graph import input_shapes, takes_unit
 from export.porting.checkpoint import Checkpoint
 from oace_tf.clicks import NEGATIVE, POSITIVE, UNUSED, draw_disks
 from oace_tf.errors import UsageError
-from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame, normalise
+from oace_tf.images import read_image
 from oace_tf.networks.ported.registry import PARTS, RITM, Ported
 
 SIDE = 128  # of the inputs, where the graph does not fix it

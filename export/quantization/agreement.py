@@ -14,7 +14,7 @@ import numpy as np
 from oace_tf.clicks import Click
 from oace_tf.evaluation.drift import FLOAT, INT8
 from oace_tf.evaluation.metrics import mask_agreement
-from oace_tf.fileio import read_image
+from oace_tf.images import read_image
 from oace_tf.segmenter import TapSegmenter
 from oace_tf.workers import in_processes
 

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import decode_image
 from oace_tf.geometry import Frame
+from oace_tf.images import decode_image
 
 PREVIEW_SIDE = 1600  # px, the longer side of what the page shows
 MAX_PIXELS = 200_000_000  # of one photograph, and of all that are kept: 600 MB

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import PathLike, read_image, read_json
+from oace_tf.fileio import PathLike, read_json
+from oace_tf.images import read_image
 from oace_tf.samples.sample import FREQUENCIES
 
 MAX_BYTES = 4 * 2**30  # LVIS' training file has 1.1 GB

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import PathLike, read_brightest, read_image
+from oace_tf.fileio import PathLike
+from oace_tf.images import read_brightest, read_image
 from oace_tf.samples import sbd
 from oace_tf.samples.coco import (
     CocoAnnotation,

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import read_bytes, read_image
+from oace_tf.fileio import read_bytes
+from oace_tf.images import read_image
 from oace_tf.samples.sample import Sample, SampleFile, checked_sample
 
 IMAGES, INSTANCES, NAMES = "img", "inst", "val.txt"

@@ -10,7 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from oace_tf.fileio import atomic_write, write_image
+from oace_tf.fileio import atomic_write
+from oace_tf.images import write_image
 from oace_tf.training.event_file import EventFile
 
 LOG = "log.csv"

@@ -19,8 +19,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oace_tf.clicks import Click, pack_points
-from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame
+from oace_tf.images import read_image
 from tests.android_app import compiled, twin
 
 pytestmark = pytest.mark.skipif(

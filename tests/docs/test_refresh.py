@@ -14,6 +14,7 @@ from docs import limits, make_picture, model_card, refresh
 from oace_tf import fileio
 from oace_tf.clicks import Click
 from oace_tf.errors import GateFailed, UsageError
+from oace_tf.images import read_image
 from oace_tf.segmenter import DEFAULT_MODEL
 from tests.oace_tf.conftest import tiny_int8  # noqa: F401  (fixture)
 
@@ -54,7 +55,7 @@ def test_the_result_has_four_panels_and_a_record(tmp_path: Path) -> None:
     out = tmp_path / "result.png"
     assert make_picture.main([str(ROOT / "docs/samples/coffee.jpg"), "--tap", "290,120", "--out",
                               str(out)]) == 0
-    picture = fileio.read_image(out)
+    picture = read_image(out)
     assert picture.shape[1] == 1200 and abs(picture.shape[0] - 1200 * 400 / 2424) < 2
     second = picture[:, 305:595]  # the OACE: strong colours, unlike the photograph
     assert second.std() > 25  # a panel without a picture has 0
@@ -68,7 +69,7 @@ def test_without_oace_three_panels(tmp_path: Path, tiny_int8: Path,  # noqa: F81
     out = tmp_path / "result.png"
     assert make_picture.main([str(ROOT / "docs/samples/coffee.jpg"), "--tap", "290,120", "--out",
                               str(out), "--model", str(tiny_int8), "--width", "9999"]) == 0
-    assert fileio.read_image(out).shape == (400, 3 * 600 + 16, 3)
+    assert read_image(out).shape == (400, 3 * 600 + 16, 3)
     assert "no panel of the OACE" in capsys.readouterr().err
 
 
@@ -83,7 +84,7 @@ def test_limits_show_every_case_twice() -> None:
     upper, lower = picture[:height].astype(float), picture[height + 8:].astype(float)
     assert lower.mean() < 0.6 * upper.mean()  # all is dimmed where nothing is found
     for case in limits.CASES:
-        image = fileio.read_image(limits.SAMPLES / case.photograph)
+        image = read_image(limits.SAMPLES / case.photograph)
         assert 0 <= case.tap.x < image.shape[1] and 0 <= case.tap.y < image.shape[0]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oace_tf.fileio import write_image
+from oace_tf.images import write_image
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 SHAPE = (24, 32)  # of the made-up photographs

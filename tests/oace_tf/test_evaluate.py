@@ -13,7 +13,7 @@ import pytest
 from oace_tf import evaluate
 from oace_tf.errors import UsageError
 from oace_tf.evaluation import float_int8, object_trials
-from oace_tf.fileio import write_image
+from oace_tf.images import write_image
 from tests.oace_tf.conftest import SHAPE
 
 Run = Callable[..., int]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from oace_tf import predict, segmenter
-from oace_tf.fileio import read_image, write_image
+from oace_tf.images import read_image, write_image
 from oace_tf.segmenter import TapSegmenter
 
 

@@ -14,8 +14,8 @@ import oace_tf
 from oace_tf import segmenter
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
-from oace_tf.fileio import write_image
 from oace_tf.geometry import Frame
+from oace_tf.images import write_image
 from oace_tf.segmenter import TapSegmenter
 
 COFFEE = Path(__file__).resolve().parents[2] / "docs" / "samples" / "coffee.jpg"

@@ -27,8 +27,8 @@ from oace_tf import TapSegmenter
 from oace_tf.clicker import first_click
 from oace_tf.clicks import Click
 from oace_tf.evaluation.metrics import mask_agreement
-from oace_tf.fileio import read_image
 from oace_tf.geometry import normalise
+from oace_tf.images import read_image
 from oace_tf.samples.layouts import list_samples
 from oace_tf.segmenter import DEFAULT_MODEL
 

@@ -11,8 +11,8 @@ import pytest
 
 from export import port
 from export.porting.parity_inputs import standardised
-from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame
+from oace_tf.images import read_image
 from oace_tf.networks.ported.imagenet import find_efficientnet_lite0
 from oace_tf.networks.ported.registry import build_ported, fill_ported, read_ported
 from oace_tf.networks.weights import value_of

@@ -11,7 +11,7 @@ from export.quantization import agreement
 from export.tflite import model as tflite
 from oace_tf.clicks import Click
 from oace_tf.evaluation import drift
-from oace_tf.fileio import write_image
+from oace_tf.images import write_image
 from oace_tf.networks.fused import build_fused
 from tests.export.conftest import SIZE, Made, plain_pair
 

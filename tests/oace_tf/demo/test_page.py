@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oace_tf import fileio, pictures
+from oace_tf import pictures
 from oace_tf.clicks import Click
+from oace_tf.images import read_image
 from oace_tf.segmenter import DEFAULT_MODEL, TapSegmenter
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -117,7 +118,7 @@ def test_load_tap_mask_and_download(visit: Callable[..., Any], address: str, tmp
     page.wait_for_selector("#stage[data-state=open]")
     assert not _mask(page).any()
     _tap(page, 0.48, 0.3, 1)
-    image = fileio.read_image(ROOT / "docs" / "samples" / "coffee.jpg")
+    image = read_image(ROOT / "docs" / "samples" / "coffee.jpg")
     taps = page.evaluate("state.taps")
     assert taps[0][:2] == pytest.approx([0.48 * 600 - 0.5, 0.3 * 400 - 0.5], abs=1)
     expected = TapSegmenter().segment(image, [Click(*taps[0])])

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from oace_tf import fileio
 from oace_tf.demo import samples
 from oace_tf.errors import UsageError
+from oace_tf.images import read_image
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -20,7 +20,7 @@ def test_every_sample_is_listed_with_its_source() -> None:
     text = (folder / "README.md").read_text(encoding="utf-8")
     for one in listed:
         row = next(line for line in text.splitlines() if f"`{one.file}`" in line)
-        height, width = fileio.read_image(folder / one.file).shape[:2]
+        height, width = read_image(folder / one.file).shape[:2]
         for part in (one.photographer, one.licence, one.source_sha256, f"{width} x {height}"):
             assert part in row
         assert samples.read_sample(one.file) == (folder / one.file).read_bytes()

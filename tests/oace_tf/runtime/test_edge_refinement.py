@@ -9,8 +9,8 @@ import pytest
 
 from oace_tf import TapSegmenter, predict
 from oace_tf.errors import UsageError
-from oace_tf.fileio import read_image, write_image
 from oace_tf.geometry import Frame
+from oace_tf.images import read_image, write_image
 from oace_tf.runtime.edge_refinement import Refinement, linear_models, refine
 
 RNG = np.random.default_rng(0)

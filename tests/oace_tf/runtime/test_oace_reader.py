@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from oace_tf import fileio
 from oace_tf.clicks import Click, draw_disks, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, normalise
+from oace_tf.images import read_image
 from oace_tf.runtime.oace_reader import OaceReader, oace_picture
 from oace_tf.segmenter import DEFAULT_MODEL
 
@@ -20,7 +20,7 @@ WEIGHTS = ROOT / "oace_tf" / "weights" / "efficientnet_lite0.safetensors"
 
 
 def _inputs(tap: Click, max_points: int) -> tuple[np.ndarray, np.ndarray]:
-    image = fileio.read_image(COFFEE)
+    image = read_image(COFFEE)
     frame = Frame(image.shape[0], image.shape[1])
     return frame.image(image), pack_points([frame.click(tap)], max_points)
 

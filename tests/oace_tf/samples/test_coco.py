@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coding
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import write_image
+from oace_tf.images import write_image
 from oace_tf.samples.coco import (
     CocoAnnotation,
     decode_mask,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import write_image
+from oace_tf.images import write_image
 from oace_tf.samples.layouts import find_dataset, iter_samples, list_samples
 
 SHAPE = (6, 8)

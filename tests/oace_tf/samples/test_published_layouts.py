@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import read_brightest, write_image
+from oace_tf.images import read_brightest, write_image
 from oace_tf.samples.coco import load_coco
 from oace_tf.samples.layouts import list_samples
 from oace_tf.samples.sbd import read_instances

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from oace_tf.fileio import write_image
+from oace_tf.images import write_image
 
 HEIGHT, WIDTH = 72, 96
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import write_image
+from oace_tf.images import write_image
 from oace_tf.training import sources
 from oace_tf.training.batches import SceneMaker, batches, twin_pairs
 from oace_tf.training.devices import Share

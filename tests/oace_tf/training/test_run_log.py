@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import read_image
+from oace_tf.images import read_image
 from oace_tf.training.curves import draw_curve, read_validation
 from oace_tf.training.run_log import EVENTS, LOG, PICTURES, VALIDATION_LOG, RunLog
 

@@ -15,7 +15,7 @@ import pytest
 
 from oace_tf.clicks import Click
 from oace_tf.errors import OaceError, UsageError
-from oace_tf.fileio import read_image
+from oace_tf.images import read_image
 from oace_tf.networks.weights import get_arrays, load_weights, pair_variables
 from oace_tf.tensor_file import read_tensors
 from oace_tf.training import trainer as module

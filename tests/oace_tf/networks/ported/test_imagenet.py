@@ -11,8 +11,8 @@ import pytest
 
 from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
-from oace_tf.fileio import read_image
 from oace_tf.geometry import Frame, normalise
+from oace_tf.images import read_image
 from oace_tf.networks.efficientnet_lite import efficientnet_lite0
 from oace_tf.networks.layers import Scope
 from oace_tf.networks.pair import build_pair
