@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from android_bench.faults import UsageError
-from android_bench.parse import OK, parse_log
-from android_bench.phone import Phone
+from android_bench.device.phone import Phone
+from android_bench.errors import UsageError
+from android_bench.log.parse import OK, parse_log
 from android_bench.settings import Setting, command
 from android_bench.verdict import check_options, from_record
 from oace_tf.clicker import first_click

@@ -18,13 +18,13 @@ from typing import Any
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from android_bench import binary as binaries
 from android_bench import compare, reports
-from android_bench.device_facts import CONDITIONS, QUERY, Facts, allow, read_facts
-from android_bench.faults import BenchError, DeviceTrouble, UsageError
+from android_bench.campaign import Campaign, Plan
+from android_bench.device import binary as binaries
+from android_bench.device.facts import CONDITIONS, QUERY, Facts, allow, read_facts
+from android_bench.device.phone import FOLDER, Phone, choose, open_client
+from android_bench.errors import BenchError, DeviceTrouble, UsageError
 from android_bench.files import read_bytes, write_atomic
-from android_bench.measure import Campaign, Plan
-from android_bench.phone import FOLDER, Phone, choose, open_client
 from android_bench.replay import replay
 from android_bench.settings import flags_of, matrix, select
 from android_bench.verdict import Budgets, Row, passed

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from android_bench.faults import UsageError
+from android_bench.errors import UsageError
 from android_bench.verdict import MEASURED
 
 FLOOR = 0.01  # of the old mean

@@ -22,7 +22,7 @@ if __package__ in (None, ""):
 
 import numpy as np
 
-from android_bench.faults import BenchError, UsageError
+from android_bench.errors import BenchError, UsageError
 from android_bench.files import read_bytes, write_atomic
 from android_bench.graph import Graph, read_graph
 from oace_tf.cli import Parser

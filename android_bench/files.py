@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from android_bench.faults import UsageError
+from android_bench.errors import UsageError
 
 
 def read_bytes(path: Path, max_bytes: int = 2**30) -> bytes:

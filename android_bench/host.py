@@ -19,8 +19,8 @@ from typing import Any
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from android_bench.faults import BenchError, UsageError
-from android_bench.parse import FAILED
+from android_bench.errors import BenchError, UsageError
+from android_bench.log.parse import FAILED
 from android_bench.settings import Setting, matrix, select
 from android_bench.verdict import Budgets, Repetition, Row, absent, from_times, judge
 

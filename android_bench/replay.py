@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from android_bench.adb_messages import in_words
-from android_bench.faults import DeviceTrouble, LinkLost, UsageError
+from android_bench.device.adb_messages import in_words
+from android_bench.errors import DeviceTrouble, LinkLost, UsageError
 from android_bench.files import read_bytes
-from android_bench.parse import TRUNCATED, Record, parse_log
+from android_bench.log.parse import TRUNCATED, Record, parse_log
 from android_bench.verdict import Budgets, Row, from_record, judge
 
 MAX_BYTES = 64 * 2**20

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from android_bench.faults import UsageError
+from android_bench.errors import UsageError
 from android_bench.verdict import ABSENT, WITHIN, Row
 
 VERSION = 1

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from android_bench.device_facts import core_mask
-from android_bench.faults import UsageError
+from android_bench.device.facts import core_mask
+from android_bench.errors import UsageError
 
 _FLAG = re.compile(r"--(\w+)=")
 CACHE_NAME = "weights.cache"

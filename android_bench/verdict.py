@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from android_bench.parse import FAILED, NOT_DELEGATED, OK, TRUNCATED, UNUSABLE, Record
+from android_bench.log.parse import FAILED, NOT_DELEGATED, OK, TRUNCATED, UNUSABLE, Record
 
 DEFAULT_BUDGET_MS = 250.0
 DEFAULT_LOAD_BUDGET_MS = 25.0

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from android_bench.phone import Phone
-from tests.android_bench.device import FakeClient, FakeDevice, World
+from android_bench.device.phone import Phone
+from tests.android_bench.fake_device import FakeClient, FakeDevice, World
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 

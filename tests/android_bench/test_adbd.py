@@ -20,8 +20,9 @@ from pathlib import Path
 import adbutils
 import pytest
 
-from android_bench import bench, phone
-from tests.android_bench.device import World
+from android_bench import bench
+from android_bench.device import phone
+from tests.android_bench.fake_device import World
 
 pytestmark = [
     pytest.mark.slow,
@@ -224,7 +225,7 @@ def test_genuine_program():
     if shutil.which("qemu-aarch64-static") is None or not os.environ.get("ANDROID_ROOT"):
         pytest.skip("benchmark_model is an arm64 Android program: no qemu-aarch64-static with an "
                     "Android system image (ANDROID_ROOT) here; it needs these, or a phone")
-    from android_bench.binary import open_binary
+    from android_bench.device.binary import open_binary
     from android_bench.settings import flags_of
     path = Path(os.environ["ANDROID_ROOT"]) / "benchmark_model"
     path.write_bytes(open_binary(None).data)

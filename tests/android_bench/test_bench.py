@@ -9,8 +9,9 @@ import adbutils
 import numpy as np
 import pytest
 
-from android_bench import accuracy, bench, phone
-from tests.android_bench.device import FakeClient, FakeDevice, World
+from android_bench import accuracy, bench
+from android_bench.device import phone
+from tests.android_bench.fake_device import FakeClient, FakeDevice, World
 
 LOST = adbutils.AdbError("shell output invalid", "", b"")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from android_bench import estimate
-from android_bench.faults import UsageError
+from android_bench.errors import UsageError
 from android_bench.graph import Graph, Operator
 
 CONVOLUTIONS = Graph(tuple(Operator("CONV_2D", 1, 163_000_000, 1) for _ in range(200)), True)

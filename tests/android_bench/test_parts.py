@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from android_bench import bench, binary, graph, settings
-from android_bench.faults import DeviceTrouble, UsageError
+from android_bench import bench, graph, settings
+from android_bench.device import binary
+from android_bench.errors import DeviceTrouble, UsageError
 from tests.android_bench.registered_kernels import registered
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,8 +170,9 @@ def test_host(tiny_int8, tmp_path, capsys):
 # --- imports
 
 
-LIGHT = ("faults files lines sections delegation operator_profile adb_messages parse verdict "
-         "reports compare replay device_facts binary settings measure phone bench")
+LIGHT = ("errors files log.lines log.figures log.delegation log.operator_profile log.parse "
+         "device.adb_messages device.facts device.binary device.phone verdict reports compare "
+         "replay settings campaign bench")
 
 
 def test_imports_of_the_standard_library_and_adbutils_only():

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from android_bench import bench, compare, reports
-from android_bench.faults import UsageError
-from android_bench.parse import parse_log
+from android_bench.errors import UsageError
+from android_bench.log.parse import parse_log
 from android_bench.verdict import (
     Budgets,
     Repetition,

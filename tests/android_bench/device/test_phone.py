@@ -8,10 +8,10 @@ from pathlib import Path
 import adbutils
 import pytest
 
-from android_bench.device_facts import QUERY, allow, core_mask, read_facts, read_health
-from android_bench.faults import DeviceTrouble, LinkLost
-from android_bench.phone import Phone, choose
-from tests.android_bench.device import FakeClient, FakeDevice, World
+from android_bench.device.facts import QUERY, allow, core_mask, read_facts, read_health
+from android_bench.device.phone import Phone, choose
+from android_bench.errors import DeviceTrouble, LinkLost
+from tests.android_bench.fake_device import FakeClient, FakeDevice, World
 
 LOST = adbutils.AdbError("shell output invalid", "", b"")
 
@@ -177,7 +177,7 @@ def test_a_run_that_was_killed_leaves_its_code(phone):
 
 
 def test_a_run_that_ends_without_its_code(phone, monkeypatch):
-    monkeypatch.setattr("android_bench.phone._GONE_S", 0.3)
+    monkeypatch.setattr("android_bench.device.phone._GONE_S", 0.3)
     phone.prepare()
     done = phone.run("r3", ["sh", "-c", "echo some; kill -9 $PPID"], 20)
     assert done.code is None and done.stdout == "some\n"

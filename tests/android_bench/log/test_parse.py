@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from android_bench.faults import NotUnderstood
-from android_bench.parse import Record, parse_log
+from android_bench.errors import NotUnderstood
+from android_bench.log.parse import Record, parse_log
 from tests.android_bench import logs
 
 OUT, ERR = logs.stdout(), logs.stderr()

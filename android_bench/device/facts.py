@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from android_bench.faults import DeviceTrouble
+from android_bench.errors import DeviceTrouble
 
 MIN_BATTERY = 25  # per cent
 CONDITIONS = ("thermal", "battery", "power-save")

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from android_bench.faults import NotUnderstood
-from android_bench.lines import Line
+from android_bench.errors import NotUnderstood
+from android_bench.log.lines import Line
 
 _N = r"(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _STARTS = re.compile(r"Running benchmark for (?:at least )?[\d.e+-]+ iterations.*")

@@ -20,8 +20,8 @@ from typing import Any
 
 import adbutils
 
-from android_bench.adb_messages import classify, in_words
-from android_bench.faults import DeviceTrouble, LinkLost
+from android_bench.device.adb_messages import classify, in_words
+from android_bench.errors import DeviceTrouble, LinkLost
 
 FOLDER = "/data/local/tmp/oace_bench"
 TIMEOUT_S = 20.0

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from android_bench.faults import NotUnderstood
-from android_bench.parse import Record, parse_log
+from android_bench.errors import NotUnderstood
+from android_bench.log.parse import Record, parse_log
 from tests.android_bench.logs import Case, recorded
 
 pytestmark = pytest.mark.data

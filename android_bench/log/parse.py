@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from android_bench import adb_messages, sections
-from android_bench.delegation import Delegation, read_delegation
-from android_bench.faults import NotUnderstood
-from android_bench.lines import Line, Text, read_text
-from android_bench.operator_profile import OperatorTime, read_profile
-from android_bench.sections import Figures
+from android_bench.device import adb_messages
+from android_bench.errors import NotUnderstood
+from android_bench.log import figures as log_figures
+from android_bench.log.delegation import Delegation, read_delegation
+from android_bench.log.figures import Figures
+from android_bench.log.lines import Line, Text, read_text
+from android_bench.log.operator_profile import OperatorTime, read_profile
 
 OK, NOT_DELEGATED, FAILED = "ok", "not_delegated", "failed"
 TRUNCATED, UNUSABLE = "truncated", "unusable"
@@ -98,11 +99,11 @@ def parse_log(stdout: str, stderr: str = "", exit_code: int | None = None,
     blank = not any(line.message for line in lines)
     if blank or not _known(lines):
         return _without_benchmark(text, blank, exit_code, command)
-    name = sections.format_of(lines)
+    name = log_figures.format_of(lines)
     if name == "other":
         return Record("other", text.layout, UNUSABLE, "another tool of the same name (TensorFlow's "
                       "benchmark_model, not TensorFlow Lite's)", exit_code, Delegation(), Figures())
-    figures, complete = sections.read_figures(lines, name)
+    figures, complete = log_figures.read_figures(lines, name)
     errors = tuple(_errors(lines))
     failed = _failed(lines, figures, complete, exit_code)
     delegation = read_delegation(lines, name, command, complete and not failed, failed)
@@ -178,7 +179,7 @@ def _failed(lines: tuple[Line, ...], figures: Figures, complete: bool,
     if complete:
         return exit_code not in (0, None)
     if exit_code in (None, 0, 255) or exit_code >= 124:
-        app = sections.format_of(lines) == "litert_app"
+        app = log_figures.format_of(lines) == "litert_app"
         return app and any("Failed to" in line.message for line in lines)
     return True
 
@@ -219,7 +220,7 @@ def _parameters(lines: tuple[Line, ...]) -> list[tuple[str, str]]:
 
 def _known(lines: tuple[Line, ...]) -> bool:
     """Return whether any line is one that a benchmark tool, or the delegates, write."""
-    return any(sections.is_known(line) or _OTHER_TOOL.search(line.source) or (
+    return any(log_figures.is_known(line) or _OTHER_TOOL.search(line.source) or (
         _HELP.fullmatch(line.message)) or _ARGUMENTS.match(line.message) for line in lines)
 
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from android_bench.faults import NotUnderstood
-from android_bench.lines import Line
+from android_bench.errors import NotUnderstood
+from android_bench.log.lines import Line
 
 _REPLACING = re.compile(r"Replacing (\d+)(?: out of (\d+))? node\(s\) with delegate \((.+?)\) "
                         r"node, yielding (\d+) partitions(?: for .*|\.)")

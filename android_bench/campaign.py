@@ -5,10 +5,10 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from android_bench.device_facts import QUERY_HEALTH, Health, allow, read_health
-from android_bench.faults import DeviceTrouble, LinkLost, NotUnderstood
-from android_bench.parse import FAILED, OK, TRUNCATED, parse_log
-from android_bench.phone import Phone
+from android_bench.device.facts import QUERY_HEALTH, Health, allow, read_health
+from android_bench.device.phone import Phone
+from android_bench.errors import DeviceTrouble, LinkLost, NotUnderstood
+from android_bench.log.parse import FAILED, OK, TRUNCATED, parse_log
 from android_bench.settings import CACHE_NAME, SERIALIZED, Setting, command, why_absent
 from android_bench.verdict import (
     THROTTLED,
