@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from docs import blocks
 from oace_tf.errors import GateFailed, UsageError
+from tools.docs import blocks
 
 TEXT = "# Title\n<!-- a:begin -->\nold\n<!-- a:end -->\nmiddle\n<!-- b:begin -->\n<!-- b:end -->\n"
 

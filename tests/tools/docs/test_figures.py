@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from docs import figures
 from oace_tf.errors import GateFailed, UsageError
 from oace_tf.fileio import sha256_file
 from tests.oace_tf.conftest import tiny_int8  # noqa: F401  (fixture)
+from tools.docs import figures
 
 
 def _report(sha256: str) -> dict[str, Any]:

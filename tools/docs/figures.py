@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 if __package__ in (None, ""):
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from docs import blocks
 from oace_tf import fileio
 from oace_tf.cli import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
 from oace_tf.segmenter import DEFAULT_MODEL
+from tools.docs import blocks
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "build" / "report.json"
-REMEDY = "python export/quantize.py --int8 and then python docs/refresh.py"
+REMEDY = "python export/quantize.py --int8 and then python tools/docs/refresh.py"
 MAX_CHANGE_POINTS = 1.0  # of mIoU, from machine to machine; other kernels round otherwise
 MAX_CHANGE_AGREEMENT = 0.02
 SET_SIZES = {"ecssd": 1000, "coco_mval": 800}  # published, where ours are a part
@@ -129,7 +129,7 @@ def check(where: Places, report: Path | None) -> None:
                          f"{figures['int8']['sha256'][:12]}..., the shipped one has "
                          f"{shipped[:12]}...; run {REMEDY}")
     for document in where.documents:
-        blocks.check_blocks(document, {"figures": table(figures)}, "python docs/refresh.py")
+        blocks.check_blocks(document, {"figures": table(figures)}, "python tools/docs/refresh.py")
     if report is not None:
         _compare(figures, figures_of(fileio.read_json(report)))
 
@@ -177,7 +177,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
     parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: python docs/figures.py --report build/report.json")
+        epilog="example: python tools/docs/figures.py --report build/report.json")
     add = parser.add_argument
     add("--report", type=Path, metavar="FILE",
         help="default: build/report.json; with --check: compared only where it is named")
@@ -187,7 +187,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done or current, 1 not current, 2 bad input."""
-    return guarded(lambda: run(parse_args(argv)), "docs/figures.py")
+    return guarded(lambda: run(parse_args(argv)), "tools/docs/figures.py")
 
 
 if __name__ == "__main__":

@@ -16,9 +16,8 @@ import cv2
 import numpy as np
 
 if __package__ in (None, ""):
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from docs.make_picture import draw_taps, side_by_side, write_recorded
 from oace_tf import pictures
 from oace_tf.cli import Parser
 from oace_tf.clicks import Click
@@ -27,8 +26,9 @@ from oace_tf.evaluation.tables import number
 from oace_tf.fileio import sha256_file
 from oace_tf.images import read_image
 from oace_tf.segmenter import TapSegmenter, model_file
+from tools.docs.picture import draw_taps, side_by_side, write_recorded
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "docs" / "samples"
 OUT = ROOT / "docs" / "images" / "limits.png"
 HEIGHT = 220  # px of one panel
@@ -105,7 +105,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
     parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: python docs/limits.py --out build/limits.png")
+        epilog="example: python tools/docs/limits.py --out build/limits.png")
     add = parser.add_argument
     add("--model", type=Path, metavar="FILE", help="int8 file (default: the one in the package)")
     add("--out", type=Path, default=OUT, metavar="FILE.png", help="default: docs/images/limits.png")
@@ -114,7 +114,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    return guarded(lambda: run(parse_args(argv)), "docs/limits.py")
+    return guarded(lambda: run(parse_args(argv)), "tools/docs/limits.py")
 
 
 if __name__ == "__main__":

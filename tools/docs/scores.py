@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 if __package__ in (None, ""):
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from oace_tf import fileio
 from oace_tf.cli import Parser
@@ -27,7 +27,7 @@ from oace_tf.evaluation.runner import SetResult, name_of_run, photographs, run_s
 from oace_tf.samples.layouts import find_dataset, list_samples
 from oace_tf.segmenter import DEFAULT_MODEL
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 README, SCORES = ROOT / "README.md", ROOT / "docs" / "scores.json"
 BEGIN, END = "<!-- scores:begin -->", "<!-- scores:end -->"
 # Twenty clicks on 719 objects would take an hour and tell little: masks of coco_multi are small.
@@ -56,7 +56,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
     parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: OACE_DATA=data python docs/scores.py --check")
+        epilog="example: OACE_DATA=data python tools/docs/scores.py --check")
     add = parser.add_argument
     add("--check", action="store_true", help="exit 1 unless README.md and docs/scores.json are "
         "those of the shipped file; a few photographs are measured again where the sets are")
@@ -125,10 +125,10 @@ def check(model: ModelFile, root: Path | None, where: Places, plans: Mapping[str
     if scores["sha256"] != model.sha256:
         raise GateFailed(f"{where.scores} is of a file with the SHA-256 "
                          f"{_short(scores['sha256'])}, {model.path} has {_short(model.sha256)}; "
-                         "run python docs/scores.py")
+                         "run python tools/docs/scores.py")
     if with_table(where.readme, table(scores)) != where.readme.read_text(encoding="utf-8"):
         raise GateFailed(f"the scores in {where.readme} are not those of {where.scores}; "
-                         "run python docs/scores.py")
+                         "run python tools/docs/scores.py")
     missing = [name for name in plans if find_dataset(name, root) is None]
     for name in missing:
         print(f"{name}: not measured again, the set is not at hand")
@@ -151,7 +151,7 @@ def _short(sha256: str) -> str:
 def _compare(name: str, found: Mapping[str, float], kept: Mapping[str, float]) -> None:
     if found.keys() != kept.keys():
         raise GateFailed(f"{name} has other objects than when it was measured; "
-                         "run python docs/scores.py")
+                         "run python tools/docs/scores.py")
     difference = float(np.mean([abs(found[key] - kept[key]) for key in kept]))
     print(f"{name}: {len(kept)} objects measured again, mean difference of IoU {difference:.4f}")
     if not difference <= TOLERANCE:
@@ -217,7 +217,7 @@ def with_table(readme: Path, text: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done or current, 1 not current, 2 bad input."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    return guarded(lambda: run(parse_args(argv)), "docs/scores.py")
+    return guarded(lambda: run(parse_args(argv)), "tools/docs/scores.py")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 from oace_tf import fileio, tensor_file
 from oace_tf.errors import UsageError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "oace_tf" / "weights"
 LICENCE = ROOT / "docs" / "weights_licence.md"
 

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from docs import limits, make_picture, model_card, refresh
 from oace_tf import fileio
 from oace_tf.clicks import Click
 from oace_tf.errors import GateFailed, UsageError
 from oace_tf.images import read_image
 from oace_tf.segmenter import DEFAULT_MODEL
 from tests.oace_tf.conftest import tiny_int8  # noqa: F401  (fixture)
+from tools.docs import limits, model_card
+from tools.docs import picture as make_picture
+from tools.docs import refresh
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_what_is_committed_is_current() -> None:
@@ -31,7 +33,7 @@ def test_a_picture_of_another_file_is_found_out(monkeypatch: pytest.MonkeyPatch,
     for name, value in (("result.json", sha256), ("limits.json", "0" * 64)):
         (tmp_path / name).write_text(json.dumps({"sha256": value}))
     monkeypatch.setattr(refresh, "IMAGES", tmp_path)
-    with pytest.raises(GateFailed, match="limits.json.*docs/refresh.py"):
+    with pytest.raises(GateFailed, match="limits.json.*tools/docs/refresh.py"):
         refresh.check(None)
 
 
@@ -48,7 +50,7 @@ def test_a_step_that_fails_ends_it(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(make_picture, "main", step("picture", 2))
     monkeypatch.setattr(limits, "main", step("limits", 0))
     assert refresh.main([]) == 1
-    assert called == ["picture"] and "docs/make_picture.py failed" in capsys.readouterr().err
+    assert called == ["picture"] and "tools/docs/picture.py failed" in capsys.readouterr().err
 
 
 def test_the_result_has_four_panels_and_a_record(tmp_path: Path) -> None:

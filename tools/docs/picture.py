@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 if __package__ in (None, ""):  # run as a script: find the package without installing it
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from oace_tf import pictures
 from oace_tf.cli import Parser
@@ -127,7 +127,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = Parser(
         description="Draw photograph and tap, OACE, mask, and cutout side by side.",
-        epilog="example:\n  python docs/make_picture.py docs/samples/coffee.jpg --tap 290,120 "
+        epilog="example:\n  python tools/docs/picture.py docs/samples/coffee.jpg --tap 290,120 "
                "--out docs/images/result.png",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photograph", type=Path)
@@ -145,7 +145,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    return guarded(lambda: run(parse_args(argv)), "make_picture.py")
+    return guarded(lambda: run(parse_args(argv)), "tools/docs/picture.py")
 
 
 if __name__ == "__main__":

@@ -25,12 +25,12 @@ if __package__ in (None, ""):  # run as a script: find the package without insta
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import oace_tf
-from docs import refresh
 from oace_tf import fileio
 from oace_tf.cli import Parser
 from oace_tf.errors import GateFailed, UsageError, guarded
 from oace_tf.runtime.model import open_model
 from oace_tf.segmenter import DEFAULT_MODEL
+from tools.docs import refresh
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOAT = ROOT / "build" / "oace_float32.tflite"
@@ -252,7 +252,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
     parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: python export/release.py --out dist")
+        epilog="example: python tools/release.py --out dist")
     add = parser.add_argument
     add("--out", type=Path, default=ROOT / "dist", metavar="DIR",
         help="default: dist/; the folder oace-tf-VERSION in it is replaced")
@@ -265,7 +265,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 1 something released would not be current, 2 bad input."""
-    return guarded(lambda: run(parse_args(argv)), "export/release.py")
+    return guarded(lambda: run(parse_args(argv)), "tools/release.py")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from docs import scores
 from oace_tf.errors import GateFailed, UsageError
 from oace_tf.evaluation.object_trials import Plan
 from tests.oace_tf.conftest import data, tiny_float32, tiny_int8  # noqa: F401  (fixtures)
+from tools.docs import scores
 
 PLANS = {"grabcut": Plan(clicks=3, spread_taps=2, baselines=("disk",)),
          "many": Plan(clicks=1, spread_taps=0, baselines=())}

@@ -1,8 +1,8 @@
 """Everything in the documents that depends on the shipped weights, made anew by one command.
 
     python export/quantize.py --int8      first, and copy build/oace_int8.tflite into the package
-    python docs/scores.py                 the long part: the labelled sets
-    python docs/refresh.py                pictures, figures, limits, model card: seconds
+    python tools/docs/scores.py                 the long part: the labelled sets
+    python tools/docs/refresh.py                pictures, figures, limits, model card: seconds
 
 `--scores` runs the second as well. `--check` changes nothing and exits 1 where something is old.
 """
@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 if __package__ in (None, ""):
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from docs import blocks, figures, limits, make_picture, model_card, scores
 from oace_tf import fileio
 from oace_tf.cli import Parser
 from oace_tf.errors import GateFailed, OaceError, guarded
+from tools.docs import blocks, figures, limits, model_card, picture, scores
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 README, CARD = ROOT / "README.md", ROOT / "MODEL_CARD.md"
 IMAGES = ROOT / "docs" / "images"
 RESULT = ("docs/samples/coffee.jpg", "--tap", "290,120", "--out", "docs/images/result.png")
@@ -32,7 +32,7 @@ class StepFailed(OaceError):
 
 
 def bodies() -> dict[Path, dict[str, str]]:
-    """Return the generated parts by document, but for those of docs/figures.py and docs/scores.py.
+    """Return the generated parts by document, but for those of figures.py and scores.py.
 
     Raises:
       UsageError: figures or scores are missing, or a source's terms are.
@@ -56,25 +56,25 @@ def check(report: Path | None) -> int:
     for name in ("result.json", "limits.json"):
         if fileio.read_json(IMAGES / name)["sha256"] != shipped:
             raise GateFailed(f"{IMAGES / name}: the picture is of another file than the shipped "
-                             "one; run python docs/refresh.py")
+                             "one; run python tools/docs/refresh.py")
     figures.check(figures.Places(), report)
     if fileio.read_json(scores.SCORES)["sha256"] != shipped:
         raise GateFailed(f"{scores.SCORES} is of another file than the shipped one; run python "
-                         "docs/scores.py and then python docs/refresh.py")
+                         "tools/docs/scores.py and then python tools/docs/refresh.py")
     for document, parts in bodies().items():
-        blocks.check_blocks(document, parts, "python docs/refresh.py")
+        blocks.check_blocks(document, parts, "python tools/docs/refresh.py")
     print("pictures, figures and tables are of the shipped file")
     return 0
 
 
 def refresh(report: Path | None, with_scores: bool, workers: int) -> int:
     """Make everything anew; return 0."""
-    steps = [("docs/make_picture.py", make_picture.main,
+    steps = [("tools/docs/picture.py", picture.main,
               [str(ROOT / part) if part.startswith("docs/") else part for part in RESULT]),
-             ("docs/limits.py", limits.main, []),
-             ("docs/figures.py", figures.main, ["--report", str(report)] if report else [])]
+             ("tools/docs/limits.py", limits.main, []),
+             ("tools/docs/figures.py", figures.main, ["--report", str(report)] if report else [])]
     if with_scores:
-        steps.insert(0, ("docs/scores.py", scores.main, ["--workers", str(workers)]))
+        steps.insert(0, ("tools/docs/scores.py", scores.main, ["--workers", str(workers)]))
     for name, step, arguments in steps:
         print(f"== {name}", flush=True)
         if step(arguments):
@@ -95,7 +95,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments."""
     parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: python docs/refresh.py --report build/report.json")
+        epilog="example: python tools/docs/refresh.py --report build/report.json")
     add = parser.add_argument
     add("--report", type=Path, metavar="FILE",
         help="of the main job (default: build/report.json); with --check: compared if named")
@@ -107,7 +107,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done or current, 1 not current, 2 bad input."""
-    return guarded(lambda: run(parse_args(argv)), "docs/refresh.py")
+    return guarded(lambda: run(parse_args(argv)), "tools/docs/refresh.py")
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 import oace_tf
-from docs import refresh
-from export import release
 from export.interfaces import build as interfaces
 from export.interfaces import files as interface_files
 from oace_tf.errors import GateFailed, UsageError
 from oace_tf.fileio import sha256_file
 from oace_tf.segmenter import DEFAULT_MODEL
 from tests.oace_tf.conftest import tiny_float32  # noqa: F401  (fixture)
+from tools import release
+from tools.docs import refresh
 
 NAME = f"oace-tf-{oace_tf.__version__}"
 
@@ -131,5 +131,5 @@ def test_help_ends_with_an_example_that_parses(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit):
         release.main(["--help"])
     last = capsys.readouterr().out.strip().splitlines()[-1]
-    assert last.startswith("example: python export/release.py")
+    assert last.startswith("example: python tools/release.py")
     assert release.parse_args(last.split()[3:]).out == Path("dist")
