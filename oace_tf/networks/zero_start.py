@@ -3,7 +3,7 @@
 With fresh weights the OACE is noise, and the click stem's normalisation makes it as loud as the
 tap: the few pixels of a disk drown in it. The MSF module adds noise to the joined features in the
 same way. From zero both come in as far as they help; their gradients are not zero. After 300 steps
-of the ablations this is worth 10 points of mIoU@1 (docs/ablations.md, row `loud`).
+of the ablations this is worth 10 points of mIoU@1 (experiments/ablation/README.md, row `loud`).
 """
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
+from experiments.random_files import settle
 from export.build import SHIPPED
 from export.convert.keras_pair import float_tflite
 from export.quantization import int8
-from export.random_files import settle
 from export.tflite.delegation import delegation
 from export.tflite.operators import operator_faults
 from oace_tf.config import NetworkConfig

@@ -25,10 +25,11 @@ if __package__ in (None, ""):
 
 from tqdm import tqdm
 
+from experiments import minisam
+from experiments.random_files import make_random_files
 from export import host
-from export.random_files import make_random_files
 from export.tflite.interpreter import fill, opened
-from oace_tf import fileio, minisam
+from oace_tf import fileio
 from oace_tf.cli import Parser
 from oace_tf.config import PRESETS, NetworkConfig
 from oace_tf.errors import UsageError, guarded
@@ -44,8 +45,8 @@ FILES = {"int8": "oace_int8.tflite", "float32": "oace_float32.tflite"}
 # What the presets' files are made by: other sources, other files.
 _SOURCES = ("oace_tf/config.py", "oace_tf/networks/*.py", "export/convert/keras_pair.py",
             "export/quantization/int8.py", "export/tflite/model.py",
-            "export/quantization/calibration_result.py", "export/random_files.py")
-EXAMPLE = ("example: python export/benchmark_host.py --preset hrnet efficientnet_lite0 "
+            "export/quantization/calibration_result.py", "experiments/random_files.py")
+EXAMPLE = ("example: python experiments/benchmark_host.py --preset hrnet efficientnet_lite0 "
            "--json build/benchmark.json")
 Runner = Callable[[], None]
 

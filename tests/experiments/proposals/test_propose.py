@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from oace_tf import minisam, propose
+from experiments import minisam
+from experiments.proposals import propose
 from oace_tf.samples.coco import decode_mask
 from oace_tf.training.sources import find_sources
 

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from oace_tf.training.ablation import read_plan
-from oace_tf.training.ablation_table import markdown, summarise
+from experiments.ablation.results import markdown, summarise
+from experiments.ablation.table import read_plan
 
 SETS = (("ecssd", "coco_mval"), ("grabcut",))
 

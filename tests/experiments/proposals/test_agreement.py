@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from oace_tf.training.proposals import (
+from experiments.proposals.agreement import (
     Proposal,
     Rules,
     agreed,

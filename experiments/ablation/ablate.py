@@ -5,28 +5,33 @@ import argparse
 import logging
 import multiprocessing
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+if __package__ in (None, ""):
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from experiments.ablation.table import Plan, read_plan
 from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import atomic_write, read_json, write_json
-from oace_tf.training.ablation import Plan, read_plan
 
 RESULTS, TABLE = "results.json", "table.md"
 _MOST_BYTES = 2**28
 _log = logging.getLogger("ablate")
 _EPILOG = """example:
-  OACE_DATA=data python -m oace_tf.ablate docs/configs/ablations.json --out build/ablations
+  OACE_DATA=data python experiments/ablation/ablate.py experiments/ablation/table.json \\
+      --out build/ablations
 """
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = Parser(
-        prog="python -m oace_tf.ablate", description=__doc__, epilog=_EPILOG,
+        prog="python experiments/ablation/ablate.py", description=__doc__, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plan", type=Path, help="JSON: what all rows share, and what each changes")
     parser.add_argument("--data", type=Path, metavar="DIR",
@@ -65,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             _log.info("%s: %s", name, plan.row(name).what)
             results[name] = _in_process(plan, name, data, args.out, args.workers)
             write_json(path, results)
-    from oace_tf.training.ablation_table import markdown
+    from experiments.ablation.results import markdown
 
     table = markdown(plan, results)
     atomic_write(args.out / TABLE, table.encode())
@@ -74,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _in_process(plan: Plan, name: str, data: Path, out: Path, workers: int) -> Any:
-    from oace_tf.training.ablation_row import run_row
+    from experiments.ablation.row import run_row
 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
@@ -108,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     _log.setLevel(logging.INFO)
-    return guarded(lambda: run(parse_args(argv)), "oace_tf.ablate")
+    return guarded(lambda: run(parse_args(argv)), "experiments/ablation/ablate.py")
 
 
 if __name__ == "__main__":

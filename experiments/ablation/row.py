@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.ablation.table import Plan, Row, Sets
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.oace_auc import within_pass_auc
 from oace_tf.evaluation.object_trials import Plan as MeasurePlan
@@ -17,7 +18,6 @@ from oace_tf.evaluation.object_trials import measure_group
 from oace_tf.evaluation.runner import photographs
 from oace_tf.fileio import sha256_file
 from oace_tf.samples.layouts import list_samples
-from oace_tf.training.ablation import Plan, Row, Sets
 from oace_tf.training.settings import TrainSettings
 
 _NAME = "float"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from experiments.ablation.table import merged, read_plan
 from oace_tf.errors import UsageError
-from oace_tf.training.ablation import merged, read_plan
 
-SHIPPED = Path(__file__).parents[3] / "docs" / "configs" / "ablations.json"
+SHIPPED = Path(__file__).parents[3] / "experiments" / "ablation" / "table.json"
 PLAN: dict[str, Any] = {
     "init": "none", "network": {"trunk": "tiny"},
     "settings": {"phases": [{"size": 64, "batch": 1, "steps": 2}], "seed": 1,

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from export import benchmark_host
-from export.random_files import make_random_files
-from oace_tf import minisam
+from experiments import benchmark_host, minisam
+from experiments.random_files import make_random_files
 from tests.export.conftest import Made
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oace_tf import minisam
+from experiments import minisam
 from oace_tf.errors import UsageError
 
 

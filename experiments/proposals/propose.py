@@ -16,16 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from oace_tf import fileio, minisam
+if __package__ in (None, ""):
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from experiments import minisam
+from experiments.proposals.agreement import Proposal, find_objects, jittered_taps
+from oace_tf import fileio
 from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
 from oace_tf.images import read_image
 from oace_tf.samples.coco import MAX_BYTES, Where, image_path
 from oace_tf.segmenter import TapSegmenter, model_file
-from oace_tf.training.proposals import Proposal, find_objects, jittered_taps
 from oace_tf.workers import in_processes
 
-PROG = "python -m oace_tf.propose"
+NAME = "experiments/proposals/propose.py"
+PROG = f"python {NAME}"
 EXAMPLE = f"example: {PROG} data/train/coco_unlabelled --workers 2"
 LISTS = ("images.json", "instances.json")
 FOUND = "instances_proposed.json"
@@ -188,10 +193,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
-        return guarded(lambda: run(parse_args(argv)), "oace_tf.propose")
+        return guarded(lambda: run(parse_args(argv)), NAME)
     except KeyboardInterrupt:
-        print("oace_tf.propose: interrupted; the same command goes on where it stopped",
-              file=sys.stderr)
+        print(f"{NAME}: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from experiments.ablation.table import Plan
 from oace_tf.evaluation.metrics import (
     bootstrap_mean_ci,
     bootstrap_table,
     paired_bootstrap_ci,
     sign_flip_p,
 )
-from oace_tf.training.ablation import Plan
 
 _HEAD = ("row", "what", "mIoU@1", "compared with", "difference", "own - other", "confusion",
          "AUC", "over distance", "spread", "minutes")

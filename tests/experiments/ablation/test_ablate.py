@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from oace_tf import ablate
-from oace_tf.training import ablation_row
+from experiments.ablation import ablate
+from experiments.ablation import row as ablation_row
 from tests.oace_tf.test_score import write_sets
 from tests.oace_tf.training.drawn import write_dataset
 
@@ -95,7 +95,8 @@ def test_bad_input_is_one_line(command, tmp_path):
                              ((plan, "--results", tmp_path / "list.json"), "list.json")):
         code, out, error = command(*arguments)
         assert code == 2 and out == "" and words in error
-        assert error.count("\n") == 1 and error.startswith("oace_tf.ablate: error: ")
+        assert error.count("\n") == 1
+        assert error.startswith("experiments/ablation/ablate.py: error: ")
 
 
 def test_a_row_takes_the_prior_of_a_pair(command, tmp_path):
