@@ -1,7 +1,7 @@
 """Compare the int8 file's masks on Arm with this machine's: an aarch64 interpreter under qemu.
 
 Counts the bytes that differ on five photographs and what they do to the mask. The emulated Python
-is made by export/arm_env.sh.
+is made by tests/arm/arm_env.sh.
 """
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 if __package__ in (None, ""):
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from oace_tf import fileio
 from oace_tf.cli import Parser
@@ -31,9 +31,9 @@ from oace_tf.runtime.model import open_model
 from oace_tf.samples.layouts import find_dataset, list_samples
 from oace_tf.segmenter import DEFAULT_MODEL
 
-ROOT = Path(__file__).resolve().parents[1]
-ENVIRONMENT = ROOT / "export" / "arm_env.sh"
-RUN_MASKS = ROOT / "export" / "run_masks.py"
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = Path(__file__).with_name("arm_env.sh")
+RUN_MASKS = Path(__file__).with_name("run_masks.py")
 PHOTOGRAPHS = 5
 LEAST_IOU = 0.98  # of the masks, on every photograph
 OBJECT = 128  # of a mask's byte
@@ -54,7 +54,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="compare_arm", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: export/arm_env.sh && python export/compare_arm.py --data DATA")
+        epilog="example: tests/arm/arm_env.sh && python tests/arm/compare_arm.py --data DATA")
     add = parser.add_argument
     add("model", type=Path, nargs="?", default=DEFAULT_MODEL,
         help="an int8 file of the interface points (default: the one in the package)")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import compare_arm
 from oace_tf.errors import UsageError
+from tests.arm import compare_arm
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert compare_arm.main([]) == 2
     line = capsys.readouterr().err
-    assert "make it with export/arm_env.sh" in line and line.count("\n") == 1
+    assert "make it with tests/arm/arm_env.sh" in line and line.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Masks of a .tflite file for prepared inputs, by whatever interpreter this Python has.
 
-    python export/run_masks.py FILE.tflite INPUTS.npz MASKS.npz
+    python tests/arm/run_masks.py FILE.tflite INPUTS.npz MASKS.npz
 
 Needs numpy and a LiteRT runtime, and nothing of this toolkit: it also runs in an emulated Python.
 INPUTS holds images (K, S, S, 3) uint8 and points (K, N, 3) float32; MASKS gets masks (K, S, S)

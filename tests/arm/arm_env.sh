@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # An aarch64 Python with numpy and LiteRT under qemu-user, in a cache folder; needs no root and installs nothing.
 #
-#     export/arm_env.sh            make it where it is missing (70 MB fetched) and print its folder
-#     export/arm_env.sh --find     print the folder if it is there, else say so and exit 3
+#     tests/arm/arm_env.sh            make it where it is missing (70 MB fetched) and print its folder
+#     tests/arm/arm_env.sh --find     print the folder if it is there, else say so and exit 3
 #
 # Debian 12: emulator and aarch64 packages by apt-get with lists of its own, unpacked with dpkg -x; aarch64 wheels by
 # pip. The folder holds qemu, root/ (for qemu -L) and site/ (for PYTHONPATH). Exit 3: this machine cannot have it.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 packages=(libc6 libgcc-s1 libstdc++6 zlib1g libbz2-1.0 liblzma5 libexpat1 libffi8 libssl3
   libpython3.11-minimal libpython3.11-stdlib python3.11-minimal)
 wheels=$(grep -E '^(numpy|ai-edge-litert)==' constraints.txt)
 
-key=$( (cat export/arm_env.sh; echo "$wheels") | sha256sum | cut -c1-16)
+key=$( (cat tests/arm/arm_env.sh; echo "$wheels") | sha256sum | cut -c1-16)
 cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/oace-arm
 folder=$cache/$key
 
@@ -26,7 +26,7 @@ if [[ -f $folder/ready ]]; then
   printf '%s\n' "$folder"
   exit 0
 elif [[ ${1:-} == --find ]]; then
-  unable "no emulated aarch64 Python in $cache; make it with export/arm_env.sh"
+  unable "no emulated aarch64 Python in $cache; make it with tests/arm/arm_env.sh"
 fi
 [[ $(uname -s) == Linux ]] || unable "needs Linux"
 for tool in apt-get dpkg python3; do
