@@ -15,7 +15,7 @@ from oace_tf.fileio import read_json
 from oace_tf.training.settings import STAGES, TrainSettings
 
 _EPILOG = """example:
-  python -m oace_tf.train joint --data data/train --config docs/configs/first.json \\
+  python -m oace_tf.train joint --data data/train --config configs/train.json \\
       --init imagenet --out build/train
 """
 
