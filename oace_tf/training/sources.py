@@ -41,7 +41,7 @@ def find_sources(folders: list[Path], shares: Mapping[str, float]) -> list[Sourc
     `instances_X.json` beside it (or instead of it) are sources of their own, named FOLDER_X, and
     only used where `shares` names them: masks proposed by a teacher, for example. A file that is
     named itself is a source, named after the file; several joined by + are one, see
-    `samples.joined`.
+    `samples.merged_coco`.
 
     Args:
       folders: each a source (`instances.json`, `images/`), a folder of sources, a file `A.json`, or
