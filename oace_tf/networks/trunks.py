@@ -8,6 +8,7 @@ from oace_tf.networks.efficientnet_lite import STEM_CHANNELS, efficientnet_lite0
 from oace_tf.networks.layers import HalfSize, Scope
 
 TINY_CHANNELS = (8, 12, 16)
+TINY_PYRAMID = (8, 12, 16, 16, 16)  # where five levels are needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ def pyramid_of(features: list[Any], trunk: str, stem_stride: int) -> tuple[list[
 
 
 def trunk_features(scope: Scope, x: Any, trunk: str, stem_stride: int, *, small: bool = False,
-                   side: Any = None, resize: str = "half_pixel") -> list[Any]:
+                   side: Any = None, resize: str = "half_pixel",
+                   five_levels: bool = False) -> list[Any]:
     """Return the trunk's feature maps, finest first, each half the size of the one before.
 
     Args:
@@ -50,6 +52,7 @@ def trunk_features(scope: Scope, x: Any, trunk: str, stem_stride: int, *, small:
       small: the smaller variant where there is one (HRNetV2-W18-Small-v2 for the prior).
       side: None, or a tensor of the first convolution's shape, joined to its output.
       resize: how an HRNet enlarges.
+      five_levels: five maps also of the tiny trunk, which has three.
     """
     if trunk == "hrnet":
         from oace_tf.networks.hrnet import hrnet_trunk
@@ -58,16 +61,17 @@ def trunk_features(scope: Scope, x: Any, trunk: str, stem_stride: int, *, small:
                            resize=resize)
     if trunk == "efficientnet_lite0":
         return efficientnet_lite0(scope, x, stem_stride, side)
-    return _tiny(scope, x, stem_stride, side)
+    return _tiny(scope, x, stem_stride, side, TINY_PYRAMID if five_levels else TINY_CHANNELS)
 
 
-def _tiny(scope: Scope, x: Any, stem_stride: int, side: Any) -> list[Any]:
+def _tiny(scope: Scope, x: Any, stem_stride: int, side: Any,
+          widths: tuple[int, ...]) -> list[Any]:
     """Three convolutions, for tests: the same joins at a thousandth of the cost."""
     if stem_stride == 4:
         x = HalfSize(name=scope.at("half"))(x)
-    x = scope.bn(scope.conv(x, "conv1", TINY_CHANNELS[0], 3, min(stem_stride, 2)), "bn1")
+    x = scope.bn(scope.conv(x, "conv1", widths[0], 3, min(stem_stride, 2)), "bn1")
     x = scope.relu(x)
     features = [x if side is None else scope.fuse(x, side)]
-    for level, channels in enumerate(TINY_CHANNELS[1:], start=2):
+    for level, channels in enumerate(widths[1:], start=2):
         features.append(scope.conv_bn_relu(features[-1], f"level{level}", channels, 3, 2))
     return features

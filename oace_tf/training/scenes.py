@@ -88,8 +88,8 @@ def make_twins(base: Layered, index: int, others: Sequence[tuple[Layered, int]],
     image, masks = _framed(base, index, size, settings, rng)
     ignored = masks.pop() if base.ignored is not None else np.zeros((size, size), np.uint8)
     for other, other_index in others:
-        image, (ignored, *masks) = _pasted(image, [ignored, *masks], other, other_index, settings,
-                                           rng)
+        image, (ignored, *masks) = paste(image, [ignored, *masks], other, other_index,
+                                         (settings.paste_smallest, settings.paste_largest), rng)
     # Pasted objects stand last; the tap is on any of them or on the object of the crop.
     choices = [0, *range(len(masks) - len(others), len(masks))] if others else [0]
     choices = [c for c in choices if masks[c].mean() >= settings.min_object and masks[c].any()]
@@ -186,7 +186,7 @@ def _framed(base: Layered, index: int, size: int, settings: SceneSettings,
     x0, y0, x1, y1 = 0, 0, width, height
     kind = rng.random()
     if kind < settings.cut:
-        x0, y0, x1, y1 = _window_on(base.masks[index], rng)
+        x0, y0, x1, y1 = window_on(base.masks[index], rng)
     elif kind < settings.cut + settings.crop:
         left, top, w, h = cv2.boundingRect(base.masks[index])
         # Each side moves a random share of its way from the frame's edge to the object's.
@@ -200,11 +200,11 @@ def _framed(base: Layered, index: int, size: int, settings: SceneSettings,
                        interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
     order = [index, *(i for i in range(len(base.masks)) if i != index)]
     layers = [*(base.masks[i] for i in order), *([] if base.ignored is None else [base.ignored])]
-    masks = [_resized_mask(layer[cut], (size, size)) for layer in layers]
+    masks = [resized_mask(layer[cut], (size, size)) for layer in layers]
     return image, masks
 
 
-def _window_on(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int, int, int]:
+def window_on(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int, int, int]:
     """Return x0, y0, x1, y1 of a random window that holds at least one pixel of a mask."""
     flat = np.flatnonzero(mask)
     point = int(flat[rng.integers(0, len(flat))])
@@ -218,21 +218,33 @@ def _window_on(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int, in
     return x0, y0, x0 + w, y0 + h
 
 
-def _resized_mask(mask: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+def resized_mask(mask: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """Return a mask (H, W) uint8 0/1 in another size (width, height)."""
     shrink = size_wh[0] < mask.shape[1] and size_wh[1] < mask.shape[0]
     soft = cv2.resize(mask * np.uint8(255), size_wh,
                       interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
     return (soft >= 128).astype(np.uint8)
 
 
-def _pasted(image: np.ndarray, masks: list[np.ndarray], other: Layered, index: int,
-            settings: SceneSettings,
-            rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Paste an object over the scene; what it hides is taken out of the other masks."""
+def paste(image: np.ndarray, masks: list[np.ndarray], other: Layered, index: int,
+          sides: tuple[float, float],
+          rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Paste an object over the scene; what it hides is taken out of the other masks.
+
+    Args:
+      image: (S, S, 3) uint8.
+      masks: (S, S) uint8 0/1 each.
+      other: the photograph that the object is taken from.
+      index: which of its objects.
+      sides: least and largest longer side of the pasted object, shares of the frame.
+      rng: every draw comes from it.
+    Returns:
+      The new photograph, and the masks with that of the pasted object last.
+    """
     size = len(image)
     left, top, w, h = cv2.boundingRect(other.masks[index])
     cut = (slice(top, top + h), slice(left, left + w))
-    side = size * float(rng.uniform(settings.paste_smallest, settings.paste_largest))
+    side = size * float(rng.uniform(*sides))
     scale = min(side / max(w, h), 2.0)
     aspect = float(rng.uniform(0.85, 1.18))
     w2 = int(np.clip(w * scale * aspect, 4, size))

@@ -1,0 +1,136 @@
+"""Settings of a training run of one trunk with many gestures."""
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from oace_tf.errors import UsageError
+from oace_tf.training.gesture_losses import GestureLossSettings
+from oace_tf.training.gesture_scenes import GestureSceneSettings
+
+
+def _check(good: bool, name: str, value: Any, rule: str) -> None:
+    if not good:
+        raise UsageError(f"training settings: {name} is {value!r}, expected {rule}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GesturePhase:
+    """A stretch of batches at one size; the learning rate moves evenly from `start` to `end`."""
+
+    size: int = 256  # side of the frame, px, a multiple of 64
+    photographs: int = 6  # a batch
+    batches: int = 1000  # each is used for one step and for later taps on its answers
+    start: float = 1.0  # share of the peak learning rate
+    end: float = 1.0
+    frozen: bool = False  # the trunk keeps its weights and statistics
+    later_taps: bool = True  # rounds of taps on errors; without, each batch makes one step
+
+    def __post_init__(self) -> None:
+        _check(self.size >= 64 and self.size % 64 == 0, "phase.size", self.size, "a multiple of 64")
+        for name in ("photographs", "batches"):
+            _check(getattr(self, name) >= 1, f"phase.{name}", getattr(self, name), "at least 1")
+        for name in ("start", "end"):
+            _check(0.0 <= getattr(self, name) <= 1.0, f"phase.{name}", getattr(self, name),
+                   "in [0, 1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GestureTrainSettings:
+    """One run."""
+
+    phases: tuple[GesturePhase, ...] = (GesturePhase(),)
+    learning_rate: float = 1.5e-3
+    warmup: int = 60  # steps
+    weight_decay: float = 0.01  # AdamW, decoupled; not on biases and normalisations
+    clip_norm: float = 5.0
+    ema: float = 0.998
+    rounds: tuple[float, ...] = (0.35, 0.3, 0.2, 0.15)  # how often a batch makes 1, 2, ... steps
+    renewed: float = 0.3  # share of gestures that start anew in a later round
+    seed: int = 0
+    sources: tuple[tuple[str, float], ...] = ()  # folder name and share; others: by images
+    exact: tuple[str, ...] = ()  # sources whose outlines are trusted
+    scenes: GestureSceneSettings = field(default_factory=GestureSceneSettings)
+    losses: GestureLossSettings = field(default_factory=GestureLossSettings)
+
+    def __post_init__(self) -> None:
+        _check(len(self.phases) > 0, "phases", self.phases, "at least one phase")
+        _check(0.0 < self.learning_rate < 1.0, "learning_rate", self.learning_rate, "in (0, 1)")
+        _check(0.0 <= self.ema < 1.0, "ema", self.ema, "in [0, 1)")
+        _check(len(self.rounds) > 0 and min(self.rounds) >= 0.0 and sum(self.rounds) > 0.0,
+               "rounds", self.rounds, "shares of which one is above zero")
+        _check(0 <= self.seed < 2**32, "seed", self.seed, "in [0, 2^32)")
+
+    @property
+    def batches(self) -> int:
+        """All batches of all phases."""
+        return sum(phase.batches for phase in self.phases)
+
+    def phase_of(self, batch: int) -> tuple[GesturePhase, float]:
+        """Return the phase of a batch (from 0), and the share of it that is done before."""
+        for phase in self.phases:
+            if batch < phase.batches:
+                return phase, batch / phase.batches
+            batch -= phase.batches
+        raise IndexError("batch beyond the last phase")
+
+    def learning_rate_at(self, batch: int, step: int) -> float:
+        """Return the learning rate of a batch whose first step is `step`."""
+        phase, share = self.phase_of(batch)
+        rate = self.learning_rate * (phase.start + share * (phase.end - phase.start))
+        return rate * min(1.0, (step + 1) / max(1, self.warmup))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as a JSON object."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any], where: str) -> GestureTrainSettings:
+        """Build from a JSON object; unknown keys are errors, missing ones keep their default.
+
+        Raises:
+          UsageError: an unknown key or a value of another kind or out of range.
+        """
+        try:
+            settings: GestureTrainSettings = _built(cls, fields, "")
+            return settings
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from None
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{where}: a value of the wrong kind ({error})") from error
+
+
+def _built(kind: Any, fields: Any, prefix: str) -> Any:
+    """Build a settings dataclass, those inside it included, every value of its field's type."""
+    if not isinstance(fields, Mapping):
+        raise UsageError(f"{prefix or 'settings'}: expected an object, got {type(fields).__name__}")
+    hints = typing.get_type_hints(kind)
+    names = {entry.name for entry in dataclasses.fields(kind)}
+    for key in fields:
+        if key not in names:
+            raise UsageError(f"unknown key {prefix + str(key)!r}, "
+                             f"known are {', '.join(sorted(names))}")
+    return kind(**{key: _value(hints[key], value, prefix + key)
+                   for key, value in fields.items()})
+
+
+def _value(hint: Any, value: Any, name: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _built(hint, value, f"{name}.")
+    if isinstance(hint, types.GenericAlias) and hint.__origin__ is tuple:
+        items = list(value.items()) if isinstance(value, Mapping) else value
+        if not isinstance(items, (list, tuple)):
+            raise UsageError(f"{name} is {value!r}, expected a list")
+        inner = hint.__args__
+        if len(inner) == 2 and inner[1] is Ellipsis:
+            return tuple(_value(inner[0], item, name) for item in items)
+        return tuple(_value(part, item, name) for part, item in zip(inner, items, strict=True))
+    if hint is float and type(value) in (int, float):
+        return float(value)
+    if type(value) is not hint:
+        raise UsageError(f"{name} is {value!r}, expected a value of type {hint.__name__}")
+    return value

@@ -1,0 +1,232 @@
+"""The training loop of one trunk: batches, rounds of later taps, moving average, checkpoints."""
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from oace_tf.errors import OaceError, UsageError
+from oace_tf.networks.gesture_networks import GestureNetworks
+from oace_tf.networks.weights import get_arrays, pair_variables, save_weights, set_arrays, value_of
+from oace_tf.training.checkpoint import CHECKPOINT, Checkpoint, keep_older, last_good
+from oace_tf.training.checkpoint import write_checkpoint
+from oace_tf.training.gesture_batches import BatchPlan, gesture_batches
+from oace_tf.training.gesture_settings import GesturePhase, GestureTrainSettings
+from oace_tf.training.gesture_step import GestureStep
+from oace_tf.training.later_taps import empty_previous, next_round
+from oace_tf.training.optimizer import get_state, set_state
+
+logger = logging.getLogger(__name__)
+WEIGHTS = "weights.safetensors"
+LOG = "log.csv"
+_AVERAGE_EVERY = 4  # steps between updates of the moving average
+_LATER = 1  # what a generator is for, beside the scenes
+
+
+class GestureTrainer:
+    """One run, in a folder of its own.
+
+    Args:
+      networks: built for any size.
+      settings: the run.
+      folders: where the sources lie.
+      out: the folder of the run.
+      workers: processes that prepare scenes; 0: none.
+      keep: checkpoints.
+    """
+
+    def __init__(self, networks: GestureNetworks, settings: GestureTrainSettings,
+                 folders: list[Path], out: Path, workers: int = 1, keep: int = 2) -> None:
+        self._networks, self._settings, self._out = networks, settings, out
+        self._workers, self._keep = workers, keep
+        self._plan = BatchPlan(folders=tuple(folders), sources=settings.sources,
+                               exact=settings.exact, scenes=settings.scenes, seed=settings.seed)
+        for layer in (layer for model in networks.models() for layer in model.layers):
+            layer.trainable = True  # an earlier run may have left the trunk frozen
+        self._optimizer = keras.optimizers.AdamW(settings.learning_rate,
+                                                 weight_decay=settings.weight_decay)
+        self._optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        self._optimizer.build([v for model in networks.models()
+                               for v in model.trainable_variables])
+        self._average: dict[str, np.ndarray] = {}
+        self._batch, self._step = 0, 0
+        self._skipped: set[str] = set()
+        self._last_written: int | None = None
+        self._run = json.loads(json.dumps({"network": networks.config.to_json(),
+                                           "settings": settings.to_json()}))
+
+    @property
+    def batch(self) -> int:
+        """The number of batches done."""
+        return self._batch
+
+    @property
+    def step(self) -> int:
+        """The number of steps done."""
+        return self._step
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """The photographs that could not be read so far."""
+        return tuple(sorted(self._skipped))
+
+    def resume(self) -> None:
+        """Take up the run in the folder where its last good checkpoint left it.
+
+        Phases may have changed: what is done counts as done.
+
+        Raises:
+          UsageError: no checkpoint, only damaged ones, or one of another network.
+        """
+        path, state = last_good(self._out)
+        if state.run.get("network") != self._run["network"]:
+            raise UsageError(f"{path}: was made with another network; repeat the arguments of "
+                             "that run, or start without --resume")
+        set_state(self._optimizer, state.optimizer, str(path))
+        set_arrays(self._networks, state.weights, str(path))  # type: ignore[arg-type]
+        self._average = dict(state.average)
+        self._step, self._batch = state.step, int(state.notes["batch"])
+        self._skipped = set(state.skipped)
+        self._last_written = state.step if path.name == CHECKPOINT else None
+
+    def run(self, checkpoint_every: int = 100, stop_at: int | None = None) -> None:
+        """Train to the last batch (or to `stop_at`) and leave checkpoint and weights.
+
+        Raises:
+          OaceError: a loss that is not finite.
+          UsageError: data of which no scene can be made, or a folder that cannot be written.
+        """
+        total = self._settings.batches
+        end = total if stop_at is None else min(stop_at, total)
+        if self._batch >= end:
+            return
+        try:
+            self._out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot write into {self._out}: {error.strerror}; "
+                             "name another folder") from error
+        wanted = []
+        for number in range(self._batch, end):
+            phase, _ = self._settings.phase_of(number)
+            wanted.append((number, phase.size, phase.photographs))
+        step: GestureStep | None = None
+        current: GesturePhase | None = None
+        source = gesture_batches(self._plan, wanted, self._workers, self._skipped)
+        with (closing(source), _Log(self._out / LOG) as log,
+              tqdm(total=total, initial=self._batch, unit="batch", disable=None) as bar):
+            for batch in source:
+                phase, _ = self._settings.phase_of(self._batch)
+                if step is None or current is None or (
+                        (phase.size, phase.frozen) != (current.size, current.frozen)):
+                    step = GestureStep(self._networks, self._optimizer, self._settings.losses,
+                                       self._settings.clip_norm, phase.size, phase.frozen)
+                current = phase
+                self._rounds(step, batch, phase, log)
+                self._batch += 1
+                bar.update()
+                if self._batch % checkpoint_every == 0 or self._batch >= end:
+                    self._checkpoint()
+                    logger.info("batch %d of %d, step %d: %s", self._batch, total, self._step,
+                                log.means())
+
+    def save(self, path: Path, record: Mapping[str, Any]) -> None:
+        """Write the moving average of the weights."""
+        live = get_arrays(self._networks)  # type: ignore[arg-type]
+        try:
+            if self._average:
+                set_arrays(self._networks, self._average, "average")  # type: ignore[arg-type]
+            save_weights(path, self._networks, record)  # type: ignore[arg-type]
+        finally:
+            set_arrays(self._networks, live, "weights")  # type: ignore[arg-type]
+
+    def _rounds(self, step: GestureStep, batch: dict[str, np.ndarray], phase: GesturePhase,
+                log: _Log) -> None:
+        """Make the steps of one batch: first gestures, then taps on the errors."""
+        settings = self._settings
+        rng = np.random.default_rng(np.random.SeedSequence((settings.seed, self._batch, _LATER)))
+        shares = np.array(settings.rounds)
+        count = 1 + int(rng.choice(len(shares), p=shares / shares.sum()))
+        self._optimizer.learning_rate.assign(settings.learning_rate_at(self._batch, self._step))
+        previous = empty_previous(batch)
+        for number in range(count if phase.later_taps else 1):
+            started = time.perf_counter()
+            losses, probability = step(batch, previous)
+            if not np.isfinite(losses["total"]):
+                raise OaceError(f"the loss of step {self._step} is {losses['total']}; the last "
+                                f"good state is in {self._out / CHECKPOINT}")
+            self._step += 1
+            if settings.ema > 0 and self._step % _AVERAGE_EVERY == 0:
+                self._update_average()
+            log.row(self._step, self._batch, number, phase.size, losses,
+                    batch["points"].shape[0] * batch["points"].shape[1]
+                    / (time.perf_counter() - started))
+            if number + 1 < count:
+                batch, previous = next_round(batch, probability, settings.renewed,
+                                             settings.scenes, rng)
+
+    def _update_average(self) -> None:
+        # Early on the average is short, so that it forgets the untrained weights.
+        keep = min(self._settings.ema, (1 + self._step) / (10 + self._step))**_AVERAGE_EVERY
+        for name, variable in pair_variables(self._networks).items():  # type: ignore[arg-type]
+            value = value_of(variable)
+            if name in self._average:
+                self._average[name] += (1.0 - keep) * (value - self._average[name])
+            else:
+                self._average[name] = value
+
+    def _checkpoint(self) -> None:
+        if self._last_written is not None and self._last_written != self._step:
+            keep_older(self._out, self._last_written, self._keep)
+        write_checkpoint(self._out / CHECKPOINT, Checkpoint(
+            self._step, self._run, get_arrays(self._networks),  # type: ignore[arg-type]
+            self._average, get_state(self._optimizer), self.skipped, {"batch": self._batch}))
+        self._last_written = self._step
+
+
+class _Log:
+    """The losses of every step as CSV, and their means since they were last asked for."""
+
+    FIELDS = ("step", "batch", "round", "size", "gestures_per_s")
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file, self._rows = path, None, []  # type: ignore[var-annotated]
+
+    def __enter__(self) -> _Log:
+        self._file = self._path.open("a", newline="")  # type: ignore[assignment]
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._file.close()  # type: ignore[union-attr]
+
+    def row(self, step: int, batch: int, number: int, size: int, losses: Mapping[str, float],
+            rate: float) -> None:
+        """Add a step."""
+        file: Any = self._file
+        writer = csv.writer(file)
+        if file.tell() == 0:
+            writer.writerow([*self.FIELDS, *losses])
+        writer.writerow([step, batch, number, size, f"{rate:.1f}",
+                         *(f"{value:.5f}" for value in losses.values())])
+        self._rows.append((number, dict(losses), rate))
+
+    def means(self) -> str:
+        """Return the means of the rows since the last call, and flush the file."""
+        rows, self._rows = self._rows, []
+        file: Any = self._file
+        file.flush()
+        if not rows:
+            return "no step"
+        names = rows[0][1]
+        text = ", ".join(f"{name} {np.mean([row[1][name] for row in rows]):.3f}" for name in names)
+        first = [row[1]["dice"] for row in rows if row[0] == 0]
+        return (f"{text}; dice of first answers {np.mean(first):.3f}; "
+                f"{np.mean([row[2] for row in rows]):.1f} gestures/s")

@@ -1,0 +1,141 @@
+"""One trunk: shapes, what depends on what, names, and the model of the file."""
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from oace_tf.config import NetworkConfig
+from oace_tf.errors import UsageError
+from oace_tf.gestures import draw_maps, pack_rows
+from oace_tf.networks.gesture_maps import GestureMaps
+from oace_tf.networks.gesture_networks import (
+    build_fused_gestures,
+    build_gesture_networks,
+    repeated,
+)
+from oace_tf.networks.weights import get_arrays, set_arrays
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def networks():
+    keras.utils.set_random_seed(3)
+    built = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None)
+    rng = np.random.default_rng(3)
+    # Fresh modulations do nothing; here every weight does something.
+    arrays = {name: array + rng.normal(0, 0.05, array.shape).astype(np.float32)
+              if name.endswith(("weight", "bias")) else array
+              for name, array in get_arrays(built).items()}
+    set_arrays(built, arrays, "test")
+    return built
+
+
+def _points(*rows: tuple[float, float, int]) -> np.ndarray:
+    return pack_rows(np.array(rows, np.float32), 6)
+
+
+def _decoded(networks, image, *gestures, previous=None):
+    features = repeated(networks.encode(image), len(gestures))
+    drawn = GestureMaps(SIZE)(np.stack([_points(*gesture) for gesture in gestures]))
+    if previous is None:
+        previous = np.zeros((len(gestures), SIZE // 4, SIZE // 4, 1), np.float32)
+    return networks.decode(features, drawn, keras.ops.convert_to_tensor(previous))
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(0).uniform(-1, 1, (1, SIZE, SIZE, 3)).astype(np.float32)
+
+
+def test_shapes_and_ranges(networks, image):
+    outputs = _decoded(networks, image, [(20, 20, 1)], [(40, 40, 1), (5, 5, 0)])
+    half = SIZE // 2
+    assert tuple(outputs["logits"].shape) == (2, half, half, 1)
+    assert tuple(outputs["alternatives"].shape) == (2, half, half, 3)
+    assert tuple(outputs["scores"].shape) == (2, 1, 1, 3)
+    oace = np.asarray(outputs["oace"])
+    assert oace.shape == (2, SIZE // 8, SIZE // 8, 3)
+    assert np.abs(oace).max() <= 1.0
+
+
+@pytest.mark.parametrize("gesture", [
+    [(44, 40, 1)], [(20, 20, 1), (50, 50, 0)], [(8, 8, 2), (50, 50, 3)],
+    [(8, 30, 4), (30, 8, 4), (50, 30, 4), (30, 50, 4)], [(20, 20, 1), (30, 30, 5)]])
+def test_every_gesture_changes_the_answer(networks, image, gesture):
+    outputs = _decoded(networks, image, [(20, 20, 1)], gesture)
+    logits = np.asarray(outputs["logits"])
+    assert np.abs(logits[0] - logits[1]).max() > 1e-3
+
+
+def test_the_mask_before_changes_the_answer(networks, image):
+    previous = np.zeros((2, SIZE // 4, SIZE // 4, 1), np.float32)
+    previous[1, 4:9, 4:9] = 1.0
+    logits = np.asarray(_decoded(networks, image, [(20, 20, 1)], [(20, 20, 1)],
+                                 previous=previous)["logits"])
+    assert np.abs(logits[0] - logits[1]).max() > 1e-3
+
+
+def test_every_weight_has_a_gradient(networks, image):
+    import tensorflow as tf
+
+    variables = [v for model in networks.models() for v in model.trainable_variables]
+    with tf.GradientTape() as tape:
+        features = repeated(networks.encode(image, True), 2)
+        drawn = GestureMaps(SIZE)(np.stack([_points((20, 20, 1), (9, 50, 0)),
+                                            _points((40, 40, 1), (5, 5, 0))]))
+        previous = np.full((2, SIZE // 4, SIZE // 4, 1), 0.5, np.float32)
+        outputs = networks.decode(features, drawn, tf.constant(previous), True)
+        loss = sum(tf.reduce_sum(tf.square(outputs[name]))
+                   for name in ("logits", "alternatives", "scores"))
+    gradients = tape.gradient(loss, [v.value for v in variables])
+    dead = [v.path for v, g in zip(variables, gradients) if g is None or not np.any(g)]
+    assert variables and dead == []
+
+
+def test_the_file_s_model_is_the_networks_at_the_file_s_size(networks, image):
+    fused = build_fused_gestures(_fixed(networks), 6, SIZE)
+    points = _points((20, 20, 1), (50, 50, 0))
+    previous = np.zeros((1, SIZE, SIZE, 1), np.float32)
+    previous[:, 16:32, 16:32] = 1.0
+    mask = np.asarray(fused([image, points[None], previous]))
+    assert mask.shape == (1, SIZE, SIZE, 1)
+    small = previous.reshape(1, SIZE // 4, 4, SIZE // 4, 4, 1).mean(axis=(2, 4))
+    logits = _decoded(networks, image, [(20, 20, 1), (50, 50, 0)], previous=small)["logits"]
+    wanted = keras.ops.sigmoid(keras.ops.image.resize(logits, (SIZE, SIZE),
+                                                      interpolation="bilinear"))
+    # float32 in another order of sums: measured 1e-6
+    assert np.allclose(mask, np.asarray(wanted), atol=1e-5)
+
+
+def test_a_smaller_frame_moves_the_gesture_along(networks):
+    config = NetworkConfig(trunk="tiny", one_trunk=True, frame=256)
+    small = build_gesture_networks(config, 64, 1)
+    set_arrays(small, get_arrays(networks), "test")
+    fused = build_fused_gestures(small, 6, 128)
+    flat = np.zeros((1, 128, 128, 3), np.float32)
+    empty = np.zeros((1, 128, 128, 1), np.float32)
+    # Pixel centres: x of 128 px is (x + 0.5) / 2 - 0.5 of 64 px.
+    mask = np.asarray(fused([flat, _points((40.5, 80.5, 1))[None], empty]))
+    logits = _decoded(networks, flat[:, :64, :64], [(20, 40, 1)])["logits"]
+    wanted = keras.ops.sigmoid(keras.ops.image.resize(logits, (128, 128),
+                                                      interpolation="bilinear"))
+    assert np.allclose(mask, np.asarray(wanted), atol=1e-4)
+
+
+def test_tensor_names_have_their_part_in_front(networks):
+    names = get_arrays(networks)
+    assert {name.partition(".")[0] for name in names} == {"shared", "prior", "msfnet"}
+    assert draw_maps(_points((1, 1, 1)), SIZE, SIZE).maps[4].shape[-1] == 3
+
+
+def test_settings_that_one_trunk_has_not_are_refused():
+    with pytest.raises(UsageError, match="trunk is 'hrnet'"):
+        NetworkConfig(trunk="hrnet", one_trunk=True)
+
+
+def _fixed(networks):
+    built = build_gesture_networks(networks.config, SIZE, 1)
+    set_arrays(built, get_arrays(networks), "test")
+    return built

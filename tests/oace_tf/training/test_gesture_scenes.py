@@ -1,0 +1,75 @@
+"""Scenes with several gestures: masks fit their gestures, every draw is seeded."""
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from oace_tf.gestures import Label
+from oace_tf.training.gesture_batches import BatchPlan, GestureBatches, gesture_batches
+from oace_tf.training.gesture_scenes import (
+    GestureSceneSettings,
+    make_gesture_scene,
+)
+from oace_tf.training.gesture_simulation import GestureShares
+from oace_tf.training.scenes import Layered
+
+TAPS = GestureShares(tap=1, taps=0, box=0, box_tap=0, extreme=0, drag=0, scribble=0)
+SETTINGS = GestureSceneSettings(gestures=5, shares=TAPS)
+
+
+def _base() -> Layered:
+    image = np.full((80, 120, 3), 60, np.uint8)
+    left, right = np.zeros((80, 120), np.uint8), np.zeros((80, 120), np.uint8)
+    left[10:60, 10:50] = 1
+    right[20:70, 70:110] = 1
+    image[left > 0], image[right > 0] = (220, 60, 60), (60, 60, 220)
+    return Layered(image, (left, right))
+
+
+def test_each_tap_lies_on_its_own_mask():
+    for seed in range(30):
+        scene = make_gesture_scene(_base(), seed % 2, True, [(_base(), 0, False)], 64, SETTINGS,
+                                   np.random.default_rng(seed))
+        assert scene is not None
+        assert scene.image.shape == (64, 64, 3) and scene.cover.shape == (5, 32, 32)
+        for cover, points in zip(scene.cover, scene.points):
+            used = points[points[:, 2] == Label.OBJECT]
+            assert len(used) == 1
+            # A cell of 2 x 2 px with a tapped pixel is at least a quarter object.
+            assert cover[int(used[0, 1]) // 2, int(used[0, 0]) // 2] >= 60
+
+
+def test_several_objects_are_tapped_in_one_photograph():
+    whole = dataclasses.replace(SETTINGS, crop=0, cut=0, close=0, paste=0)
+    scene = make_gesture_scene(_base(), 0, True, [], 64, whole, np.random.default_rng(2))
+    assert scene is not None
+    assert len({cover.tobytes() for cover in scene.cover}) == 2
+
+
+def test_pasted_objects_are_trusted_as_their_source_is():
+    everything = dataclasses.replace(SETTINGS, gestures=40, crop=0, cut=0, close=0)
+    scene = make_gesture_scene(_base(), 0, True, [(_base(), 1, False)], 64, everything,
+                               np.random.default_rng(4))
+    assert scene is not None and set(scene.outline) == {0.0, 1.0}
+
+
+def test_a_photograph_without_a_large_object_gives_none():
+    tiny = Layered(np.zeros((80, 80, 3), np.uint8), (np.eye(80, dtype=np.uint8)[:1].repeat(80, 0)
+                                                     * np.eye(80, dtype=np.uint8),))
+    whole = dataclasses.replace(SETTINGS, crop=0, cut=0, close=0)
+    assert make_gesture_scene(tiny, 0, True, [], 64, whole, np.random.default_rng(0)) is None
+
+
+def test_batches_depend_on_seed_and_number_alone(dataset):
+    plan = BatchPlan(folders=(dataset,), sources=(), exact=(), scenes=SETTINGS, seed=3)
+    maker = GestureBatches(plan)
+    first, second = maker.batch(4, 64, 2), maker.batch(5, 64, 2)
+    skipped: set[str] = set()
+    again = list(gesture_batches(plan, [(5, 64, 2), (4, 64, 2)], 0, skipped))
+    for name, array in second.items():
+        assert np.array_equal(array, again[0][name]) and np.array_equal(first[name], again[1][name])
+    assert not np.array_equal(first["image"], second["image"])
+    for number in range(12):
+        maker.batch(number, 64, 2)
+    assert len(maker.skipped) == 1  # the unreadable photograph, named once

@@ -1,0 +1,107 @@
+"""The trainer of one trunk: it learns, a resumed run equals one that was not stopped, settings."""
+from __future__ import annotations
+
+import csv
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from oace_tf.config import NetworkConfig
+from oace_tf.errors import UsageError
+from oace_tf.networks.gesture_networks import build_gesture_networks
+from oace_tf.networks.weights import get_arrays, read_arrays, set_arrays
+from oace_tf.training.checkpoint import read_checkpoint
+from oace_tf.training.gesture_scenes import GestureSceneSettings
+from oace_tf.training.gesture_settings import GesturePhase, GestureTrainSettings
+from oace_tf.training.gesture_trainer import CHECKPOINT, LOG, GestureTrainer
+
+SETTINGS = GestureTrainSettings(
+    phases=(GesturePhase(size=64, photographs=2, batches=2, frozen=True, later_taps=False),
+            GesturePhase(size=64, photographs=2, batches=2, end=0.1)),
+    learning_rate=0.003, warmup=2, ema=0.9, rounds=(0.0, 1.0), seed=5,
+    scenes=GestureSceneSettings(gestures=2, rows=16))
+
+
+@pytest.fixture(scope="module")
+def built():
+    keras.utils.set_random_seed(1)
+    networks = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None)
+    return networks, get_arrays(networks)
+
+
+@pytest.fixture()
+def trainer(built, dataset, tmp_path, eager):
+    def make(out="run", settings=SETTINGS):
+        networks, arrays = built
+        set_arrays(networks, arrays, "fresh")
+        return GestureTrainer(networks, settings, [dataset], tmp_path / out, workers=0)
+
+    return make
+
+
+@pytest.mark.slow
+def test_a_resumed_run_equals_one_that_was_not_stopped(built, trainer, tmp_path):
+    networks, fresh = built
+    trainer("whole").run()
+    whole = get_arrays(networks)
+    frozen = [name for name in fresh if name.startswith("shared.trunk.")]
+    assert any(not np.array_equal(whole[name], fresh[name]) for name in frozen)
+    trainer("parts").run(stop_at=2)
+    stopped = get_arrays(networks)
+    assert all(np.array_equal(stopped[name], fresh[name]) for name in frozen)
+    resumed = trainer("parts")
+    resumed.resume()
+    assert resumed.batch == 2
+    resumed.run()
+    for name, array in get_arrays(networks).items():
+        assert np.array_equal(array, whole[name]), name
+    states = [read_checkpoint(tmp_path / out / CHECKPOINT) for out in ("whole", "parts")]
+    assert states[0].step == states[1].step == 6  # two batches of one step, two of two
+    for name, array in states[0].average.items():
+        assert np.array_equal(array, states[1].average[name]), name
+    with (tmp_path / "whole" / LOG).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["round"] for row in rows] == ["0", "0", "0", "1", "0", "1"]
+    assert all(np.isfinite(float(row["total"])) for row in rows)
+    resumed.save(tmp_path / "weights.safetensors", {"steps": 6})
+    config, record, arrays = read_arrays(tmp_path / "weights.safetensors")
+    assert config.one_trunk and record == {"steps": 6} and set(arrays) == set(fresh)
+
+
+@pytest.mark.slow
+def test_it_learns_a_drawn_set(built, trainer):
+    networks, _ = built
+    settings = dataclasses.replace(SETTINGS, phases=(GesturePhase(
+        size=64, photographs=2, batches=30, later_taps=False),))
+    run = trainer("learn", settings)
+    run.run()
+    with (run._out / LOG).open() as file:
+        dice = [float(row["dice"]) for row in csv.DictReader(file)]
+    assert np.mean(dice[-8:]) < 0.8 * np.mean(dice[:8])
+
+
+def test_another_network_is_not_resumed(trainer, tmp_path):
+    run = trainer("other")
+    run._out.mkdir()
+    run._run = {**run._run, "network": {}}
+    run._checkpoint()
+    with pytest.raises(UsageError, match="another network"):
+        trainer("other").resume()
+
+
+def test_settings_are_json_both_ways_and_unknown_keys_are_named():
+    assert GestureTrainSettings.from_json(SETTINGS.to_json(), "here") == SETTINGS
+    for fields, message in (({"phase": []}, "unknown key 'phase'"),
+                            ({"scenes": {"shares": {"tab": 1}}}, "unknown key 'scenes.shares.tab'"),
+                            ({"phases": [{"size": 100}]}, "phase.size is 100"),
+                            ({"seed": "x"}, "seed is 'x'"), ({"rounds": []}, "rounds is")):
+        with pytest.raises(UsageError, match=message):
+            GestureTrainSettings.from_json(fields, "here")
+
+
+def test_the_learning_rate_warms_up_and_moves_evenly_within_a_phase():
+    rates = [SETTINGS.learning_rate_at(batch, step) for batch, step in ((0, 0), (1, 1), (2, 2),
+                                                                        (3, 4))]
+    assert rates == pytest.approx([0.0015, 0.003, 0.003, 0.003 * 0.55])
