@@ -6,7 +6,7 @@ numbers). The labels of taps and box corners are those of SAM-type exports:
     1, 0    tap on the object, tap on the background
     2, 3    two opposite corners of a box around the object, in any order
     4       a point on the object's outline: leftmost, rightmost, top, bottom (DEXTR)
-    5       where a drag ends that began at the object tap in the row before: near the edge (DCT-Net)
+    5       the end of a drag, near the edge; it began at the object tap in the row before (DCT-Net)
     -1      unused row
 
 Maps are drawn at 1/4, 1/8 and 1/16 of the frame. Each is a kernel max(0, 1 - d^2 / r^2) of the
@@ -162,5 +162,6 @@ def _weights(points: np.ndarray, frame: int, centre: np.ndarray,
     bump = across[None, :] * down[:, None] * np.float32(present * (1.0 - tapped))
     (taps,) = _kernels(_nearest(points, frame, centre, Label.OBJECT), radius)
     (others,) = _kernels(_nearest(points, frame, centre, Label.BACKGROUND), radius)
-    return tuple((w / (w.sum() + np.float32(1e-6))).astype(np.float32)[..., None]
-                 for w in (taps + bump, others))  # type: ignore[return-value]
+    objects, backgrounds = ((w / (w.sum() + np.float32(1e-6))).astype(np.float32)[..., None]
+                            for w in (taps + bump, others))
+    return objects, backgrounds

@@ -13,7 +13,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -30,6 +30,17 @@ SUFFIXES = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
+class Networks(Protocol):
+    """Models of one configuration; every layer belongs to exactly one of them."""
+
+    @property
+    def config(self) -> NetworkConfig:
+        """The configuration."""
+
+    def models(self) -> Iterator[keras.Model]:
+        """Yield the models."""
+
+
 def named_variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
     """Yield (tensor name, Keras variable) of every variable, in the order of the layers."""
     for layer in model.layers:
@@ -37,7 +48,7 @@ def named_variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
             yield f"{dotted_name(layer.name)}.{SUFFIXES[variable.name]}", variable
 
 
-def pair_variables(pair: Pair) -> dict[str, Any]:
+def pair_variables(pair: Networks) -> dict[str, Any]:
     """Return every variable of a pair by tensor name."""
     named: dict[str, Any] = {}
     for model in pair.models():
@@ -54,13 +65,13 @@ def value_of(variable: Any) -> np.ndarray:
     return np.array(keras.ops.convert_to_numpy(keras.ops.copy(variable)))
 
 
-def get_arrays(pair: Pair) -> dict[str, np.ndarray]:
+def get_arrays(pair: Networks) -> dict[str, np.ndarray]:
     """Return every tensor of a pair as float32, by name."""
     return {name: value_of(variable).astype(np.float32, copy=False)
             for name, variable in pair_variables(pair).items()}
 
 
-def set_arrays(pair: Pair, arrays: Mapping[str, np.ndarray], where: str) -> None:
+def set_arrays(pair: Networks, arrays: Mapping[str, np.ndarray], where: str) -> None:
     """Fill a pair; every tensor must be there exactly once, in its shape, finite.
 
     Raises:
@@ -90,7 +101,7 @@ def check_names(expected: set[str], found: set[str], where: str) -> None:
                              "network or an older version?")
 
 
-def save_weights(path: str | Path, pair: Pair, record: Mapping[str, Any]) -> None:
+def save_weights(path: str | Path, pair: Networks, record: Mapping[str, Any]) -> None:
     """Write a pair as float16 beside `path` and move it there.
 
     Args:

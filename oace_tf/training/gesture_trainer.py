@@ -92,7 +92,7 @@ class GestureTrainer:
             raise UsageError(f"{path}: was made with another network; repeat the arguments of "
                              "that run, or start without --resume")
         set_state(self._optimizer, state.optimizer, str(path))
-        set_arrays(self._networks, state.weights, str(path))  # type: ignore[arg-type]
+        set_arrays(self._networks, state.weights, str(path))
         self._average = dict(state.average)
         self._step, self._batch = state.step, int(state.notes["batch"])
         self._skipped = set(state.skipped)
@@ -140,13 +140,13 @@ class GestureTrainer:
 
     def save(self, path: Path, record: Mapping[str, Any]) -> None:
         """Write the moving average of the weights."""
-        live = get_arrays(self._networks)  # type: ignore[arg-type]
+        live = get_arrays(self._networks)
         try:
             if self._average:
-                set_arrays(self._networks, self._average, "average")  # type: ignore[arg-type]
-            save_weights(path, self._networks, record)  # type: ignore[arg-type]
+                set_arrays(self._networks, self._average, "average")
+            save_weights(path, self._networks, record)
         finally:
-            set_arrays(self._networks, live, "weights")  # type: ignore[arg-type]
+            set_arrays(self._networks, live, "weights")
 
     def _rounds(self, step: GestureStep, batch: dict[str, np.ndarray], phase: GesturePhase,
                 log: _Log) -> None:
@@ -176,7 +176,7 @@ class GestureTrainer:
     def _update_average(self) -> None:
         # Early on the average is short, so that it forgets the untrained weights.
         keep = min(self._settings.ema, (1 + self._step) / (10 + self._step))**_AVERAGE_EVERY
-        for name, variable in pair_variables(self._networks).items():  # type: ignore[arg-type]
+        for name, variable in pair_variables(self._networks).items():
             value = value_of(variable)
             if name in self._average:
                 self._average[name] += (1.0 - keep) * (value - self._average[name])
@@ -187,7 +187,7 @@ class GestureTrainer:
         if self._last_written is not None and self._last_written != self._step:
             keep_older(self._out, self._last_written, self._keep)
         write_checkpoint(self._out / CHECKPOINT, Checkpoint(
-            self._step, self._run, get_arrays(self._networks),  # type: ignore[arg-type]
+            self._step, self._run, get_arrays(self._networks),
             self._average, get_state(self._optimizer), self.skipped, {"batch": self._batch}))
         self._last_written = self._step
 
@@ -198,21 +198,22 @@ class _Log:
     FIELDS = ("step", "batch", "round", "size", "gestures_per_s")
 
     def __init__(self, path: Path) -> None:
-        self._path, self._file, self._rows = path, None, []  # type: ignore[var-annotated]
+        self._path = path
+        self._file: Any = None
+        self._rows: list[tuple[int, dict[str, float], float]] = []
 
     def __enter__(self) -> _Log:
-        self._file = self._path.open("a", newline="")  # type: ignore[assignment]
+        self._file = self._path.open("a", newline="")
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._file.close()  # type: ignore[union-attr]
+        self._file.close()
 
     def row(self, step: int, batch: int, number: int, size: int, losses: Mapping[str, float],
             rate: float) -> None:
         """Add a step."""
-        file: Any = self._file
-        writer = csv.writer(file)
-        if file.tell() == 0:
+        writer = csv.writer(self._file)
+        if self._file.tell() == 0:
             writer.writerow([*self.FIELDS, *losses])
         writer.writerow([step, batch, number, size, f"{rate:.1f}",
                          *(f"{value:.5f}" for value in losses.values())])
@@ -221,8 +222,7 @@ class _Log:
     def means(self) -> str:
         """Return the means of the rows since the last call, and flush the file."""
         rows, self._rows = self._rows, []
-        file: Any = self._file
-        file.flush()
+        self._file.flush()
         if not rows:
             return "no step"
         names = rows[0][1]
