@@ -16,10 +16,16 @@ figures. `draw_maps` here is the reference of `networks.gesture_maps`.
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+
+from oace_tf.clicks import Click
+from oace_tf.errors import UsageError
+
+XY = tuple[float, float]
 
 
 class Label(IntEnum):
@@ -43,6 +49,53 @@ QUERY_CELLS = {8: 1.5, 16: 1.2, 32: 1.0}
 DRAG_SPAN = 2.0  # the kernel of a drag reaches so many times as far as the drag
 FAR = 1e12  # added to the squared distance of rows of other labels, in frames
 LEAST_SIDE = 1e-3  # of half a box and of a drag, in frames: keeps divisions finite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gesture:
+    """What a person does on a photograph, in its pixels (pixel centres are whole numbers).
+
+    Attributes:
+      taps: taps on the object (`Click.positive`) and on the background.
+      box: left, top, right, bottom of a box around the object; corners in any order.
+      extreme: four points on the outline: leftmost, rightmost, top, bottom, in any order.
+      drag: where it begins, in the middle of the object, and where it ends, at the nearest edge.
+
+    Raises:
+      UsageError: no object tap, box, extreme points or drag; not four extreme points; a number
+        that is not finite.
+    """
+
+    taps: tuple[Click, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    extreme: tuple[XY, ...] = ()
+    drag: tuple[XY, XY] | None = None
+
+    def __post_init__(self) -> None:
+        if self.extreme and len(self.extreme) != 4:
+            raise UsageError(f"{len(self.extreme)} extreme points; give four: leftmost, "
+                             "rightmost, top and bottom of the object")
+        if not (self.box or self.extreme or self.drag or any(tap.positive for tap in self.taps)):
+            raise UsageError("nothing says which object is meant; give a tap on it, a box, four "
+                             "extreme points or a drag")
+        if not np.isfinite(self.rows()).all():
+            raise UsageError("a gesture holds a number that is not finite")
+
+    def rows(self) -> np.ndarray:
+        """Return the gesture as rows (x, y, label), (n, 3) float64, in pixels of the photograph."""
+        return np.array(list(self._rows()), np.float64).reshape(-1, 3)
+
+    def _rows(self) -> Iterator[tuple[float, float, int]]:
+        if self.drag:
+            yield (*self.drag[0], Label.OBJECT)
+            yield (*self.drag[1], Label.RELEASE)
+        if self.box:
+            yield (*self.box[:2], Label.CORNER)
+            yield (*self.box[2:], Label.OPPOSITE_CORNER)
+        for point in self.extreme:
+            yield (*point, Label.EXTREME)
+        for tap in self.taps:
+            yield (tap.x, tap.y, Label.OBJECT if tap.positive else Label.BACKGROUND)
 
 
 def channels(stride: int) -> int:
