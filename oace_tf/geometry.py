@@ -64,6 +64,16 @@ class Frame:
         return Click((click.x + 0.5) * self.size / self.width - 0.5,
                      (click.y + 0.5) * self.size / self.height - 0.5, click.positive)
 
+    def rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows of a gesture, (n, 3) x, y, label, in the network's frame, float32.
+
+        As `click`, but a corner, an outline point or the end of a drag may lie outside.
+        """
+        moved = np.array(rows, np.float64)
+        for axis, side in ((0, self.width), (1, self.height)):
+            moved[:, axis] = (moved[:, axis] + 0.5) * self.size / side - 0.5
+        return moved.astype(np.float32)
+
     def click_back(self, click: Click) -> Click:
         """Return a click of the network's frame in the photograph; undoes `click`."""
         return Click((click.x + 0.5) * self.width / self.size - 0.5,
@@ -86,6 +96,55 @@ class Frame:
         if mask.dtype == np.uint8:
             probability = probability / np.float32(BYTE_SCALE)
         return cv2.resize(probability, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of a photograph: columns `left` to `right` and rows `top` to `bottom`, ends excluded.
+
+    Used to show the network a box with a margin in place of the whole photograph, as DEXTR and IOG
+    do.
+    """
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def crop(self, image: np.ndarray) -> np.ndarray:
+        """Return the part of an image (H, W, ...), not copied."""
+        return image[self.top:self.bottom, self.left:self.right]
+
+    def rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows of a gesture, (n, 3), in pixels of the part."""
+        return rows - np.array([self.left, self.top, 0])
+
+    def paste(self, part: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Return (height, width) float32 with `part` (h, w) in the window and 0 around it."""
+        whole = np.zeros((height, width), np.float32)
+        whole[self.top:self.bottom, self.left:self.right] = part
+        return whole
+
+
+def window_around(points: np.ndarray, height: int, width: int, margin: float) -> Window:
+    """Return the window of a photograph around points.
+
+    Args:
+      points: (n, 2) x, y, in pixels; at least one of them inside the photograph.
+      height, width: of the photograph.
+      margin: added on each side, a share of the longer side of the points' bounding box.
+    Raises:
+      UsageError: all points are beside the photograph.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    room = margin * float((high - low).max())
+    left, top = (int(max(0, np.floor(value - room))) for value in low)
+    right = int(min(width, np.ceil(high[0] + room) + 1))
+    bottom = int(min(height, np.ceil(high[1] + room) + 1))
+    if right - left < 1 or bottom - top < 1:
+        raise UsageError(f"the box {low[0]:g},{low[1]:g} to {high[0]:g},{high[1]:g} lies outside "
+                         f"the photograph of {width}x{height} pixels")
+    return Window(left, top, right, bottom)
 
 
 def normalise(image_u8: np.ndarray) -> np.ndarray:

@@ -85,6 +85,20 @@ class Gesture:
         """Return the gesture as rows (x, y, label), (n, 3) float64, in pixels of the photograph."""
         return np.array(list(self._rows()), np.float64).reshape(-1, 3)
 
+    @property
+    def bounds(self) -> np.ndarray | None:
+        """The points that bound the object, (n, 2): corners and extreme points; None without."""
+        points = [self.box[:2], self.box[2:]] if self.box else []
+        points += list(self.extreme)
+        return np.array(points, np.float64) if points else None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What the gesture is made of: `tap`, `background`, `box`, `extreme`, `drag`."""
+        kinds = {"tap" if tap.positive else "background" for tap in self.taps}
+        kinds |= {name for name in ("box", "extreme", "drag") if getattr(self, name)}
+        return frozenset(kinds)
+
     def _rows(self) -> Iterator[tuple[float, float, int]]:
         if self.drag:
             yield (*self.drag[0], Label.OBJECT)

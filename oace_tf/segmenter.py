@@ -9,13 +9,15 @@ import numpy as np
 
 from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
-from oace_tf.geometry import Frame
+from oace_tf.geometry import Frame, window_around
+from oace_tf.gestures import Gesture, pack_rows
 from oace_tf.images import read_image
 from oace_tf.runtime.edge_refinement import Refinement, refine
 from oace_tf.runtime.model import open_model
 
 DEFAULT_MODEL = Path(__file__).resolve().parent / "weights" / "oace_int8.tflite"
 THRESHOLD = 0.5
+BOX_MARGIN = 0.1  # of the box's longer side, shown around it
 
 Image = np.ndarray | str | os.PathLike[str]
 Tap = Click | tuple[float, float]
@@ -45,13 +47,14 @@ class TapSegmenter:
         self.model = open_model(model_file(model_path), threads, sha256)
         self.refinement = Refinement() if refine is True else refine or None
 
-    def probability(self, image: Image, clicks: Sequence[Tap]) -> np.ndarray:
+    def probability(self, image: Image, clicks: Sequence[Tap] | Gesture) -> np.ndarray:
         """Return the probability that a pixel belongs to the tapped object.
 
         Args:
           image: (H, W, 3) uint8 RGB, or the path of a photograph, which is turned upright.
           clicks: taps in pixels of the upright photograph (centres are whole numbers), as
-            `Click` or as (x, y), which is a tap on the object; at least one on the object.
+            `Click` or as (x, y), which is a tap on the object; at least one on the object. Or a
+            `Gesture`, for a file that was trained on more than taps.
         Returns:
           (H, W) float32 in [0, 1].
         Raises:
@@ -61,34 +64,81 @@ class TapSegmenter:
         """
         return self.answer(image, clicks)[0]
 
-    def answer(self, image: Image, clicks: Sequence[Tap],
+    def answer(self, image: Image, gesture: Sequence[Tap] | Gesture,
                previous: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the probability, as `probability`, and the mask in the frame as the file gives it.
 
+        With a box or extreme points the file sees the photograph's part around them, and the mask
+        in the frame is of that part.
+
         Args:
-          image, clicks: as in `probability`.
-          previous: for a file that takes one, the mask that this gave for all clicks but the last.
-            With None such a file is asked click by click from the start, as a user would.
+          image: as in `probability`.
+          gesture: taps as in `probability`, or a `Gesture` in pixels of the upright photograph.
+          previous: for a file that takes one, the mask in the frame that this gave for the same
+            gesture without its last tap. With None, RITM is asked click by click from the start,
+            as a user would, and other files start from nothing.
         Raises:
-          UsageError: as `probability`.
+          UsageError: as `probability`; a gesture that the file was not trained on.
         """
         pixels = image if isinstance(image, np.ndarray) else read_image(image)
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
             raise UsageError("an image must be (H, W, 3) uint8 RGB, "
                              f"got {pixels.shape} {pixels.dtype}")
+        if self.model.gestures:
+            return self._of_gesture(pixels, _as_gesture(gesture), previous)
+        if isinstance(gesture, Gesture):
+            gesture = self._taps_alone(gesture)
         frame = Frame(pixels.shape[0], pixels.shape[1], self.model.size)
         seen = frame.image(pixels)
-        taps = self._taps(clicks)
+        taps = self._taps(gesture)
         points = self._packed(frame, taps)
         if self.model.takes_previous and previous is None:
             for count in range(_first_positive(taps) + 1, len(taps)):
                 previous = self.model.run(seen, self._packed(frame, taps[:count]), previous)
         mask = self.model.run(seen, points, previous)
-        if self.refinement is not None:
-            return refine(mask, seen, pixels, self.refinement), mask
-        return frame.mask_back(mask), mask
+        return self._at_full_size(mask, seen, pixels, frame), mask
 
-    def segment(self, image: Image, clicks: Sequence[Tap]) -> np.ndarray:
+    def _of_gesture(self, pixels: np.ndarray, gesture: Gesture,
+                    previous: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        unknown = gesture.kinds - self.model.gestures
+        if unknown:
+            raise UsageError(f"{self.model.path} was not trained on {', '.join(sorted(unknown))}; "
+                             f"it knows {', '.join(sorted(self.model.gestures))}")
+        height, width = pixels.shape[:2]
+        whole = Frame(height, width, self.model.size)
+        for tap in gesture.taps:
+            whole.click(tap)  # refuses taps outside the photograph
+        rows, shown, window = gesture.rows(), pixels, None
+        if gesture.bounds is not None:
+            inside = [[tap.x, tap.y] for tap in gesture.taps if tap.positive]
+            points = np.concatenate([gesture.bounds, np.array(inside).reshape(-1, 2)])
+            window = window_around(points, height, width, BOX_MARGIN)
+            rows, shown = window.rows(rows), np.ascontiguousarray(window.crop(pixels))
+        frame = Frame(shown.shape[0], shown.shape[1], self.model.size)
+        if len(rows) > self.model.max_points:
+            raise UsageError(f"the gesture has {len(rows)} rows, {self.model.path} takes "
+                             f"{self.model.max_points}; leave taps out")
+        seen = frame.image(shown)
+        mask = self.model.run(seen, pack_rows(frame.rows(rows), self.model.max_points), previous)
+        probability = self._at_full_size(mask, seen, shown, frame)
+        if window is not None:
+            probability = window.paste(probability, height, width)
+        return probability, mask
+
+    def _at_full_size(self, mask: np.ndarray, seen: np.ndarray, pixels: np.ndarray,
+                      frame: Frame) -> np.ndarray:
+        if self.refinement is not None:
+            return refine(mask, seen, pixels, self.refinement)
+        return frame.mask_back(mask)
+
+    def _taps_alone(self, gesture: Gesture) -> tuple[Click, ...]:
+        """Return the taps of a gesture; UsageError where it holds anything else."""
+        others = gesture.kinds - {"tap", "background"}
+        if others:
+            raise UsageError(f"{self.model.path} knows taps alone, no {', '.join(sorted(others))}")
+        return gesture.taps
+
+    def segment(self, image: Image, clicks: Sequence[Tap] | Gesture) -> np.ndarray:
         """Return the mask of the tapped object: (H, W) bool, where `probability` is >= 0.5.
 
         Raises:
@@ -112,6 +162,13 @@ class TapSegmenter:
     def _packed(self, frame: Frame, taps: Sequence[Click]) -> np.ndarray:
         """Return the taps as the model's `points`, (N, 3) float32."""
         return pack_points([frame.click(tap) for tap in taps], self.model.max_points)
+
+
+def _as_gesture(gesture: Sequence[Tap] | Gesture) -> Gesture:
+    if isinstance(gesture, Gesture):
+        return gesture
+    return Gesture(taps=tuple(tap if isinstance(tap, Click) else Click(float(tap[0]), float(tap[1]))
+                              for tap in gesture))
 
 
 def model_file(path: str | os.PathLike[str] | None = None) -> Path:

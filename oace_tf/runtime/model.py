@@ -40,6 +40,8 @@ class TfliteModel:
       quantized: True for the int8 file (uint8 image and mask), False for the float file.
       metadata: the file's own record (weights' SHA-256, licence, version, ...); may be empty.
       takes_previous: whether the file wants its mask of the clicks before.
+      gestures: what the file was trained on beside taps (`Gesture.kinds`), taps included; empty
+        for a file that knows taps alone.
       sealed: whether the file's bytes were checked against the SHA-256 in its metadata.
     """
 
@@ -51,6 +53,7 @@ class TfliteModel:
         self.quantized = facts.inputs["image"].dtype == "uint8"
         self.metadata = facts.metadata
         self.takes_previous = PREVIOUS in facts.inputs
+        self.gestures = frozenset(facts.metadata.get("gestures", ()))
         self.sealed = facts.sealed
         self._runner = interpreter.get_signature_runner(SIGNATURE)
         self._lock = threading.Lock()

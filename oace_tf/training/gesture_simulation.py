@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import cv2
 import numpy as np
 
-from oace_tf.evaluation.clicker import edge_distance
+from oace_tf.clicker import edge_distance
 from oace_tf.gestures import Label
 
 Rows = np.ndarray  # (n, 3) float32
