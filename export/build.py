@@ -65,7 +65,8 @@ def parse_args(argv: Sequence[str] | None, about: str | None) -> argparse.Namesp
     add("--seed", type=int, default=0, help="of drawn taps and of the bootstrap")
     add("--threads", type=int, default=min(4, cores or 1),
         help="worker processes, and threads of the latency measurement (default: %(default)s)")
-    add("--max-points", type=int, default=20, metavar="N", help="taps the file takes at most")
+    add("--max-points", type=int, metavar="N", help="rows of points the file takes at most "
+        "(default: 20 taps, 48 for a network of gestures)")
     add("--recipe", default=recipe.DEFAULT, metavar="NAME",
         help=f"how: {', '.join(recipe.names())}, or a JSON file (default: %(default)s)")
     add("--float16", action="store_true",

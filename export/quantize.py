@@ -253,6 +253,7 @@ def _description(job: Job, made: keras_pair.Converted) -> metadata.Description:
         description=f"Tap on a photograph, get the mask of the tapped object ({taps}, at most "
                     f"{job.max_points}). Trunk {made.network['trunk']}.",
         network=made.network,
+        gestures=made.gestures,
     )
 
 

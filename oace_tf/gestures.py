@@ -47,8 +47,9 @@ BACKGROUND_RADII = {4: (), 8: (0.12, 0.3), 16: (0.12, 0.3)}
 NEAR_CELLS = {4: 3.0, 8: 2.5, 16: 1.5}  # radius of the smallest kernel, cells of the map
 QUERY_CELLS = {8: 1.5, 16: 1.2, 32: 1.0}
 DRAG_SPAN = 2.0  # the kernel of a drag reaches so many times as far as the drag
-FAR = 1e12  # added to the squared distance of rows of other labels, in frames
-LEAST_SIDE = 1e-3  # of half a box and of a drag, in frames: keeps divisions finite
+# Both fit half precision, which GPUs compute in.
+FAR = 1e4  # added to the squared distance of rows of other labels, in frames
+LEAST_SIDE = 1e-2  # of half a box and of a drag, in frames: keeps divisions finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

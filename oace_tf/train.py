@@ -25,16 +25,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser(
         prog="python -m oace_tf.train", description=__doc__, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=STAGES, help="prior: contrastive loss; msfnet: mask loss, "
-                        "prior frozen; joint: both losses at once")
+    parser.add_argument("stage", choices=(*STAGES, "gestures"), help="prior: contrastive loss; "
+                        "msfnet: mask loss, prior frozen; joint: both losses at once; gestures: one "
+                        "trunk with many gestures a photograph")
     parser.add_argument("--data", type=Path, action="append", metavar="DIR",
                         help="a COCO-format folder (instances.json, images/), a folder of such, a "
                         "COCO or LVIS file, or A.json+B.json: the instances of both on the same "
                         "photographs; may be repeated (default: OACE_DATA/train)")
     parser.add_argument("--config", type=Path, metavar="FILE",
                         help="JSON with training settings; the paper's where it says nothing")
-    parser.add_argument("--preset", default="efficientnet_lite0",
-                        help="the network (default: %(default)s); ignored with --init FILE")
+    parser.add_argument("--preset", help="the network (default: efficientnet_lite0, of gestures "
+                        "one_trunk); ignored with --init FILE")
     parser.add_argument("--init", nargs="+", default=["none"], metavar="WHAT",
                         help="none, imagenet, a weights file to go on from, or one or two files "
                         "that export/port.py wrote: the trunks start from them (default: none)")
@@ -93,11 +94,15 @@ def run(args: argparse.Namespace) -> int:
     """
     folders = _folders(args.data)
     _check(args)
-    fields = read_json(args.config) if args.config else {}
-    settings = TrainSettings.from_json(fields, str(args.config))
     if (args.out / "checkpoint.safetensors").is_file() and not (args.resume or args.measure):
         raise UsageError(f"{args.out}: holds a checkpoint; add --resume to go on from it, "
                          "or choose another --out")
+    if args.stage == "gestures":
+        from oace_tf.training.gesture_run import run_gestures
+
+        return run_gestures(args, folders)
+    fields = read_json(args.config) if args.config else {}
+    settings = TrainSettings.from_json(fields, str(args.config))
     data = _data_record(folders, settings)
     validation = _validation(args, settings)
     # Keras is loaded only now, so that bad arguments are answered at once.
@@ -202,9 +207,9 @@ def _pair(args: argparse.Namespace, settings: TrainSettings) -> tuple[Any, Any]:
     from oace_tf.networks.weights import build_from_weights
     from oace_tf.networks.zero_start import zero_start
 
-    first = args.init[0]
+    first, preset = args.init[0], args.preset or "efficientnet_lite0"
     if all(is_ported(name) for name in args.init):
-        pair, ports = pair_from_ports([Path(name) for name in args.init], args.preset)
+        pair, ports = pair_from_ports([Path(name) for name in args.init], preset)
         fresh = settings.zero_start and all(port["network"] != "msfnet" for port in ports)
         return pair, {"ported": ports, "zeroed": zero_start(pair) if fresh else []}
     if len(args.init) > 1:
@@ -213,7 +218,7 @@ def _pair(args: argparse.Namespace, settings: TrainSettings) -> tuple[Any, Any]:
     if first not in ("none", "imagenet"):
         pair, record = build_from_weights(first, size=None)
         return pair, {"weights": sha256_file(first), "record": record}
-    pair = build_pair(NetworkConfig.preset(args.preset), size=None)
+    pair = build_pair(NetworkConfig.preset(preset), size=None)
     changed = zero_start(pair) if settings.zero_start else []
     if first == "imagenet":
         init_trunks(pair)

@@ -111,7 +111,7 @@ def inner_tensors(model: Any) -> list[int]:
     """Return what operators of a file give, but for the inner tensors of the drawing."""
     tensors = tflite.graph(model).tensors
     found = [int(i) for operator in tflite.graph(model).operators for i in operator.outputs]
-    return [i for i in found if not tflite.name_of(tensors[i]).startswith("disks/")]
+    return [i for i in found if not tflite.name_of(tensors[i]).startswith(tflite.FLOAT_PREFIXES)]
 
 
 class ChannelObserver:

@@ -26,6 +26,8 @@ from oace_tf.tensor_file import PAIR_FORMAT, PORTED_FORMAT, format_of, read_tens
 DRAWING = "disks"  # the product of the drawing; its inner tensors are disks/0, disks/1, ...
 IMAGE_DISKS = "image_disks"
 _LAYER_SCOPE = re.compile(r"/disks(_\d+)?/")  # how the converter names what the Disks layer makes
+# What the GestureMaps layer makes, and the features' means under a gesture.
+_GESTURE_SCOPE = re.compile(r"/gestures(_\d+)?/|/prior\.query\.(object|background)\d+(_\d+)?/")
 _JOINS = ("CONCATENATION",)
 ONNX = "onnx"
 # Other kinds of weights, and the module and function here that convert them.
@@ -46,6 +48,7 @@ class Converted:
     click_channels: int
     params: int
     gmac: float  # at the converted size, batch 1
+    gestures: tuple[str, ...] = ()  # that the network was trained on; empty: taps alone
 
 
 def convert_weights(
@@ -72,12 +75,17 @@ def convert_weights(
         return made
     from oace_tf.networks.cost import add_up, cost_table
     from oace_tf.networks.fused import build_fused
-    from oace_tf.networks.weights import build_from_weights
+    from oace_tf.networks.weights import build_from_weights, read_record
 
-    pair, record = build_from_weights(weights, size)
-    if trunk is not None and pair.config.trunk != trunk:
-        raise UsageError(f"{weights}: holds a pair of trunk {pair.config.trunk}, not {trunk}; "
+    config, _ = read_record(weights)
+    if trunk is not None and config.trunk != trunk:
+        raise UsageError(f"{weights}: holds a network of trunk {config.trunk}, not {trunk}; "
                          "leave --trunk out or give other weights")
+    if config.one_trunk:
+        from export.convert.gestures import convert_gestures
+
+        return convert_gestures(weights, max_points, size, out)
+    pair, record = build_from_weights(weights, size)
     totals = add_up(row for model in pair.models() for row in cost_table(model))
     out.write_bytes(float_tflite(build_fused(pair, max_points, size)))
     return Converted(pair.config.to_json(), dict(record), pair.config.click_channels,
@@ -163,8 +171,20 @@ def name_tensors(content: bytes) -> bytes:
               for index, shape in shapes.items() if fits(shape)}
     graph.inputs = list(inputs.values())
     tflite.add_signature(model, inputs, {"mask": int(graph.outputs[0])})
-    _name_drawing(model)
+    if not _name_gestures(model):
+        _name_drawing(model)
     return tflite.serialise(model)
+
+
+def _name_gestures(model: Any) -> int:
+    """Rename what draws gestures, and the means under them, `gestures/N`; return how many."""
+    graph, count = tflite.graph(model), 0
+    for operator in graph.operators:
+        for index in map(int, operator.outputs):
+            if _GESTURE_SCOPE.search(tflite.name_of(graph.tensors[index]).partition(";")[0]):
+                graph.tensors[index].name = f"gestures/{count}"
+                count += 1
+    return count
 
 
 def _name_drawing(model: Any) -> None:

@@ -88,11 +88,17 @@ def unit_tensors(model: Any) -> set[int]:
 
 
 def guide_tensors(model: Any) -> set[int]:
-    """Return the tensors whose range is pinned to [0, 1]: previous mask, disks, what joins them."""
+    """Return the tensors whose range is pinned to [0, 1]: previous mask, disks, what joins them.
+
+    A file of gestures draws no disks.
+    """
     inputs, _ = tflite.signature(model)
     if PREVIOUS not in inputs:
         return set()
-    return _spread(model, {inputs[PREVIOUS], tflite.by_name(model, "disks")}, tanh=False)
+    pinned = {inputs[PREVIOUS]}
+    if tflite.has_name(model, "disks"):
+        pinned.add(tflite.by_name(model, "disks"))
+    return _spread(model, pinned, tanh=False)
 
 
 def _spread(model: Any, pinned: set[int], tanh: bool) -> set[int]:
@@ -111,7 +117,8 @@ def dead_tensors(ranges: Ranges) -> list[str]:
     """Return the tensors that stayed zero on every calibration image, the drawing's left out."""
     # Both are compared: max(0, NaN) would be 0 in Python.
     return [name for name, (low, high) in ranges.items()
-            if abs(low) < _DEAD and abs(high) < _DEAD and not name.startswith("disks")]
+            if abs(low) < _DEAD and abs(high) < _DEAD
+            and name != "disks" and not name.startswith(tflite.FLOAT_PREFIXES)]
 
 
 def pin_ranges(float_bytes: bytes, ranges: Ranges) -> dict[str, tuple[float, float]]:

@@ -43,9 +43,9 @@ class Recipe:
     # stay float. Both leave the int8 contract of the shipped file and are for measuring.
     int16_layers: tuple[str, ...] = ()
     float_layers: tuple[str, ...] = ()
-    # Operators whose output tensors match stay float: the drawing of the taps.
+    # Operators whose output tensors match stay float: the drawing of taps or gestures.
     # (The quantizer puts a semicolon behind each name; all inputs are one such list.)
-    float_tensors: tuple[str, ...] = (r"^disks(/|;|$)", r"(^|;)points(;|$)")
+    float_tensors: tuple[str, ...] = (r"^disks(/|;|$)", r"^gestures/", r"(^|;)points(;|$)")
 
     def __post_init__(self) -> None:
         """Check the fields."""

@@ -66,7 +66,7 @@ def part(model: Any, chosen: Sequence[int]) -> bytes:
 
 def layer_of(name: str) -> str:
     """Return the layer in a float file's tensor name: `prior.trunk.conv1`, or `elsewhere`."""
-    if name == "disks" or name.startswith("disks/"):
+    if name == "disks" or name.startswith(tflite.FLOAT_PREFIXES):
         return DRAWING
     found = _LAYER.search(name)
     return _SUFFIX.sub("", found.group()) if found else ELSEWHERE

@@ -45,6 +45,7 @@ class Description:
     version: str
     description: str
     network: Mapping[str, Any]  # the network configuration as JSON object
+    gestures: tuple[str, ...] = ()  # trained on; empty: taps alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ def add_metadata(
         "version": about.version,
         "description": about.description,
         "network": dict(about.network),
+        **({"gestures": list(about.gestures)} if about.gestures else {}),
         SEAL_KEY: "0" * 64,
     }
     texts = points_texts(model, about) if tensors is None else tensors
@@ -112,6 +114,10 @@ def points_texts(model: Any, about: Description) -> dict[str, TensorText]:
     image, mask = (tflite.type_name(tensors[index]) for index in (
         inputs["image"], outputs["mask"]))
     ignored = " (ignored)" if about.click_channels == 1 else ""
+    labels = "1 object, 0 background{ignored}, -1 unused".format(ignored=ignored)
+    if about.gestures:
+        labels = ("1 object, 0 background, 2 and 3 opposite corners of a box, 4 extreme point, "
+                  "5 end of a drag that began in the row before, -1 unused")
     return {
         "image": TensorText(
             "RGB photograph, stretched to the network's square frame; the network sees "
@@ -119,7 +125,7 @@ def points_texts(model: Any, about: Description) -> dict[str, TensorText]:
             (-1.0, 127 / 128) if image == "float32" else (0.0, 255.0), (_MEAN_STD, _MEAN_STD)),
         "points": TensorText(
             f"taps, {about.max_points} rows of x, y in pixels of the frame (pixel centres are "
-            f"whole numbers) and label: 1 object, 0 background{ignored}, -1 unused"),
+            f"whole numbers) and label: {labels}"),
         "previous_mask": TensorText(
             "the mask that this file gave for the taps before; zeros at the first tap",
             (0.0, 255.0) if mask == "uint8" else (0.0, 1.0)),

@@ -63,6 +63,10 @@ class _SharingBuilder(flatbuffers.Builder):
         return self._written[key]
 
 
+# Prefixes of the tensors that draw the taps (`disks`) or gestures and their means: always float.
+FLOAT_PREFIXES = ("disks/", "gestures/")
+
+
 def parse(content: bytes | bytearray | memoryview) -> Any:
     """Return the `ModelT` of a TFLite file, every buffer's bytes inside it.
 
@@ -159,6 +163,11 @@ def by_name(model: Any, name: str) -> int:
     if len(found) != 1:
         raise KeyError(f"{len(found)} tensors are called {name!r}")
     return found[0]
+
+
+def has_name(model: Any, name: str) -> bool:
+    """Return whether a tensor is called `name`."""
+    return any(name_of(tensor) == name for tensor in graph(model).tensors)
 
 
 def operator_name(model: Any, operator: Any) -> str:

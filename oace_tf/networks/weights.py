@@ -181,3 +181,17 @@ def build_from_weights(path: str | Path, size: int | None = 512,
     pair = build_pair(config, None if size is None else config.network_side(size), batch)
     set_arrays(pair, arrays, str(path))
     return pair, record
+
+
+def build_gestures_from_weights(path: str | Path, size: int | None = 512,
+                                batch: int | None = None) -> tuple[Any, dict[str, Any]]:
+    """Return the `GestureNetworks` of a weights file of one trunk; as `build_from_weights`."""
+    from oace_tf.networks.gesture_networks import build_gesture_networks
+
+    config, record, arrays = read_arrays(path)
+    if not config.one_trunk:
+        raise UsageError(f"{path}: holds a pair of networks, not one trunk with gestures")
+    networks = build_gesture_networks(config, None if size is None else config.network_side(size),
+                                      batch)
+    set_arrays(networks, arrays, str(path))
+    return networks, record

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from oace_tf.errors import UsageError
+from oace_tf.networks.gesture_networks import GestureNetworks
 from oace_tf.networks.pair import Pair
 from oace_tf.networks.ported.state_dict import read_pth
 from oace_tf.networks.weights import check_names, named_variables, value_of
@@ -51,12 +52,12 @@ def trunk_tensors(path: str | Path) -> dict[str, np.ndarray]:
     return tensors
 
 
-def init_trunks(pair: Pair, path: str | Path | None = None) -> int:
+def init_trunks(pair: Pair | GestureNetworks, path: str | Path | None = None) -> int:
     """Fill the EfficientNet-Lite0 trunks of a pair with the ImageNet weights.
 
     Click channels that the stem takes beside the photograph keep their fresh weights, scaled down.
     Args:
-      pair: a pair of trunk `efficientnet_lite0`.
+      pair: networks of trunk `efficientnet_lite0`.
       path: the published `.pth`; None takes it from the installed package.
     Returns:
       How many tensors each trunk received.

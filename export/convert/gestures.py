@@ -1,0 +1,21 @@
+"""Weights of one trunk with gestures -> float32 TFLite file: image, points, previous mask -> mask."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+KINDS = ("background", "box", "drag", "extreme", "tap")  # `Gesture.kinds`
+
+
+def convert_gestures(weights: Path, max_points: int, size: int, out: Path) -> Any:
+    """Write the float32 file of a weights file of one trunk; as `convert_weights`."""
+    from export.convert.keras_pair import Converted, float_tflite
+    from oace_tf.networks.cost import add_up, cost_table
+    from oace_tf.networks.gesture_networks import build_fused_gestures
+    from oace_tf.networks.weights import build_gestures_from_weights
+
+    networks, record = build_gestures_from_weights(weights, size, 1)
+    totals = add_up(row for model in networks.models() for row in cost_table(model))
+    out.write_bytes(float_tflite(build_fused_gestures(networks, max_points, size)))
+    return Converted(networks.config.to_json(), dict(record), 2, totals.params, totals.gmac,
+                     KINDS)

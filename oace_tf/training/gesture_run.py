@@ -1,0 +1,83 @@
+"""A run of one trunk with many gestures, from the arguments of `oace_tf.train gestures`."""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from oace_tf.errors import UsageError
+from oace_tf.fileio import read_json, sha256_file
+from oace_tf.training.gesture_settings import GestureTrainSettings
+from oace_tf.training.sources import find_sources
+
+PRESET = "one_trunk"
+_PAIRS_ONLY = {"measure": None, "devices": 1, "hosts": "", "val": None}
+
+
+def run_gestures(args: argparse.Namespace, folders: list[Path]) -> int:
+    """Train as the arguments say and write the weights; returns the exit code.
+
+    Raises:
+      UsageError: bad arguments, data or files.
+    """
+    for name, default in _PAIRS_ONLY.items():
+        if getattr(args, name) != default:
+            raise UsageError(f"--{name} belongs to the training of pairs; leave it out, or measure "
+                             "the weights with `python -m oace_tf.evaluate`")
+    settings = GestureTrainSettings.from_json(read_json(args.config) if args.config else {},
+                                              str(args.config))
+    sources = find_sources(folders, dict(settings.sources))
+    unknown = set(settings.exact) - {source.name for source in sources}
+    if unknown:
+        raise UsageError(f"{args.config}: exact names {sorted(unknown)[0]!r}, which is no source")
+    # Keras is loaded only now, so that bad arguments are answered at once.
+    if args.deterministic:
+        from oace_tf.training.devices import make_deterministic
+
+        make_deterministic()
+    import keras
+
+    from oace_tf.training.gesture_trainer import WEIGHTS, GestureTrainer
+
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError(f"KERAS_BACKEND is {keras.backend.backend()}; gestures are trained on "
+                         "tensorflow")
+    keras.utils.set_random_seed(settings.seed)
+    networks, start = _start(args)
+    trainer = GestureTrainer(networks, settings, folders, args.out, args.workers, args.keep)
+    if args.resume:
+        trainer.resume()
+    trainer.run(args.checkpoint_every, args.stop_at)
+    record = {"stage": "gestures", "settings": settings.to_json(), "seed": settings.seed,
+              "steps": trainer.step, "batches": trainer.batch, "start": start,
+              "data": [source.record() for source in sources],
+              "skipped_images": len(trainer.skipped), "keras": keras.version(),
+              "backend": keras.backend.backend()}
+    path = args.out / WEIGHTS
+    trainer.save(path, record)
+    print(f"{path}: weights after {trainer.batch} batches, {trainer.step} steps; "
+          f"{len(trainer.skipped)} unreadable images")
+    return 0
+
+
+def _start(args: argparse.Namespace) -> tuple[Any, Any]:
+    """Return the networks to start from and how they were made, for the record."""
+    from oace_tf.config import NetworkConfig
+    from oace_tf.networks.gesture_networks import build_gesture_networks
+    from oace_tf.networks.ported.imagenet import PACKAGE, init_trunks
+    from oace_tf.networks.weights import build_gestures_from_weights
+
+    if len(args.init) > 1:
+        raise UsageError(f"--init takes one word or file here; got {' '.join(args.init)}")
+    first = args.init[0]
+    if first not in ("none", "imagenet"):
+        networks, record = build_gestures_from_weights(first, size=None)
+        return networks, {"weights": sha256_file(first), "steps": record.get("steps")}
+    config = NetworkConfig.preset(args.preset or PRESET)
+    if not config.one_trunk:
+        raise UsageError(f"--preset {args.preset} is a pair of networks; gestures take {PRESET}")
+    networks = build_gesture_networks(config, None)
+    if first == "imagenet":
+        init_trunks(networks)
+        return networks, {"trunk": PACKAGE}
+    return networks, None
