@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from oace_tf import fileio
 from oace_tf.cli import Parser
 from oace_tf.errors import UsageError
 from oace_tf.evaluation import drift
+from oace_tf.tensor_file import read_tensors
 
 ROOT = Path(__file__).resolve().parents[1]
 TRUNKS = ("efficientnet_lite0", "hrnet")
 SHIPPED = ROOT / "oace_tf" / "weights" / "efficientnet_lite0.safetensors"
 BUDGET = ROOT / "export" / "drift_budget.json"
+TAPS, GESTURE_ROWS = 20, 48  # rows of `points`: of a pair, of a network of gestures
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,9 @@ def check(args: argparse.Namespace) -> Job:
     if args.analyze is not None and not 1 <= args.analyze <= 10_000:
         raise UsageError(f"--analyze is {args.analyze}; it must be 1 to 10000")
     for name, low, high in (("threads", 1, 256), ("max_points", 1, 256), ("size", 64, 4096)):
-        if not low <= getattr(args, name) <= high:
-            raise UsageError(f"--{name.replace('_', '-')} is {getattr(args, name)}; "
-                             f"it must be {low} to {high}")
+        value = getattr(args, name)
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be {low} to {high}")
     if args.seed < 0:
         raise UsageError(f"--seed is {args.seed}; it must not be negative")
     if args.trunk == "hrnet" and args.weights is None:
@@ -120,6 +123,18 @@ def check(args: argparse.Namespace) -> Job:
     if named is not None and not named.is_dir():
         raise UsageError(f"{named}: no such folder; correct OACE_DATA or --data")
     return Job(weights, fileio.sha256_file(weights), args.trunk, args.out, args.images, named,
-               args.seed, args.threads, args.max_points, args.size, args.coco_host,
+               args.seed, args.threads, _max_points(args.max_points, weights, kind), args.size,
+               args.coco_host,
                drift.read_budget(args.budget), args.record_statistics, recipe.load(args.recipe),
                tuple(args.interface), args.float16, args.analyze)
+
+
+def _max_points(asked: int | None, weights: Path, kind: str) -> int:
+    """Return the rows of `points`: as asked, else as many as such weights are shipped with."""
+    if asked is not None:
+        return asked
+    if kind == keras_pair.PAIR_FORMAT:
+        _, metadata = read_tensors(weights, keras_pair.PAIR_FORMAT)
+        if json.loads(metadata["network"]).get("one_trunk"):
+            return GESTURE_ROWS
+    return TAPS

@@ -17,8 +17,13 @@ from tqdm import tqdm
 from oace_tf.errors import OaceError, UsageError
 from oace_tf.networks.gesture_networks import GestureNetworks
 from oace_tf.networks.weights import get_arrays, pair_variables, save_weights, set_arrays, value_of
-from oace_tf.training.checkpoint import CHECKPOINT, Checkpoint, keep_older, last_good
-from oace_tf.training.checkpoint import write_checkpoint
+from oace_tf.training.checkpoint import (
+    CHECKPOINT,
+    Checkpoint,
+    keep_older,
+    last_good,
+    write_checkpoint,
+)
 from oace_tf.training.gesture_batches import BatchPlan, gesture_batches
 from oace_tf.training.gesture_settings import GesturePhase, GestureTrainSettings
 from oace_tf.training.gesture_step import GestureStep
