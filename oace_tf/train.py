@@ -26,8 +26,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         prog="python -m oace_tf.train", description=__doc__, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=(*STAGES, "gestures"), help="prior: contrastive loss; "
-                        "msfnet: mask loss, prior frozen; joint: both losses at once; gestures: one "
-                        "trunk with many gestures a photograph")
+                        "msfnet: mask loss, prior frozen; joint: both losses at once; gestures: "
+                        "one trunk with many gestures a photograph")
     parser.add_argument("--data", type=Path, action="append", metavar="DIR",
                         help="a COCO-format folder (instances.json, images/), a folder of such, a "
                         "COCO or LVIS file, or A.json+B.json: the instances of both on the same "

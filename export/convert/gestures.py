@@ -1,4 +1,4 @@
-"""Weights of one trunk with gestures -> float32 TFLite file: image, points, previous mask -> mask."""
+"""Weights of one trunk -> float32 TFLite file: image, points, previous mask -> mask."""
 from __future__ import annotations
 
 from pathlib import Path
