@@ -26,11 +26,11 @@ from export.quantization.calibration_result import MODE, Ranges
 from export.quantization.recipe import Recipe
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
+from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE
 
 UNIT_SCALE = 1 / 128  # the int8 scale of photograph, disks and OACE
 UNIT_RANGE = (-1.0, 127 / 128)
 GUIDE_RANGE = (0.0, 1.0)  # of previous mask and disks where a network takes both
-PREVIOUS = "previous_mask"
 _DEAD = 1e-6  # a tensor that never reaches this is taken for zero
 _BIAS_MOST = 2.0**30  # of a stored bias: half of 32 bits, the other half is for the products
 MASK_SCALE = 1 / 256  # the int8 sigmoid's fixed scale; 128 is one half
@@ -67,7 +67,7 @@ class RangeObserver:
           feed: image (1, S, S, 3) float32 as (byte - 128) / 128, points (1, N, 3) float32.
         """
         with _quiet():
-            self._calibrator.calibrate({tflite.SIGNATURE: [dict(feed)]}, self._rules)
+            self._calibrator.calibrate({SIGNATURE: [dict(feed)]}, self._rules)
         return {
             name: (float(np.min(seen["min"])), float(np.max(seen["max"])))
             for name, seen in self._calibrator.get_model_qsvs().items()

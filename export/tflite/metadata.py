@@ -18,7 +18,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export.tflite import model as tflite
-from oace_tf.runtime.tflite_reader import METADATA_NAME, SEAL_KEY, seal
+from oace_tf.runtime.tflite_reader import METADATA_NAME, PREVIOUS, SEAL_KEY, seal
 
 STANDARD_NAME = "TFLITE_METADATA"
 STANDARD_IDENTIFIER = b"M001"
@@ -120,7 +120,7 @@ def points_texts(model: Any, about: Description) -> dict[str, TensorText]:
         "points": TensorText(
             f"taps, {about.max_points} rows of x, y in pixels of the frame (pixel centres are "
             f"whole numbers) and label: 1 object, 0 background{ignored}, -1 unused"),
-        "previous_mask": TensorText(
+        PREVIOUS: TensorText(
             "the mask that this file gave for the taps before; zeros at the first tap",
             (0.0, 255.0) if mask == "uint8" else (0.0, 1.0)),
         "mask": TensorText(
