@@ -64,11 +64,6 @@ class Frame:
         return Click((click.x + 0.5) * self.size / self.width - 0.5,
                      (click.y + 0.5) * self.size / self.height - 0.5, click.positive)
 
-    def click_back(self, click: Click) -> Click:
-        """Return a click of the network's frame in the photograph; undoes `click`."""
-        return Click((click.x + 0.5) * self.width / self.size - 0.5,
-                     (click.y + 0.5) * self.height / self.size - 0.5, click.positive)
-
     def mask_back(self, mask: np.ndarray) -> np.ndarray:
         """Return the network's mask as probabilities at the photograph's size.
 

@@ -92,19 +92,6 @@ def add_metadata(
     return seal(tflite.serialise(model, compact))
 
 
-def metadata_buffer(content: bytes, name: str) -> bytes:
-    """Return the bytes of the metadata entry `name`.
-
-    Raises:
-      KeyError: the file has no such entry.
-    """
-    model = tflite.parse(content)
-    for entry in model.metadata or []:
-        if _text(entry.name) == name:
-            return bytes(model.buffers[entry.buffer].data)
-    raise KeyError(f"the file has no metadata {name!r}")
-
-
 def points_texts(model: Any, about: Description) -> dict[str, TensorText]:
     """Return the texts of the interface `points`, for the int8 or the float32 file."""
     tensors = tflite.graph(model).tensors

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from export.calibration import observers
 from export.calibration.previous_mask import Guide
 from export.quantization import int8
-from export.quantization.calibration_result import merge_ranges
 from export.quantization.recipe import load as load_recipe
 from export.tflite import model as tflite
 from export.tflite.delegation import delegation
@@ -63,8 +63,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
 
     fused = build_fused_ritm(stand_in(), POINTS, SIDE)
     content = float_tflite(fused)
-    guide, observer = Guide(content), int8.RangeObserver(content)
-    ranges = merge_ranges(observer.see(guide.feed(feed_of(k), "0f"[k % 2])) for k in range(6))
+    guide, observer = Guide(content), observers.RangeObserver(content)
+    ranges = observers.merge_ranges(observer.see(
+        guide.feed(feed_of(k), "0f"[k % 2])) for k in range(6))
     recipe = load_recipe("plain")
     about = Description("points", 2, POINTS, "0" * 64, "none", "0", "a test", {"trunk": "none"})
     folder = tmp_path_factory.mktemp("guided")
