@@ -38,8 +38,9 @@ def make_random_files(preset: str, folder: Path, max_points: int = 20, size: int
     Raises:
       UsageError: no such preset, or Keras does not run on TensorFlow.
     """
+    from export.calibration import observers
     from export.convert import keras_pair
-    from export.quantization import calibration_result, int8
+    from export.quantization import int8
     from export.tflite import model as tflite
     from oace_tf.config import NetworkConfig
     from oace_tf.fileio import atomic_write
@@ -60,8 +61,8 @@ def make_random_files(preset: str, folder: Path, max_points: int = 20, size: int
     set_arrays(pair, get_arrays(small), preset)
     totals = add_up(row for model in pair.models() for row in cost_table(model))
     float_bytes = keras_pair.float_tflite(build_fused(pair, max_points, size))
-    observer = int8.RangeObserver(float_bytes)
-    ranges = calibration_result.merge_ranges(
+    observer = observers.RangeObserver(float_bytes)
+    ranges = observers.merge_ranges(
         observer.see({"image": normalise(picture)[None], "points": points[None]})
         for picture, points in _pictures(CALIBRATION, size, max_points))
     atomic_write(folder / "oace_float32.tflite", float_bytes)

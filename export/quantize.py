@@ -26,6 +26,7 @@ from export.calibration import images as calibration_images
 from export.convert import keras_pair
 from export.interfaces import files as interface_files
 from export.quantization import agreement, calibrate, calibration_result, int8, sensitivity
+from export.quantization.calibration_result import CalibrationResult
 from export.tflite import float16, memory, metadata, operator_support
 from export.tflite.interpreter import timing
 from oace_tf import __version__, fileio
@@ -59,7 +60,7 @@ class Made:
     converted: keras_pair.Converted
     conversion_peak_mb: float | None
     about: metadata.Description
-    plan: calibration_result.Plan
+    calibrated: CalibrationResult
     calibration: dict[str, Any]
     photographs: calibration_images.CalibrationSet | None
 
@@ -92,32 +93,32 @@ def make(job: Job, folder: Path) -> Made:
     _log.info("1/5 converting %s", job.weights)
     made, peak = apart(_convert, job.weights, job.trunk, job.max_points, job.size, float_path)
     if photographs is not None:
-        photographs = calibrate.chosen(photographs, job.recipe, job.seed)
-        decided = calibrate.make_plan(float_path, photographs.photographs, job.recipe, job.size,
-                                      job.max_points, job.threads, _progress,
-                                      trained=made.record.get("quantize_aware", {}).get("ranges"))
+        photographs = calibrate.photographs_of(photographs, job.recipe, job.seed)
+        trained = made.record.get("quantize_aware", {}).get("ranges")
+        calibrated = calibrate.calibrate(float_path, photographs.photographs, job.recipe, job.size,
+                                         job.max_points, job.threads, _progress, trained=trained)
         calibration = {**photographs.summary(), "notes": list(notes)}
         if job.record_statistics:
-            _record(job, photographs, decided)
+            _record(job, photographs, calibrated)
     else:
         assert recorded is not None
-        decided, calibration = recorded
-    dead = int8.dead_tensors(decided.ranges)
+        calibrated, calibration = recorded
+    dead = int8.dead_tensors(calibrated.ranges)
     if dead:
         _log.warning("%d tensors stayed zero on every calibration image, such as %s",
                      len(dead), dead[0])
     _log.info("3/5 quantizing")
     about = _description(job, made)
     content = float_path.read_bytes()
-    edited = decided.edit(content, job.recipe.float_layers)
-    files = {INT8_NAME: int8.quantize(edited, decided.ranges, job.recipe),
+    edited = calibrated.edit(content, job.recipe.float_layers)
+    files = {INT8_NAME: int8.quantize(edited, calibrated.ranges, job.recipe),
              FLOAT_NAME: content}
     if job.float16:
         files[HALF_NAME] = float16.half_precision(content)
     for name, plain in files.items():
         fileio.atomic_write(folder / name, metadata.add_metadata(
             plain, about, compact=name == INT8_NAME))
-    return Made(made, peak, about, decided, calibration, photographs)
+    return Made(made, peak, about, calibrated, calibration, photographs)
 
 
 def _convert(
@@ -221,23 +222,23 @@ def _verify(
     return {"drift": [], "agreement": agreed, "baselines": {}, "notes": notes}
 
 
-def _recorded(job: Job, notes: Sequence[str]) -> tuple[calibration_result.Plan, dict[str, Any]]:
+def _recorded(job: Job, notes: Sequence[str]) -> tuple[CalibrationResult, dict[str, Any]]:
     path = calibration_images.statistics_path(job.weights_sha256)
     if not path.is_file():
         raise UsageError(
             f"no calibration images ({'; '.join(notes)}) and no statistics recorded for these "
             f"weights ({path.name}); give --images DIR"
         )
-    decided, calibration = calibration_result.load(path, job.weights_sha256, job.recipe)
+    calibrated, calibration = calibration_result.load(path, job.weights_sha256, job.recipe)
     source = f"statistics recorded earlier ({calibration['source']})"
-    return decided, {**calibration, "source": source, "notes": list(notes)}
+    return calibrated, {**calibration, "source": source, "notes": list(notes)}
 
 
 def _record(
-    job: Job, photographs: calibration_images.CalibrationSet, decided: calibration_result.Plan
+    job: Job, photographs: calibration_images.CalibrationSet, calibrated: CalibrationResult,
 ) -> None:
     path = calibration_images.statistics_path(job.weights_sha256)
-    calibration_result.save(path, decided, job.weights_sha256, job.recipe, photographs.summary())
+    calibration_result.save(path, calibrated, job.weights_sha256, job.recipe, photographs.summary())
     _log.info("recorded %s", path)
 
 

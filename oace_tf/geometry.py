@@ -74,11 +74,6 @@ class Frame:
             moved[:, axis] = (moved[:, axis] + 0.5) * self.size / side - 0.5
         return moved.astype(np.float32)
 
-    def click_back(self, click: Click) -> Click:
-        """Return a click of the network's frame in the photograph; undoes `click`."""
-        return Click((click.x + 0.5) * self.width / self.size - 0.5,
-                     (click.y + 0.5) * self.height / self.size - 0.5, click.positive)
-
     def mask_back(self, mask: np.ndarray) -> np.ndarray:
         """Return the network's mask as probabilities at the photograph's size.
 

@@ -32,18 +32,6 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     return _decode(data, name, cv2.IMREAD_COLOR_RGB)
 
 
-def read_gray(path: PathLike) -> np.ndarray:
-    """Return a grey image, such as a mask, as it is stored.
-
-    Returns:
-      (H, W) uint8.
-    Raises:
-      UsageError: the file is missing, cut short, or no image.
-    """
-    return _decode(read_bytes(path), os.fspath(path),
-                   cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
-
-
 def read_brightest(path: PathLike) -> np.ndarray:
     """Return the greatest of an image's channels, as stored: masks that are coloured or grey.
 

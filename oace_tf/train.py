@@ -68,8 +68,6 @@ def _add_looking(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--pictures-every", type=int, default=200, metavar="STEPS",
                        help="steps between pictures of taps, OACE and masks; 0: none "
                        "(default: %(default)s)")
-    group.add_argument("--no-tensorboard", action="store_true",
-                       help="write no event files for TensorBoard")
     group.add_argument("--measure", type=int, metavar="STEPS",
                        help="print images/s with and without the model as JSON, and end")
 
@@ -119,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     keras.utils.set_random_seed(settings.seed)
     with computing_in(settings.precision):
         pair, start = _pair(args, settings)
-    options = Options(args.workers, args.keep, args.pictures_every, not args.no_tensorboard,
+    options = Options(args.workers, args.keep, args.pictures_every,
                       validation, data, share)
     if args.measure:
         from oace_tf.training.throughput import measure

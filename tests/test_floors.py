@@ -23,9 +23,9 @@ FLOORS = (
     "export.quantization export.convert",
     "export.interfaces export.porting",
     "export.build export.report export.host export.rebuild_check",
-    "export.quantize export.port export.profile_operators export.remedies export.routes",
+    "export.quantize export.port export.profile_operators",
     "android_bench",
-    "calibration_data experiments tools docs",
+    "calibration_data experiments tools",
 )
 # On these floors modules may import each other: the ground, runtime, commands (old names of them),
 # what builds.

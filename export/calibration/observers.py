@@ -1,45 +1,44 @@
-"""What a float file's tensors hold on one photograph, channel by channel: means and extremes.
+"""Observers of a float file's tensors: ranges, means of channels, histograms; and their merging.
 
-Ranges of whole tensors come from `int8.RangeObserver`; this gives what equalisation, bias
-correction and range setting need beside them.
+An observer's `see(feed)` runs the file on one photograph and returns its figures; the figures of
+several photographs or processes are merged by the function of the same kind.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from export.tflite import model as tflite
+from oace_tf.runtime.tflite_reader import SIGNATURE
 
 KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+MODE = "CALIBRATION_PROFILER_BASED"  # the other mode gives equal ranges but other bytes
+BINS = 2048  # over a tensor's whole range
+_SAMPLE = 200_000  # values of a tensor and photograph that are counted, about
+Ranges = Mapping[str, tuple[float, float]]  # tensor name -> (smallest, largest) value
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Figures of some photographs, by tensor name.
+class ChannelFigures:
+    """Figures of the channels on some photographs, by tensor name.
 
     Attributes:
       count: photographs.
       means: output of a convolution -> (kh, kw, C_in) mean of what each tap of its kernel reads,
         the padding's zeros included.
-      low, high: tensor -> (C,) smallest and largest value of each channel.
     """
 
     count: int
     means: Mapping[str, np.ndarray]
-    low: Mapping[str, np.ndarray]
-    high: Mapping[str, np.ndarray]
-
-    @property
-    def reach(self) -> dict[str, np.ndarray]:
-        """Tensor -> (C,) largest absolute value of each channel."""
-        return {name: np.maximum(np.abs(self.low[name]), np.abs(self.high[name]))
-                for name in self.low}
 
 
-def merge_seen(parts: Iterable[Seen]) -> Seen:
+def merge_channels(parts: Iterable[ChannelFigures]) -> ChannelFigures:
     """Return the figures of all parts; the order of the parts is that of the sums.
 
     Raises:
@@ -47,18 +46,13 @@ def merge_seen(parts: Iterable[Seen]) -> Seen:
     """
     count = 0
     means: dict[str, np.ndarray] = {}
-    low: dict[str, np.ndarray] = {}
-    high: dict[str, np.ndarray] = {}
     for part in parts:
         for name, value in part.means.items():
             means[name] = means.get(name, 0.0) + value * part.count
-        for name in part.low:
-            low[name] = np.minimum(low.get(name, np.inf), part.low[name])
-            high[name] = np.maximum(high.get(name, -np.inf), part.high[name])
         count += part.count
     if not count:
         raise ValueError("nothing was seen")
-    return Seen(count, {name: value / count for name, value in means.items()}, low, high)
+    return ChannelFigures(count, {name: value / count for name, value in means.items()})
 
 
 class InnerTensors:
@@ -101,61 +95,56 @@ class InnerTensors:
     def real(self, index: int) -> np.ndarray:
         """Return a tensor's content as float32 numbers, without the batch axis."""
         stored = self.value(index)
-        found = tflite.scale_and_zero(tflite.graph(self.model).tensors[index])
-        if found is None or stored.dtype == np.float32:
+        scaling = tflite.scale_and_zero(tflite.graph(self.model).tensors[index])
+        if scaling is None or stored.dtype == np.float32:
             return stored.astype(np.float32)
-        return (stored.astype(np.float32) - found[1]) * np.float32(found[0])
+        return (stored.astype(np.float32) - scaling[1]) * np.float32(scaling[0])
 
 
 def inner_tensors(model: Any) -> list[int]:
     """Return what operators of a file give, but for the inner tensors of the drawing."""
     tensors = tflite.graph(model).tensors
-    found = [int(i) for operator in tflite.graph(model).operators for i in operator.outputs]
-    return [i for i in found if not tflite.name_of(tensors[i]).startswith(tflite.FLOAT_PREFIXES)]
+    outputs = [int(i) for operator in tflite.graph(model).operators for i in operator.outputs]
+    return [i for i in outputs
+            if not tflite.name_of(tensors[i]).startswith(tflite.FLOAT_PREFIXES)]
 
 
 class ChannelObserver:
-    """Gives `Seen` of one photograph at a time."""
+    """Gives `ChannelFigures` of one photograph at a time."""
 
-    def __init__(self, float_bytes: bytes, means: bool = True, extremes: bool = True) -> None:
-        """Open the file; `means` and `extremes` say what is looked at."""
+    def __init__(self, float_bytes: bytes) -> None:
+        """Open the file."""
         self._inner = InnerTensors(float_bytes)
-        self._means, self._extremes = means, extremes
 
-    def see(self, feed: Mapping[str, np.ndarray]) -> Seen:
+    def see(self, feed: Mapping[str, np.ndarray]) -> ChannelFigures:
         """Run one input and return its figures."""
         self._inner.run(feed)
         model = self._inner.model
-        tensors, kept = tflite.graph(model).tensors, set(self._inner.kept)
-        means, low, high = {}, {}, {}
+        tensors, means = tflite.graph(model).tensors, {}
         for operator in tflite.graph(model).operators:
-            made = int(operator.outputs[0])
-            name = tflite.name_of(tensors[made])
-            if self._means and tflite.operator_name(model, operator) in KERNELS:
-                means[name] = tap_means(
+            output = int(operator.outputs[0])
+            if tflite.operator_name(model, operator) in KERNELS:
+                means[tflite.name_of(tensors[output])] = tap_means(
                     self._inner.value(int(operator.inputs[0])),
                     [int(n) for n in tensors[int(operator.inputs[1])].shape[1:3]],
-                    [int(n) for n in tensors[made].shape[1:3]],
+                    [int(n) for n in tensors[output].shape[1:3]],
                     (operator.builtinOptions.strideH, operator.builtinOptions.strideW))
-            if self._extremes and made in kept and len(tensors[made].shape) == 4:
-                value = self._inner.value(made)
-                low[name], high[name] = value.min(axis=(0, 1)), value.max(axis=(0, 1))
-        return Seen(1, means, low, high)
+        return ChannelFigures(1, means)
 
 
-def tap_means(value: np.ndarray, kernel: Any, made: Any, stride: Any) -> np.ndarray:
+def tap_means(value: np.ndarray, kernel: Any, output: Any, stride: Any) -> np.ndarray:
     """Return the mean of what each tap of a kernel reads, over all places of its output.
 
     Args:
       value: (H, W, C) input.
       kernel: kh, kw.
-      made: height and width of the output; padding is TensorFlow's SAME where it asks for more than
+      output: its height and width; padding is TensorFlow's SAME where it asks for more than
         the input, else none.
       stride: down, across.
     Returns:
       (kh, kw, C) float64.
     """
-    (kh, kw), (oh, ow), (sh, sw) = kernel, made, stride
+    (kh, kw), (oh, ow), (sh, sw) = kernel, output, stride
     if kh == kw == sh == sw == 1:
         return value.mean(axis=(0, 1), dtype=np.float64)[None, None]
     down = max((oh - 1) * sh + kh - value.shape[0], 0)
@@ -165,3 +154,94 @@ def tap_means(value: np.ndarray, kernel: Any, made: Any, stride: Any) -> np.ndar
     sums = [[padded[a : a + (oh - 1) * sh + 1 : sh, b : b + (ow - 1) * sw + 1 : sw]
              .sum(axis=(0, 1), dtype=np.float64) for b in range(kw)] for a in range(kh)]
     return np.array(sums) / (oh * ow)
+
+
+class RangeObserver:
+    """Runs a float file and keeps the smallest and largest value of each of its tensors.
+
+    A moving average, the quantizer's default, would let the first image decide; and the ranges
+    would then depend on the order.
+    """
+
+    def __init__(self, float_bytes: bytes, threads: int = 1) -> None:
+        """Open the file; `threads` of the interpreter have no effect on the ranges."""
+        from ai_edge_quantizer import calibrator, recipe_manager
+        from ai_edge_quantizer.utils import qsv_utils
+
+        with quiet():
+            self._calibrator = calibrator.Calibrator(
+                float_bytes, num_threads=threads,
+                mode=calibrator.CalibrationMode[MODE],
+                qsv_update_func=qsv_utils.min_max_update,
+            )
+        self._rules = recipe_manager.RecipeManager()
+
+    def see(self, feed: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+        """Run one input and return the ranges of all inputs so far.
+
+        Args:
+          feed: image (1, S, S, 3) float32 as (byte - 128) / 128, points (1, N, 3) float32.
+        """
+        with quiet():
+            self._calibrator.calibrate({SIGNATURE: [dict(feed)]}, self._rules)
+        return {
+            name: (float(np.min(ends["min"])), float(np.max(ends["max"])))
+            for name, ends in self._calibrator.get_model_qsvs().items()
+        }
+
+
+def merge_ranges(parts: Iterable[Ranges]) -> dict[str, tuple[float, float]]:
+    """Return the ranges that cover all parts, whatever their order; NaN stays NaN."""
+    merged: dict[str, tuple[float, float]] = {}
+    for part in parts:
+        for name, (low, high) in part.items():
+            old = merged.get(name, (low, high))
+            merged[name] = (float(np.minimum(old[0], low)), float(np.maximum(old[1], high)))
+    return dict(sorted(merged.items()))
+
+
+class HistogramObserver:
+    """Counts the values of every tensor on one photograph at a time."""
+
+    def __init__(self, float_bytes: bytes, ranges: Ranges) -> None:
+        """Open the file; the bins of a tensor divide its range in `ranges`."""
+        self._inner = InnerTensors(float_bytes)
+        self._ranges = ranges
+
+    def see(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run one input and return tensor name -> (BINS,) counts."""
+        self._inner.run(feed)
+        model = self._inner.model
+        counts = {}
+        for operator in tflite.graph(model).operators:
+            output = int(operator.outputs[0])
+            name = tflite.name_of(tflite.graph(model).tensors[output])
+            low, high = self._ranges.get(name, (0.0, 0.0))
+            if high > low and output in self._inner.kept:
+                value = self._inner.value(output).ravel()
+                # A step without common factor with the usual numbers of channels and pixels.
+                value = value[:: max(1, value.size // _SAMPLE) | 1]
+                counts[name] = np.histogram(value, BINS, (low, high))[0]
+        return counts
+
+
+def merge_counts(parts: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the sums of the counts of all parts."""
+    merged: dict[str, np.ndarray] = {}
+    for part in parts:
+        for name, counts in part.items():
+            merged[name] = merged.get(name, 0) + counts
+    return merged
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the quantizer's progress bars and notes; its errors still come through."""
+    level = logging.getLogger("absl").level
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink), \
+            contextlib.redirect_stderr(sink):
+        try:
+            yield
+        finally:
+            logging.getLogger("absl").setLevel(level)

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from export.tflite import model as tflite
-
-PREVIOUS = "previous_mask"
+from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE
 
 
 class Guide:
@@ -44,5 +43,5 @@ class Guide:
             from ai_edge_litert.interpreter import Interpreter
 
             self._runner = Interpreter(model_content=content, num_threads=1
-                                       ).get_signature_runner(tflite.SIGNATURE)
+                                       ).get_signature_runner(SIGNATURE)
         return np.array(self._runner(**feed)["mask"])

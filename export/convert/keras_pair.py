@@ -2,7 +2,7 @@
 
 The file's contract: inputs image float32 [1,S,S,3] = (byte - 128) / 128 and points float32 [1,N,3],
 output mask float32 [1,S,S,1]; one signature `serving_default` with these names. A network that is
-guided by its own last answer (RITM) takes it as third input, previous_mask float32 [1,S,S,1]. The
+guided by its own last answer (RITM) takes it as third input, previous float32 [1,S,S,1]. The
 tensors of the drawing of the taps are renamed `disks/...`, its product `disks`, and the
 concatenation with the photograph `image_disks`, so that later steps find them without knowing
 Keras's naming.
@@ -21,6 +21,7 @@ from typing import Any
 
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
+from oace_tf.runtime.tflite_reader import PREVIOUS
 from oace_tf.tensor_file import PAIR_FORMAT, PORTED_FORMAT, format_of, read_tensors
 
 DRAWING = "disks"  # the product of the drawing; its inner tensors are disks/0, disks/1, ...
@@ -35,7 +36,7 @@ _CONVERTERS = {PORTED_FORMAT: ("ritm", "convert_ritm"), ONNX: ("onnx_model", "co
 _INPUTS: Mapping[str, Callable[[tuple[int, ...]], bool]] = {  # what tells an input's shape
     "image": lambda shape: len(shape) == 4 and shape[3] == 3,
     "points": lambda shape: len(shape) == 3,
-    "previous_mask": lambda shape: len(shape) == 4 and shape[3] == 1,
+    PREVIOUS: lambda shape: len(shape) == 4 and shape[3] == 1,
 }
 
 

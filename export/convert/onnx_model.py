@@ -2,7 +2,7 @@
 
 onnx2tf makes a Keras 2 model with channels last. Around it go the drawing of the taps, the
 photograph's range and, where the graph gives logits, the sigmoid; what comes out has the tensors of
-our own files (image, points, previous_mask -> mask), so that calibration, gate and evaluation take
+our own files (image, points, previous -> mask), so that calibration, gate and evaluation take
 it like them.
 """
 from __future__ import annotations
@@ -81,7 +81,8 @@ def build_fused_foreign(graph: ClickGraph, foreign: Any, max_points: int, size: 
     import keras
 
     from oace_tf.networks.fused import DISKS_LAYER, MASK_LAYER
-    from oace_tf.networks.ported.ritm import PREVIOUS, Standardise, UnitDisks
+    from oace_tf.networks.ported.ritm import Standardise, UnitDisks
+    from oace_tf.runtime.tflite_reader import PREVIOUS
 
     image = keras.Input(batch_shape=(1, size, size, 3), name="image")
     points = keras.Input(batch_shape=(1, max_points, 3), name="points")

@@ -22,6 +22,7 @@ from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, normalise
 from oace_tf.images import read_image
 from oace_tf.networks.ported.registry import PARTS, RITM, Ported
+from oace_tf.runtime.tflite_reader import PREVIOUS
 
 SIDE = 128  # of the inputs, where the graph does not fix it
 RANDOM = 2  # inputs of seeded noise
@@ -110,7 +111,7 @@ def make_feeds(ported: Ported, model: keras.Model, checkpoint: Checkpoint,
             feeds.append(Feed(scene.title, _by_order(values, shapes, checkpoint), values))
         elif ported.network in RITM:
             feeds.append(Feed(scene.title, _clicked(ported, scene, shapes, checkpoint), {
-                "image": normalise(scene.image)[None], "previous_mask": scene.previous[None],
+                "image": normalise(scene.image)[None], PREVIOUS: scene.previous[None],
                 "disks": _disks(scene)[None]}))
         else:
             image = standardised(ported, scene.image)

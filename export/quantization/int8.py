@@ -10,27 +10,22 @@ the range [0, 1] is pinned, so that a disk stays exact.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import math
-import os
 import re
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from export.calibration.observers import KERNELS
-from export.quantization.calibration_result import MODE, Ranges
+from export.calibration.observers import KERNELS, Ranges, quiet
 from export.quantization.recipe import Recipe
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
+from oace_tf.runtime.tflite_reader import PREVIOUS
 
 UNIT_SCALE = 1 / 128  # the int8 scale of photograph, disks and OACE
 UNIT_RANGE = (-1.0, 127 / 128)
 GUIDE_RANGE = (0.0, 1.0)  # of previous mask and disks where a network takes both
-PREVIOUS = "previous_mask"
 _DEAD = 1e-6  # a tensor that never reaches this is taken for zero
 _BIAS_MOST = 2.0**30  # of a stored bias: half of 32 bits, the other half is for the products
 MASK_SCALE = 1 / 256  # the int8 sigmoid's fixed scale; 128 is one half
@@ -38,40 +33,6 @@ MASK_SCALE = 1 / 256  # the int8 sigmoid's fixed scale; 128 is one half
 _KEEPS_RANGE = frozenset({"CONCATENATION", "RESIZE_BILINEAR", "PAD", "RESHAPE", "STRIDED_SLICE",
                           "SPACE_TO_DEPTH", "MAX_POOL_2D", "TRANSPOSE"})
 _KEPT_NAMES = frozenset({"image", "points", "mask", "disks", "image_disks", PREVIOUS})
-
-
-class RangeObserver:
-    """Runs a float file and keeps the smallest and largest value of each of its tensors.
-
-    A moving average, the quantizer's default, would let the first image decide; and the ranges
-    would then depend on the order (CONVERSION, 7.1).
-    """
-
-    def __init__(self, float_bytes: bytes, threads: int = 1) -> None:
-        """Open the file; `threads` of the interpreter have no effect on the ranges."""
-        from ai_edge_quantizer import calibrator, recipe_manager
-        from ai_edge_quantizer.utils import qsv_utils
-
-        with _quiet():
-            self._calibrator = calibrator.Calibrator(
-                float_bytes, num_threads=threads,
-                mode=calibrator.CalibrationMode[MODE],
-                qsv_update_func=qsv_utils.min_max_update,
-            )
-        self._rules = recipe_manager.RecipeManager()
-
-    def see(self, feed: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
-        """Run one input and return the ranges of all inputs so far.
-
-        Args:
-          feed: image (1, S, S, 3) float32 as (byte - 128) / 128, points (1, N, 3) float32.
-        """
-        with _quiet():
-            self._calibrator.calibrate({tflite.SIGNATURE: [dict(feed)]}, self._rules)
-        return {
-            name: (float(np.min(seen["min"])), float(np.max(seen["max"])))
-            for name, seen in self._calibrator.get_model_qsvs().items()
-        }
 
 
 def unit_tensors(model: Any) -> set[int]:
@@ -200,7 +161,7 @@ def quantize(
         name: {"min": np.array([low]), "max": np.array([high])}
         for name, (low, high) in ranges.items()
     }
-    with _quiet():
+    with quiet():
         tool = quantizer.Quantizer(float_bytes)
         tool.load_quantization_recipe(recipe.rules())
         try:
@@ -346,16 +307,3 @@ def _check_ranges(float_bytes: bytes, ranges: Ranges, recipe: Recipe) -> None:
                 raise UsageError(
                     f"tensor {name!r} reached {ranges[name]} in calibration: damaged weights"
                 )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the quantizer's progress bars and notes; its errors still come through."""
-    level = logging.getLogger("absl").level
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink), \
-            contextlib.redirect_stderr(sink):
-        try:
-            yield
-        finally:
-            logging.getLogger("absl").setLevel(level)

@@ -13,7 +13,7 @@ from oace_tf.errors import UsageError
 
 FOLDER = Path(__file__).resolve().parent / "recipes"
 DEFAULT = "mse_bias"
-RANGES = ("min_max", "percentile", "mse")
+RANGES = ("min_max", "mse")
 FLOAT_OPERATORS = ("SOFTMAX", "BATCH_MATMUL")  # see operators.FLOAT_ISLAND
 KINDS = ("all", "centre", "anywhere", "several", "with_background")
 WEIGHTS = ("min_max_uniform_quantize", "OCTAV")
@@ -32,11 +32,9 @@ class Recipe:
     activation_bits: int = 8
     weight_bits: int = 8  # per output channel, symmetric
     weight_algorithm: str = "min_max_uniform_quantize"
-    ranges: str = "min_max"  # of activations: whole, a percentile of it, or least squared error
-    percentile: float = 100.0  # share of the values that lies inside, in hundredths
+    ranges: str = "min_max"  # of activations: whole, or of least squared error
     images: int = 128  # calibration photographs at most
     kind: str = "all"  # which of the four kinds of taps the listed photographs must have
-    equalise: float = 0.0  # strength of cross-layer equalisation; 0: none
     bias_correction: bool = False  # takes the mean error of each rounded kernel out of its bias
     inner_images: int = 32  # photographs for its means, and for the histograms of `ranges`
     # Layers (their dotted names, as regular expressions) whose operators get int16 activations, or
@@ -54,20 +52,13 @@ class Recipe:
             (self.weight_bits in (4, 8), "weight_bits", "4 or 8"),
             (self.weight_algorithm in WEIGHTS, "weight_algorithm", " or ".join(WEIGHTS)),
             (self.ranges in RANGES, "ranges", ", ".join(RANGES)),
-            (50 < self.percentile <= 100, "percentile", "above 50, at most 100"),
             (1 <= self.images <= 4096, "images", "1 to 4096"),
             (self.kind in KINDS, "kind", ", ".join(KINDS)),
-            (0 <= self.equalise <= 1, "equalise", "0 to 1"),
             (1 <= self.inner_images <= 4096, "inner_images", "1 to 4096"),
         ):
             if not good:
                 raise UsageError(f"recipe {self.name}: {name} {getattr(self, name)!r} "
                                  f"does not fit; it must be {rule}")
-
-    @property
-    def edits(self) -> bool:
-        """Whether the recipe changes the float file before it is quantized."""
-        return self.equalise > 0 or self.bias_correction
 
     def rules(self) -> list[dict[str, Any]]:
         """Return the recipe in the quantizer's own form (a later matching rule wins)."""
@@ -121,7 +112,7 @@ class Recipe:
         known = {field.name: field for field in dataclasses.fields(cls)}
         if not isinstance(fields, Mapping):
             raise UsageError(f"{where}: a recipe is an object, got {type(fields).__name__}")
-        made: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for key, value in fields.items():
             if key not in known:
                 raise UsageError(f"{where}: unknown key {key!r}, known are {', '.join(known)}")
@@ -130,9 +121,9 @@ class Recipe:
             value = tuple(value) if isinstance(default, tuple) and type(value) is list else value
             if type(value) is not type(default):
                 raise UsageError(f"{where}: {key} is {value!r}, expected a value like {default!r}")
-            made[key] = value
+            values[key] = value
         try:
-            return cls(**made)
+            return cls(**values)
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from None
 
@@ -160,7 +151,7 @@ def load(name: str) -> Recipe:
     path = Path(name) if name.endswith(".json") else FOLDER / f"{name}.json"
     if not re.fullmatch(r"[\w.-]+", path.stem) or not path.is_file():
         raise UsageError(f"no recipe {name!r}; there are {', '.join(names())}")
-    found = Recipe.from_json(fileio.read_json(path), str(path))
-    if found.name != path.stem:
-        raise UsageError(f"{path}: is named {found.name!r} inside")
-    return found
+    recipe = Recipe.from_json(fileio.read_json(path), str(path))
+    if recipe.name != path.stem:
+        raise UsageError(f"{path}: is named {recipe.name!r} inside")
+    return recipe

@@ -19,7 +19,7 @@ import numpy as np
 from export.calibration.images import feeds
 from export.quantization import int8, noise
 from export.quantization.agreement import synthetic
-from export.quantization.calibration_result import Plan
+from export.quantization.calibration_result import CalibrationResult
 from export.quantization.on_objects import SETS, bar, float_masks, objects, per_object
 from export.quantization.recipe import Recipe
 from export.tflite import metadata
@@ -80,27 +80,27 @@ def _drawn(rng: np.random.Generator, size: int, max_points: int) -> dict[str, np
 
 
 def analyze(
-    float_bytes: bytes, decided: Plan, recipe: Recipe, feeds: Sequence[Mapping[str, np.ndarray]]
+    float_bytes: bytes, calibrated: CalibrationResult, recipe: Recipe,
+    feeds: Sequence[Mapping[str, np.ndarray]],
 ) -> dict[str, Any]:
     """Return {tensors, jumps, blocks}: the rows of `noise.tensor_noise`, blocks not yet weighed."""
-    edited = decided.edit(float_bytes, recipe.float_layers)
-    named = int8.quantize(edited, decided.ranges, recipe, keep_names=True)
-    # The unedited file is the truth; equalised tensors are other numbers, so then the edited one.
-    rows = noise.tensor_noise(edited if decided.factors else float_bytes, named, feeds)
+    edited = calibrated.edit(float_bytes, recipe.float_layers)
+    named = int8.quantize(edited, calibrated.ranges, recipe, keep_names=True)
+    rows = noise.tensor_noise(float_bytes, named, feeds)  # the unedited file is the truth
     return {"images": len(feeds), "tensors": rows,
             "jumps": [row["tensor"] for row in rows if row["jump"]],
             "blocks": [_block_noise(name, rows) for name in noise.blocks(rows)]}
 
 
 def weigh(
-    float_bytes: bytes, decided: Plan, recipe: Recipe, about: metadata.Description,
+    float_bytes: bytes, calibrated: CalibrationResult, recipe: Recipe, about: metadata.Description,
     names: Sequence[str], files: Sequence[SampleFile], truth: Sequence[np.ndarray],
 ) -> list[dict[str, Any]]:
     """Return a row per block, the costliest first.
 
     Args:
       float_bytes: the float file.
-      decided: its plan.
+      calibrated: its calibration.
       recipe: how the whole int8 file is made.
       about: metadata of the mixed files.
       names: the blocks.
@@ -115,12 +115,12 @@ def weigh(
 
     def answers(layers: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         mixed = dataclasses.replace(recipe, float_layers=(*recipe.float_layers, *layers))
-        edited = decided.edit(float_bytes, mixed.float_layers)
+        edited = calibrated.edit(float_bytes, mixed.float_layers)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "mixed.tflite"
             path.write_bytes(metadata.add_metadata(
-                int8.quantize(edited, decided.ranges, mixed), about))
-            agreed, dropped, _ = per_object(TapSegmenter(path).probability, files, truth)
+                int8.quantize(edited, calibrated.ranges, mixed), about))
+            agreed, dropped = per_object(TapSegmenter(path).probability, files, truth)
         return agreed, dropped
 
     whole_agreed, whole_dropped = answers(())

@@ -18,7 +18,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export.tflite import model as tflite
-from oace_tf.runtime.tflite_reader import METADATA_NAME, SEAL_KEY, seal
+from oace_tf.runtime.tflite_reader import METADATA_NAME, PREVIOUS, SEAL_KEY, seal
 
 STANDARD_NAME = "TFLITE_METADATA"
 STANDARD_IDENTIFIER = b"M001"
@@ -94,19 +94,6 @@ def add_metadata(
     return seal(tflite.serialise(model, compact))
 
 
-def metadata_buffer(content: bytes, name: str) -> bytes:
-    """Return the bytes of the metadata entry `name`.
-
-    Raises:
-      KeyError: the file has no such entry.
-    """
-    model = tflite.parse(content)
-    for entry in model.metadata or []:
-        if _text(entry.name) == name:
-            return bytes(model.buffers[entry.buffer].data)
-    raise KeyError(f"the file has no metadata {name!r}")
-
-
 def points_texts(model: Any, about: Description) -> dict[str, TensorText]:
     """Return the texts of the interface `points`, for the int8 or the float32 file."""
     tensors = tflite.graph(model).tensors
@@ -126,7 +113,7 @@ def points_texts(model: Any, about: Description) -> dict[str, TensorText]:
         "points": TensorText(
             f"taps, {about.max_points} rows of x, y in pixels of the frame (pixel centres are "
             f"whole numbers) and label: {labels}"),
-        "previous_mask": TensorText(
+        PREVIOUS: TensorText(
             "the mask that this file gave for the taps before; zeros at the first tap",
             (0.0, 255.0) if mask == "uint8" else (0.0, 1.0)),
         "mask": TensorText(

@@ -14,8 +14,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from oace_tf.errors import UsageError
+from oace_tf.runtime.tflite_reader import SIGNATURE
 
-SIGNATURE = "serving_default"
 FILE_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # bytes: what the schema demands of buffer contents (force_align)
 

@@ -67,11 +67,6 @@ def score(name: str, records: Records, clicks: int, seed: int = 0,
     }
 
 
-def typical_ms(records: Records, name: str) -> float:
-    """Return the median time of one call of a model, in ms."""
-    return float(np.median([ms for record in records for ms in record.answers[name].ms]))
-
-
 def _columns(name: str, records: Records, most: int) -> Columns:
     """Return every figure of every object; NaN where it was not measured for that object."""
     answers = [record.answers[name] for record in records]

@@ -1,6 +1,6 @@
 """Run a .tflite file of the contract (interface `points`): image + points -> mask.
 
-A file may take a third input, `previous_mask`: its own answer to the clicks before (RITM).
+A file may take a third input, `previous`: its own answer to the clicks before (RITM).
 
 Needs numpy, OpenCV and a LiteRT runtime (`ai-edge-litert`, or `tflite-runtime` with numpy < 2),
 nothing else. Tensors are found by the names in the signature, never by position: converters put
@@ -18,12 +18,11 @@ import numpy as np
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes, sha256_bytes
 from oace_tf.geometry import normalise
-from oace_tf.runtime.tflite_reader import SIGNATURE, FileFacts, TensorFacts, read_facts
+from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE, FileFacts, TensorFacts, read_facts
 
 MAX_FILE_BYTES = 2**29  # far above any file of ours; keeps a wrong file out of memory
 # DESIGN, 2: bytes as they are; a mask that is handed back is read as it was given
-_FIXED_SCALES = {"image": (1 / 128, 128), "mask": (1 / 256, 0), "previous_mask": (1 / 256, 0)}
-PREVIOUS = "previous_mask"
+_FIXED_SCALES = {"image": (1 / 128, 128), "mask": (1 / 256, 0), PREVIOUS: (1 / 256, 0)}
 
 
 class TfliteModel:

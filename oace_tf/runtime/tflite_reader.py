@@ -23,6 +23,7 @@ from oace_tf.fileio import sha256_bytes
 METADATA_NAME = "OACE_METADATA"  # the entry of Model.metadata whose buffer is our JSON
 SEAL_KEY = "content_sha256"
 SIGNATURE = "serving_default"
+PREVIOUS = "previous"  # the third input of a file that takes its mask of the clicks before
 
 _IDENTIFIER = b"TFL3"
 _SEAL = re.compile(rb'"content_sha256": ?"([0-9a-f]{64})"')

@@ -1,4 +1,4 @@
-"""The log of a run: a CSV file, TensorBoard events, and the learning curve as a PNG."""
+"""Log of a run: CSV files of steps and validations, and pictures."""
 from __future__ import annotations
 
 import csv
@@ -7,16 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from oace_tf.fileio import atomic_write
 from oace_tf.images import write_image
-from oace_tf.training.event_file import EventFile
 
 LOG = "log.csv"
 VALIDATION_LOG = "validation.csv"
-EVENTS, PICTURES = "tensorboard", "pictures"
+PICTURES = "pictures"
 COLUMNS = ("step", "size", "loss", "images_per_second", "waiting_share")
 VALIDATION_COLUMNS = ("step", "set", "n", "miou", "own_minus_other", "confusion")
 
@@ -26,37 +24,25 @@ class RunLog:
 
     Args:
       folder: of the run.
-      tensorboard: whether event files are written, in `tensorboard/`.
     """
 
-    def __init__(self, folder: Path, tensorboard: bool = True) -> None:
-        self._folder, self._tensorboard = folder, tensorboard
-        self._events: EventFile | None = None
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
-    def step(self, step: int, size: int, loss: float, rate: float, waiting: float,
-             learning_rate: float) -> None:
+    def step(self, step: int, size: int, loss: float, rate: float, waiting: float) -> None:
         """Note a step: side of the frame, loss, images/s, share of time waiting for data."""
         _append(self._folder / LOG, COLUMNS,
                 [[step, size, f"{loss:.5f}", f"{rate:.3f}", f"{waiting:.4f}"]], step == 0)
-        self._scalars(step, {"loss": loss, "images_per_second": rate, "waiting_share": waiting,
-                             "learning_rate": learning_rate})
 
     def validation(self, step: int, figures: Mapping[str, Any]) -> None:
         """Note the figures of `validation.validate` after `step` steps."""
         rows = [[step, name, *(row.get(key, "") for key in VALIDATION_COLUMNS[2:])]
                 for name, row in figures["sets"].items()]
         _append(self._folder / VALIDATION_LOG, VALIDATION_COLUMNS, rows, False)
-        self._scalars(step, {"validation/score": figures["score"]} | {
-            f"validation/{name}/{key}": value for name, row in figures["sets"].items()
-            for key, value in row.items() if key != "n"})
 
     def picture(self, step: int, picture: np.ndarray) -> None:
         """Keep a picture, (H, W, 3) uint8."""
         write_image(self._folder / PICTURES / f"{step:08d}.png", picture)
-        events = self._open()
-        if events is not None:
-            png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
-            events.picture(step, "scenes", png, picture.shape[:2])
 
     def cut(self, step: int) -> None:
         """Take out what comes after `step` steps: it is made again."""
@@ -68,22 +54,6 @@ class RunLog:
                     rows = [row for row in csv.DictReader(file) if _number(row["step"]) <= last]
                 whole = [list(row.values()) for row in rows if None not in row.values()]
                 atomic_write(path, _csv([columns, *whole]))
-
-    def close(self) -> None:
-        """Close the event file."""
-        if self._events is not None:
-            self._events.close()
-            self._events = None
-
-    def _open(self) -> EventFile | None:
-        if self._events is None and self._tensorboard:
-            self._events = EventFile(self._folder / EVENTS)
-        return self._events
-
-    def _scalars(self, step: int, values: Mapping[str, float]) -> None:
-        events = self._open()
-        if events is not None:
-            events.scalars(step, values)
 
 
 def _number(text: str | None) -> float:

@@ -53,7 +53,6 @@ class Options:
     workers: int = 1  # processes that prepare scenes; 0: none
     keep: int = 3  # checkpoints
     pictures_every: int = 0  # steps; 0: none
-    tensorboard: bool = False
     validation: Validation | None = None  # chooses the weights that are saved
     data: Sequence[Mapping[str, Any]] = ()  # records of the sources; compared on resuming
     share: Share = Share()  # of several hosts, this one's
@@ -78,7 +77,7 @@ class Trainer:
         self._pair, self._stage, self._settings = pair, stage, settings
         self._teacher = load_teacher(settings.distill, stage)
         self._folders, self._out = folders, out
-        self._log = RunLog(out, self._options.tensorboard)
+        self._log = RunLog(out)
         self._predictions: Predictions | None = None
         self._forward: Any = None
         self._ranges: dict[str, tuple[float, float]] = {}
@@ -161,7 +160,7 @@ class Trainer:
         source = batches(self._folders, self._settings, self._pair.config.click_channels,
                          self._step, self._options.workers, self._skipped, self._options.share)
         phase: Phase | None = None
-        with (closing(source), closing(self._log),
+        with (closing(source),
               tqdm(total=total, initial=self._step, unit="step", disable=None) as bar):
             started = time.perf_counter()
             for step, batch in source:
@@ -177,8 +176,7 @@ class Trainer:
                 bar.update()
                 bar.set_postfix_str(f"loss {loss:.4f}, {rate:.1f} images/s", refresh=False)
                 if self._options.share.first:
-                    self._log.step(step, phase.size, loss, rate, waited / seconds,
-                                   self._settings.learning_rate_at(step))
+                    self._log.step(step, phase.size, loss, rate, waited / seconds)
                 self._step = step + 1
                 self._look(batch)
                 if self._step % checkpoint_every == 0 or self._step >= end:

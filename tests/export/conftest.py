@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from export.quantization import calibration_result, int8
+from export.calibration import observers
+from export.quantization import int8
+from export.tflite import model as tflite
 from oace_tf.clicks import pack_points
 from oace_tf.geometry import normalise
 
@@ -49,8 +51,8 @@ def feeds(count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
 
 def quantized(float_bytes: bytes, size: int) -> tuple[dict[str, tuple[float, float]], bytes]:
     """Return the ranges over eight drawn pictures, and the int8 file with its names kept."""
-    observer = int8.RangeObserver(float_bytes)
-    ranges = calibration_result.merge_ranges(observer.see(feed) for feed in feeds(8, size))
+    observer = observers.RangeObserver(float_bytes)
+    ranges = observers.merge_ranges(observer.see(feed) for feed in feeds(8, size))
     return ranges, int8.quantize(float_bytes, ranges, keep_names=True)
 
 
@@ -178,3 +180,10 @@ def tap_sets(size: int) -> list[np.ndarray]:
         labels = rng.integers(-1, 2, MAX_POINTS)
         sets.append(pack(*((x, y, label) for (x, y), label in zip(rows, labels))))
     return sets
+
+
+def metadata_entry(content: bytes, name: str) -> bytes:
+    """Return the bytes of a file's metadata entry; StopIteration where it has none."""
+    model = tflite.parse(content)
+    return next(bytes(model.buffers[entry.buffer].data) for entry in model.metadata
+                if entry.name in (name, name.encode()))

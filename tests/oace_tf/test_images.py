@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from oace_tf.errors import UsageError
-from oace_tf.images import read_gray, read_image, write_image
+from oace_tf.images import read_brightest, read_image, write_image
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_channels_of_cutout_and_mask(tmp_path, photo):
     assert stored is not None
     np.testing.assert_array_equal(stored, cutout[..., [2, 1, 0, 3]])  # OpenCV keeps BGRA
     write_image(tmp_path / "mask.png", photo[..., 0])
-    np.testing.assert_array_equal(read_gray(tmp_path / "mask.png"), photo[..., 0])
+    np.testing.assert_array_equal(read_brightest(tmp_path / "mask.png"), photo[..., 0])
 
 
 @pytest.mark.parametrize("name, channels", [("x.jpg", 4), ("x.bmp", 4), ("x.xyz", 3), ("x", 3)])
@@ -59,7 +59,7 @@ def test_exif_orientation_is_applied(tmp_path, orientation, upright):
     found = read_image(path)
     plain = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
     np.testing.assert_array_equal(found, upright(plain))
-    assert read_gray(path).shape == (32, 48)  # masks stay as they are stored
+    assert read_brightest(path).shape == (32, 48)  # masks stay as they are stored
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])

@@ -22,6 +22,7 @@ from oace_tf.networks.fused import DISKS_LAYER, MASK_LAYER, Disks
 from oace_tf.networks.hrnet import hrnet_trunk
 from oace_tf.networks.layers import Scope
 from oace_tf.networks.resize import enlarge
+from oace_tf.runtime.tflite_reader import PREVIOUS
 
 OCR_WIDTHS = {"w18": 64, "w18_small_v2": 48}
 MAP_CHANNELS = 16
@@ -30,7 +31,6 @@ STEM_CHANNELS = 64
 STRIDE = 4  # pixels of the frame per cell of the logits
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of byte / 255
 CLICK_CHANNELS = 2
-PREVIOUS = "previous_mask"  # the third input
 ATTENTION = "feature_extractor.ocr_distri_head.object_context_block"
 UNUSED = (f"{ATTENTION}.f_pixel", f"{ATTENTION}.f_object")
 GATHER = "ocr_gather_head"  # in the names of what must stay float
@@ -48,7 +48,7 @@ def build_ritm(variant: str, size: int = 512, batch: int | None = None, *,
       whole: with the query and key of the attention, which have no effect (`UNUSED`); what is
         deployed goes without.
     Returns:
-      A functional model named `ritm`: `image` (B, S, S, 3) float32 in [-1, 1), `previous_mask`
+      A functional model named `ritm`: `image` (B, S, S, 3) float32 in [-1, 1), `previous`
       (B, S, S, 1) in [0, 1], `disks` (B, S, S, 2) in {0, 1}, object taps first -> logits
       (B, S, S, 1), auxiliary logits (B, S/4, S/4, 1), and if `whole` the attention
       (B, S/4, S/4, 1), which is one.
@@ -85,7 +85,7 @@ def build_fused_ritm(ritm: keras.Model, max_points: int = 20, size: int = 512) -
 
     Returns:
       Inputs `image` (1, S, S, 3) float32 in [-1, 1), `points` (1, N, 3) float32 as in
-      `fused.build_fused`, `previous_mask` (1, S, S, 1) float32 in [0, 1]; output mask
+      `fused.build_fused`, `previous` (1, S, S, 1) float32 in [0, 1]; output mask
       (1, S, S, 1) float32 in [0, 1].
     Raises:
       ValueError: `max_points` below 1.

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from export.calibration import observers
 from export.calibration.previous_mask import Guide
 from export.quantization import int8
-from export.quantization.calibration_result import merge_ranges
 from export.quantization.recipe import load as load_recipe
 from export.tflite import model as tflite
 from export.tflite.delegation import delegation
@@ -19,6 +19,7 @@ from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.geometry import normalise
 from oace_tf.runtime.model import open_model
+from oace_tf.runtime.tflite_reader import PREVIOUS
 from oace_tf.segmenter import TapSegmenter
 
 SIDE, POINTS = 64, 4
@@ -33,7 +34,7 @@ def stand_in() -> Any:
 
     keras.utils.set_random_seed(3)
     image = keras.Input((SIDE, SIDE, 3), batch_size=1, name="image")
-    previous = keras.Input((SIDE, SIDE, 1), batch_size=1, name="previous_mask")
+    previous = keras.Input((SIDE, SIDE, 1), batch_size=1, name=PREVIOUS)
     disks = keras.Input((SIDE, SIDE, 2), batch_size=1, name="disks")
     scope = Scope("t")
     maps = ritm.LeakyConv(8, name="t.maps")(scope.concat([previous, disks], "join"))
@@ -62,8 +63,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
 
     fused = build_fused_ritm(stand_in(), POINTS, SIDE)
     content = float_tflite(fused)
-    guide, observer = Guide(content), int8.RangeObserver(content)
-    ranges = merge_ranges(observer.see(guide.feed(feed_of(k), "0f"[k % 2])) for k in range(6))
+    guide, observer = Guide(content), observers.RangeObserver(content)
+    ranges = observers.merge_ranges(observer.see(
+        guide.feed(feed_of(k), "0f"[k % 2])) for k in range(6))
     recipe = load_recipe("plain")
     about = Description("points", 2, POINTS, "0" * 64, "none", "0", "a test", {"trunk": "none"})
     folder = tmp_path_factory.mktemp("guided")
@@ -83,7 +85,7 @@ def test_the_attention_stays_float_inside_one_delegate(files: tuple[Path, Path, 
     model = tflite.parse(content)
     inputs, outputs = tflite.signature(model)
     tensors = tflite.graph(model).tensors
-    for index in (inputs["previous_mask"], outputs["mask"]):
+    for index in (inputs[PREVIOUS], outputs["mask"]):
         assert tflite.type_name(tensors[index]) == "uint8"
         assert tflite.scale_and_zero(tensors[index]) == (1 / 256, 0)
 
@@ -134,7 +136,7 @@ def test_another_third_input_is_refused(files: tuple[Path, Path, Any], tmp_path:
     model = tflite.parse(files[0].read_bytes())
     model.metadata = []
     for entry in model.signatureDefs[0].inputs:
-        if entry.name in (b"previous_mask", "previous_mask"):
+        if entry.name in (PREVIOUS.encode(), PREVIOUS):
             entry.name = "last_mask"
     (tmp_path / "other.tflite").write_bytes(tflite.serialise(model))
     with pytest.raises(UsageError, match="last_mask"):

@@ -19,7 +19,7 @@ from oace_tf.clicks import Click, draw_disks
 from oace_tf.errors import UsageError
 from oace_tf.runtime.model import open_model
 from oace_tf.runtime.tflite_reader import read_facts
-from tests.export.conftest import MAX_POINTS, SIZE, Made, liven, quantized
+from tests.export.conftest import MAX_POINTS, SIZE, Made, liven, metadata_entry, quantized
 from tests.export.tflite.test_metadata import ABOUT, Reader
 
 NAMES = ("mediapipe", "mediapipe-bundle-int8", "rgba")  # those made of the int8 file
@@ -163,7 +163,7 @@ def test_what_the_files_say_of_themselves(
         assert facts.metadata["weights_sha256"] == "ab" * 32
         assert facts.metadata["licence"] == "CC0-1.0"
         assert facts.metadata["interface"] == (bundled if name in parts else name)
-        root = Reader(metadata.metadata_buffer(content, "TFLITE_METADATA"))
+        root = Reader(metadata_entry(content, "TFLITE_METADATA"))
         assert "ab" * 32 in root.text(1) and root.text(5) == "CC0-1.0"
         graph, = root.children(3)
         told = [[tensor.text(0) for tensor in graph.children(slot)] for slot in (2, 3)]
@@ -174,7 +174,7 @@ def test_what_the_files_say_of_themselves(
             assert [unit.child(1).floats(slot) for slot in (0, 1)] == [[mean], [std]]
         # Only the legacy task asks for its own record: identifier V001, activation NONE.
         assert bool(graph.offset(9)) == (name == "mediapipe")
-    graph, = Reader(metadata.metadata_buffer(models["mediapipe"], "TFLITE_METADATA")).children(3)
+    graph, = Reader(metadata_entry(models["mediapipe"], "TFLITE_METADATA")).children(3)
     custom, = graph.children(9)
     assert custom.text(0) == "SEGMENTER_METADATA"
     start = custom.table.Vector(custom.offset(1))

@@ -38,7 +38,7 @@ def test_the_mean_error_of_rounded_kernels_is_gone(made: Made) -> None:
     """The float file with rounded kernels: its channel means, without and with the correction."""
     observer = observers.ChannelObserver(made.float_bytes)
     feed = list(feeds(4, SIZE))
-    seen = observers.merge_seen(map(observer.see, feed))
+    seen = observers.merge_channels(map(observer.see, feed))
     linear = linear_outputs(made.float_bytes)
     assert len(linear) >= 2
 

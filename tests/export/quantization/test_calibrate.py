@@ -1,4 +1,4 @@
-"""From photographs to a plan: the recipe's choice, and the same plan for any number of workers."""
+"""Calibration: the recipe's choice of photographs; the same result for any number of workers."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,39 +25,37 @@ def found(folder: Callable[..., Path]) -> calibration_images.CalibrationSet:
 
 
 def test_images_and_kind(found: calibration_images.CalibrationSet) -> None:
-    few = calibrate.chosen(found, Recipe(images=2), 0)
+    few = calibrate.photographs_of(found, Recipe(images=2), 0)
     assert len(few.photographs) == 2 and set(few.photographs) <= set(found.photographs)
-    assert calibrate.chosen(found, Recipe(images=2), 0) == few
-    centre = calibrate.chosen(found, Recipe(kind="centre"), 0)
+    assert calibrate.photographs_of(found, Recipe(images=2), 0) == few
+    centre = calibrate.photographs_of(found, Recipe(kind="centre"), 0)
     assert {photo.kind for photo in centre.photographs} == {"centre"}
     one = calibration_images.CalibrationSet("one", "none", centre.photographs[:1])
     with pytest.raises(UsageError, match="'several'"):
-        calibrate.chosen(one, Recipe(kind="several"), 0)
+        calibrate.photographs_of(one, Recipe(kind="several"), 0)
 
 
-def test_plans(made: Made, found: calibration_images.CalibrationSet, tmp_path: Path) -> None:
+def test_what_recipes_decide(
+    made: Made, found: calibration_images.CalibrationSet, tmp_path: Path
+) -> None:
     path = tmp_path / "float.tflite"
     path.write_bytes(made.float_bytes)
 
-    def plan_of(recipe: Recipe) -> Any:
-        return calibrate.make_plan(path, found.photographs, recipe, SIZE, MAX_POINTS, 1, quietly)
+    def calibrated(recipe: Recipe) -> Any:
+        return calibrate.calibrate(path, found.photographs, recipe, SIZE, MAX_POINTS, 1, quietly)
 
-    plain = plan_of(Recipe())
-    assert not plain.factors and not plain.shifts
+    plain = calibrated(Recipe())
+    assert not plain.shifts
     assert plain.edit(made.float_bytes) is made.float_bytes
-    whole = plan_of(Recipe(bias_correction=True, inner_images=3))
-    assert whole.ranges == plain.ranges and len(whole.shifts) > 5
-    narrow = plan_of(Recipe(ranges="percentile", percentile=99.0))
+    corrected = calibrated(Recipe(bias_correction=True, inner_images=3))
+    assert corrected.ranges == plain.ranges and len(corrected.shifts) > 5
+    assert all(np.isfinite(shift).all() for shift in corrected.shifts.values())
+    narrow = calibrated(Recipe(ranges="mse"))
+    assert not narrow.shifts and narrow.ranges != plain.ranges
     assert all(narrow.ranges[k][1] - narrow.ranges[k][0] <= high - low + 1e-6
                for k, (low, high) in plain.ranges.items() if low <= 0 <= high)
-    alone = plan_of(Recipe(equalise=0.5))
-    assert alone.factors and not alone.shifts
-    even = plan_of(Recipe(equalise=0.5, bias_correction=True))
-    assert even.factors == alone.factors
-    assert even.factors and even.shifts
-    content = int8.quantize(even.edit(made.float_bytes), even.ranges)
+    content = int8.quantize(corrected.edit(made.float_bytes), corrected.ranges)
     assert content != int8.quantize(made.float_bytes, plain.ranges)
-    assert all(np.isfinite(shift).all() for shift in even.shifts.values())
 
 
 @pytest.mark.slow
@@ -66,8 +64,8 @@ def test_workers_do_not_matter(
 ) -> None:
     path = tmp_path / "float.tflite"
     path.write_bytes(made.float_bytes)
-    recipe = Recipe(equalise=0.5, bias_correction=True)
-    one, two = (calibrate.make_plan(path, found.photographs, recipe, SIZE, MAX_POINTS, n, quietly)
+    recipe = Recipe(ranges="mse", bias_correction=True)
+    one, two = (calibrate.calibrate(path, found.photographs, recipe, SIZE, MAX_POINTS, n, quietly)
                 for n in (1, 2))
-    assert one.ranges == two.ranges and one.factors == two.factors
+    assert one.ranges == two.ranges
     assert all((one.shifts[k] == two.shifts[k]).all() for k in one.shifts)

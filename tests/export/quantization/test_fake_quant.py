@@ -116,9 +116,9 @@ def test_trained_ranges_stand_in_for_those_seen(made: Made, tmp_path, folder) ->
     path.write_bytes(made.float_bytes)
     photographs = calibration_images.from_folder(folder("some", 2), 0).photographs
     name = next(name for name in made.ranges if "head.block2" in name)
-    decided = calibrate.make_plan(path, photographs, Recipe(), SIZE, 6, 1,
-                                  lambda items, total, text: iter(items),
-                                  trained={short_name(name): (0.0, 1.25)})
-    assert decided.ranges[name] == (0.0, 1.25)
-    assert isinstance(decided, calibration_result.Plan) and sum(
-        ends == (0.0, 1.25) for ends in decided.ranges.values()) == 1
+    calibrated = calibrate.calibrate(path, photographs, Recipe(), SIZE, 6, 1,
+                                     lambda items, total, text: iter(items),
+                                     trained={short_name(name): (0.0, 1.25)})
+    assert calibrated.ranges[name] == (0.0, 1.25)
+    assert isinstance(calibrated, calibration_result.CalibrationResult) and sum(
+        ends == (0.0, 1.25) for ends in calibrated.ranges.values()) == 1

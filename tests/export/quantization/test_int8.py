@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.calibration import observers
 from export.calibration.observers import InnerTensors
-from export.quantization import calibration_result, int8
+from export.quantization import int8
 from export.tflite import model as tflite
 from export.tflite.delegation import delegation
 from export.tflite.operators import operator_faults, operators
@@ -99,14 +100,14 @@ def test_names_do_not_change_the_mask(made: Made, tmp_path: Path) -> None:
 
 
 def test_same_inputs_same_bytes(made: Made) -> None:
-    again = int8.RangeObserver(made.float_bytes, threads=2)
+    again = observers.RangeObserver(made.float_bytes, threads=2)
     parts = [again.see(feed) for feed in feeds(8, SIZE)]
-    assert calibration_result.merge_ranges(reversed(parts)) == made.ranges  # whatever the order
+    assert observers.merge_ranges(reversed(parts)) == made.ranges  # whatever the order
     assert int8.quantize(made.float_bytes, made.ranges, keep_names=True) == made.int8_bytes
 
 
 def test_ranges_cover_every_image(made: Made) -> None:
-    one = int8.RangeObserver(made.float_bytes).see(next(feeds(1, SIZE)))
+    one = observers.RangeObserver(made.float_bytes).see(next(feeds(1, SIZE)))
     wider = [name for name, (low, high) in made.ranges.items()
              if low < one[name][0] or high > one[name][1]]
     assert wider and all(made.ranges[name][0] <= low and made.ranges[name][1] >= high

@@ -13,7 +13,7 @@ import pytest
 from export.calibration.observers import InnerTensors
 from export.quantization import agreement as agreement_module
 from export.quantization import int8, noise, sensitivity
-from export.quantization.calibration_result import Plan
+from export.quantization.calibration_result import CalibrationResult
 from export.quantization.on_objects import float_masks
 from export.quantization.recipe import Recipe
 from export.tflite import metadata
@@ -95,8 +95,8 @@ def test_the_block_that_costs_is_found(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "float.tflite"
     path.write_bytes(metadata.add_metadata(made.float_bytes, about))
     truth = float_masks(path, files)
-    rows = sensitivity.weigh(made.float_bytes, Plan(damaged), Recipe(), about, [*sound, broken],
-                             files, truth)
+    rows = sensitivity.weigh(made.float_bytes, CalibrationResult(damaged), Recipe(), about,
+                             [*sound, broken], files, truth)
     assert sorted(row["block"] for row in rows) == sorted([*sound, broken])
     costs = {row["block"]: row["cost_agreement"] for row in rows}
     assert max(rows, key=lambda row: row["cost_agreement"])["block"] == broken
@@ -165,7 +165,7 @@ def test_names(name: str, short: str, block: str) -> None:
 
 
 def test_the_report_its_table_and_its_picture(made: Made, tmp_path: Path) -> None:
-    found = sensitivity.analyze(made.float_bytes, Plan(made.ranges), Recipe(),
+    found = sensitivity.analyze(made.float_bytes, CalibrationResult(made.ranges), Recipe(),
                                 list(feeds(2, SIZE)))
     assert {"msfnet.head.block1", "prior.decoder.block1"} <= {b["block"] for b in found["blocks"]}
     found["weighed"] = [{"block": "msfnet.head.block1", "cost_points": 0.5, "cost_ci95": [0.1, 0.9],

@@ -25,8 +25,6 @@ def test_every_recipe_loads_and_says_what_it_is() -> None:
 @pytest.mark.parametrize("fields, words", [
     ({"activation_bits": 7}, "activation_bits 7"),
     ({"ranges": "none"}, "ranges 'none'"),
-    ({"percentile": 40}, "percentile 40"),
-    ({"equalise": 2.0}, "equalise 2.0"),
     ({"colour": 1}, "unknown key 'colour'"),
     ({"images": "all"}, "images is 'all'"),
     ({"bias_correction": 1}, "bias_correction is 1"),

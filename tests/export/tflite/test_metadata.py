@@ -15,7 +15,7 @@ from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 from oace_tf.runtime.model import open_model
 from oace_tf.runtime.tflite_reader import METADATA_NAME
-from tests.export.conftest import MAX_POINTS, SIZE, Made, pictures
+from tests.export.conftest import MAX_POINTS, SIZE, Made, metadata_entry, pictures
 
 ABOUT = metadata.Description(
     interface="points", click_channels=2, max_points=MAX_POINTS, weights_sha256="ab" * 32,
@@ -65,7 +65,7 @@ def test_our_record_is_read_back(made: Made, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ("int8", "float"))
 def test_standard_record(made: Made, kind: str) -> None:
     content = metadata.add_metadata(getattr(made, f"{kind}_bytes"), ABOUT)
-    record = metadata.metadata_buffer(content, "TFLITE_METADATA")
+    record = metadata_entry(content, "TFLITE_METADATA")
     assert record[4:8] == b"M001"
     root = Reader(record)
     assert root.text(1) == f"Tippen genügt SHA-256 of the weights: {'ab' * 32}."
@@ -99,7 +99,7 @@ def test_a_second_writing_replaces_the_first(made: Made) -> None:
     twice = metadata.add_metadata(once, dataclasses.replace(ABOUT, licence="other"))
     names = [entry.name.decode() for entry in tflite.parse(twice).metadata]
     assert names.count(METADATA_NAME) == names.count("TFLITE_METADATA") == 1
-    assert json.loads(metadata.metadata_buffer(twice, METADATA_NAME))["licence"] == "other"
+    assert json.loads(metadata_entry(twice, METADATA_NAME))["licence"] == "other"
 
 
 def test_a_flipped_bit_breaks_the_seal(made: Made, tmp_path: Path) -> None:
@@ -109,8 +109,3 @@ def test_a_flipped_bit_breaks_the_seal(made: Made, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(UsageError):
         open_model(path)
-
-
-def test_no_such_entry(made: Made) -> None:
-    with pytest.raises(KeyError, match="OTHER"):
-        metadata.metadata_buffer(made.int8_bytes, "OTHER")

@@ -29,7 +29,7 @@ def main(data: str, weights: str, out: str, devices: str) -> int:
         run = folder / count
         code = train.main(["joint", "--data", data, "--init", weights, "--config", str(settings),
                            "--workers", "0", "--out", str(run), "--devices", count,
-                           "--pictures-every", "3", "--no-tensorboard"])
+                           "--pictures-every", "3"])
         if code != 0:
             return code
         with (run / "log.csv").open(newline="") as file:

@@ -1,16 +1,15 @@
-"""The log of a run: rows, events and pictures; what is made again is cut; the curve."""
+"""The log of a run: rows and pictures; what is made again is cut; the curve."""
 from __future__ import annotations
 
 import csv
 
-import cv2
 import numpy as np
 import pytest
 
 from oace_tf.errors import UsageError
 from oace_tf.images import read_image
 from oace_tf.training.curves import draw_curve, read_validation
-from oace_tf.training.run_log import EVENTS, LOG, PICTURES, VALIDATION_LOG, RunLog
+from oace_tf.training.run_log import LOG, PICTURES, VALIDATION_LOG, RunLog
 
 FIGURES = {"score": 50.0, "sets": {"ecssd": {"n": 3, "miou": 60.0},
                                    "coco_multi": {"n": 5, "miou": 40.0, "own_minus_other": 30.0,
@@ -26,36 +25,21 @@ def rows(path):
 def log(tmp_path):
     log = RunLog(tmp_path / "run")
     for step in range(6):
-        log.step(step, 64, 1.0 / (step + 1), 5.0, 0.1, 1e-3)
+        log.step(step, 64, 1.0 / (step + 1), 5.0, 0.1)
         if step in (2, 5):
             log.validation(step + 1, FIGURES)
-    yield log
-    log.close()
+    return log
 
 
-def test_rows_and_events(log, tmp_path):
-    import tensorflow as tf
-    from tensorflow.core.util import event_pb2
-
+def test_rows_and_pictures(log, tmp_path):
     picture = np.random.default_rng(0).integers(0, 255, (8, 9, 3)).astype(np.uint8)
     log.picture(6, picture)
-    log.close()
     assert [row["step"] for row in rows(tmp_path / "run" / LOG)] == list("012345")
     checks = rows(tmp_path / "run" / VALIDATION_LOG)
     assert [(row["step"], row["set"], row["confusion"]) for row in checks] == [
         (step, name, confusion) for step in "36"
         for name, confusion in (("ecssd", ""), ("coco_multi", "20.0"))]
     np.testing.assert_array_equal(read_image(tmp_path / "run" / PICTURES / "00000006.png"), picture)
-    file, = (tmp_path / "run" / EVENTS).iterdir()
-    events = [event_pb2.Event.FromString(raw.numpy())
-              for raw in tf.data.TFRecordDataset(str(file))]
-    tags = {value.tag: value for event in events for value in event.summary.value}
-    assert tags["loss"].simple_value == pytest.approx(1 / 6)
-    assert tags["learning_rate"].simple_value == pytest.approx(1e-3)
-    assert tags["validation/score"].simple_value == 50.0
-    assert tags["validation/coco_multi/own_minus_other"].simple_value == 30.0
-    encoded = np.frombuffer(tags["scenes"].image.encoded_image_string, np.uint8)
-    np.testing.assert_array_equal(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB), picture)
 
 
 def test_what_is_made_again_is_cut(log, tmp_path):
@@ -64,15 +48,8 @@ def test_what_is_made_again_is_cut(log, tmp_path):
     log.cut(4)
     assert [row["step"] for row in rows(tmp_path / "run" / LOG)] == list("0123")
     assert [row["step"] for row in rows(tmp_path / "run" / VALIDATION_LOG)] == ["3", "3"]
-    log.step(4, 64, 0.1, 5.0, 0.1, 1e-3)
+    log.step(4, 64, 0.1, 5.0, 0.1)
     assert [row["step"] for row in rows(tmp_path / "run" / LOG)] == list("01234")
-
-
-def test_without_tensorboard(tmp_path):
-    log = RunLog(tmp_path, tensorboard=False)
-    log.step(0, 64, 1.0, 5.0, 0.1, 1e-3)
-    log.close()
-    assert [path.name for path in tmp_path.iterdir()] == [LOG]
 
 
 def test_the_curve(log, tmp_path):
