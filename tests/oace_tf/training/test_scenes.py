@@ -145,7 +145,7 @@ def test_a_window_may_cut_the_object_but_never_loses_it():
     base, cut = layered(5), 0
     left, top, width, height = cv2.boundingRect(base.masks[0])
     for seed in range(100):
-        x0, y0, x1, y1 = scenes._window_on(base.masks[0], np.random.default_rng(seed))
+        x0, y0, x1, y1 = scenes.window_on(base.masks[0], np.random.default_rng(seed))
         assert 0 <= x0 < x1 <= 96 and 0 <= y0 < y1 <= 72
         assert base.masks[0][y0:y1, x0:x1].any()
         assert 0.25 * 96 <= x1 - x0 and 0.25 * 72 <= y1 - y0
@@ -155,11 +155,10 @@ def test_a_window_may_cut_the_object_but_never_loses_it():
 
 
 def test_pasted_objects_keep_to_the_sizes_asked_for():
-    settings = dataclasses.replace(PLAIN, paste_smallest=0.3, paste_largest=0.4)
     base = Layered(np.full((64, 64, 3), 40, np.uint8), (np.ones((64, 64), np.uint8),))
     green = Layered(np.full((32, 32, 3), (0, 200, 0), np.uint8), (np.ones((32, 32), np.uint8),))
     for seed in SEEDS:
-        _, masks = scenes._pasted(base.image, [], green, 0, settings, np.random.default_rng(seed))
+        _, masks = scenes.paste(base.image, [], green, 0, (0.3, 0.4), np.random.default_rng(seed))
         _, _, width, height = cv2.boundingRect(masks[0])
         # at most a fifth longer through the change of aspect; the frame's edge may cut it
         assert 0.3 * 64 / 4 <= max(width, height) <= 0.4 * 64 * 1.18 + 1
@@ -196,8 +195,8 @@ def test_pasted_objects_hide_the_others():
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
         image, (first,) = base.image, base.masks
-        image, masks = scenes._pasted(image, [first], green, 0, PLAIN, rng)
-        image, masks = scenes._pasted(image, masks, green, 0, PLAIN, rng)
+        image, masks = scenes.paste(image, [first], green, 0, (0.15, 0.6), rng)
+        image, masks = scenes.paste(image, masks, green, 0, (0.15, 0.6), rng)
         assert len(masks) == 3
         assert np.sum(masks, axis=0).max() == 1
         assert masks[2].any()
