@@ -34,30 +34,54 @@ def operators(content: bytes) -> list[dict[str, Any]]:
 def operator_faults(content: bytes) -> list[str]:
     """Return what an int8 file must not hold: operators of other sets, float ones that draw no tap.
 
-    An operator draws taps when all it reads at run time comes from `points` in float. Those of
-    `FLOAT_ISLAND` may be float, with the steps from int8 and back.
+    An operator draws taps when all it reads at run time comes from `points` in float. Features are
+    averaged in float under what was drawn (`_means`). Those of `FLOAT_ISLAND` may be float, with
+    the steps from int8 and back.
     """
     model = tflite.parse(content)
     graph = tflite.graph(model)
-    inputs, _ = tflite.signature(model)
-    drawn = {inputs["points"]}
-    island = {int(i) for operator in graph.operators
-              if tflite.operator_name(model, operator) in FLOAT_ISLAND
-              for i in (*tflite.activations(model, operator.inputs), *operator.outputs)}
+    drawn = _drawn(model)
+    island = drawn | _means(model, drawn) | {
+        int(i) for operator in graph.operators
+        if tflite.operator_name(model, operator) in FLOAT_ISLAND
+        for i in (*tflite.activations(model, operator.inputs), *operator.outputs)}
     faults = []
     for operator in graph.operators:
         name = tflite.operator_name(model, operator)
         if name.startswith(("CUSTOM", "UNKNOWN")):
             faults.append(f"{name} is no builtin operator")
         needs = tflite.activations(model, operator.inputs)
-        gives = [int(i) for i in operator.outputs]
-        in_float = [i for i in needs + gives if _is_float(graph.tensors[i])]
-        if needs and drawn.issuperset(needs):
-            drawn.update(i for i in gives if _is_float(graph.tensors[i]))
-        elif in_float and not island.issuperset(in_float):
-            tensor = tflite.name_of(graph.tensors[in_float[0]]) or f"number {in_float[0]}"
+        in_float = [i for i in (*needs, *map(int, operator.outputs))
+                    if _is_float(graph.tensors[i])]
+        if needs and not drawn.issuperset(needs) and not island.issuperset(in_float):
+            index = next(i for i in in_float if i not in island)
+            tensor = tflite.name_of(graph.tensors[index]) or f"number {index}"
             faults.append(f"{name} works in float on tensor {tensor}")
     return faults
+
+
+def _drawn(model: Any) -> set[int]:
+    """Return the float tensors that are made of `points` alone, `points` included."""
+    graph = tflite.graph(model)
+    inputs, _ = tflite.signature(model)
+    drawn = {inputs["points"]}
+    for operator in graph.operators:  # stored in the order of execution
+        needs = tflite.activations(model, operator.inputs)
+        if needs and drawn.issuperset(needs):
+            drawn.update(int(i) for i in operator.outputs if _is_float(graph.tensors[int(i)]))
+    return drawn
+
+
+def _means(model: Any, drawn: set[int]) -> set[int]:
+    """Return the float tensors of features averaged under a drawing: features x weights, summed."""
+    tensors: set[int] = set()
+    for operator in tflite.graph(model).operators:
+        name = tflite.operator_name(model, operator)
+        needs = tflite.activations(model, operator.inputs)
+        product = name == "MUL" and len(needs) == 2 and len(drawn.intersection(needs)) == 1
+        if product or name == "SUM" and needs and tensors.issuperset(needs):
+            tensors.update(set(needs) - drawn, map(int, operator.outputs))
+    return tensors
 
 
 def multiply_adds(content: bytes) -> int:
