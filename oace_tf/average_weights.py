@@ -151,10 +151,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("a mean is of two files or more")
     parts = [read_part(path, share) for path, share in named]
     arrays = mean_of(parts)
-    from oace_tf.networks.pair import build_pair
+    from oace_tf.networks.build import build_networks
     from oace_tf.networks.weights import save_weights, set_arrays
 
-    pair = build_pair(parts[0].config, size=None)
+    pair = build_networks(parts[0].config, size=None)
     set_arrays(pair, arrays, str(args.out))
     record = record_of(parts)
     save_weights(args.out, pair, record)

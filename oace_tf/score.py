@@ -44,9 +44,17 @@ def run(args: argparse.Namespace) -> int:
     root = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
     if root is None:
         raise UsageError("no labelled sets; name their folder with --data, or set OACE_DATA")
-    from oace_tf.networks.weights import build_from_weights, save_weights
+    from oace_tf.networks.weights import (
+        build_from_weights,
+        build_gestures_from_weights,
+        read_record,
+        save_weights,
+    )
 
-    pair, record = build_from_weights(args.weights, batch=1)
+    if read_record(args.weights)[0].one_trunk:
+        pair, record = build_gestures_from_weights(args.weights, batch=1)
+    else:
+        pair, record = build_from_weights(args.weights, batch=1)
     scores: dict[str, Any] = {"miou_at_1": _mask_scores(pair, root, args)}
     if pair.prior is not None:
         scores["within_pass_auc"] = _embedding_scores(pair, root, args)
@@ -70,6 +78,10 @@ def _samples(name: str, root: Path, limit: int | None) -> Any:
 
 
 def _forward(pair: Any) -> Any:
+    if pair.config.one_trunk:
+        from oace_tf.networks.gesture_predictor import GesturePredictor
+
+        return GesturePredictor(pair)
     from oace_tf.networks.predictor import Forward
 
     return Forward(pair, _side(pair))
@@ -77,6 +89,8 @@ def _forward(pair: Any) -> Any:
 
 def _side(pair: Any) -> int:
     """Return the side of the square that the networks see, px."""
+    if pair.config.one_trunk:
+        return int(pair.encoder.input_shape[1])
     return int(pair.msfnet.input_shape[0][1])
 
 

@@ -41,10 +41,10 @@ class PairCost:
 
 def pair_cost(config: NetworkConfig, size: int) -> PairCost:
     """Return the costs of a configuration's networks for a file whose square has side `size`."""
+    from oace_tf.networks.build import build_networks
     from oace_tf.networks.cost import cost_table
-    from oace_tf.networks.pair import build_pair
 
-    pair = build_pair(config, config.network_side(size))
+    pair = build_networks(config, config.network_side(size))
     return PairCost(config, {model.name: cost_table(model) for model in pair.models()})
 
 
@@ -53,8 +53,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(prog=PROG, description="Print what the networks of each preset cost: shapes, "
                     "parameters and GMAC per stage.", epilog=EXAMPLE)
     parser.add_argument("--preset", nargs="+", metavar="NAME", choices=tuple(PRESETS),
-                        default=[name for name in PRESETS if name != "tiny"],
-                        help=f"which, of {', '.join(PRESETS)}; default: all but tiny")
+                        default=[name for name in PRESETS if not name.startswith("tiny")],
+                        help=f"which, of {', '.join(PRESETS)}; default: all but the tiny ones")
     parser.add_argument("--size", type=int, default=512, metavar="PIXELS",
                         help=f"side of the frame, a multiple of {SIZE_MULTIPLE}; "
                         "default: %(default)s")

@@ -216,7 +216,11 @@ def _pair(args: argparse.Namespace, settings: TrainSettings) -> tuple[Any, Any]:
     if first not in ("none", "imagenet"):
         pair, record = build_from_weights(first, size=None)
         return pair, {"weights": sha256_file(first), "record": record}
-    pair = build_pair(NetworkConfig.preset(preset), size=None)
+    config = NetworkConfig.preset(preset)
+    if config.one_trunk:
+        raise UsageError(f"--preset {preset} is one trunk with gestures: train it with the stage "
+                         "`gestures`")
+    pair = build_pair(config, size=None)
     changed = zero_start(pair) if settings.zero_start else []
     if first == "imagenet":
         init_trunks(pair)

@@ -129,12 +129,14 @@ def open_embedding(weights: Path) -> Embed | None:
     None where the network has no prior or Keras is not installed.
     """
     try:
-        from oace_tf.networks.weights import build_from_weights
+        from oace_tf.networks.weights import build_from_weights, read_record
         from oace_tf.tensor_file import PAIR_FORMAT, format_of
     except ImportError:
         return None
     if format_of(weights) != PAIR_FORMAT:
         return None
+    if read_record(weights)[0].one_trunk:
+        return _gesture_embedding(weights)
     pair, _ = build_from_weights(weights, NETWORK_SIZE, 1)
     if pair.prior is None:
         return None
@@ -150,6 +152,22 @@ def open_embedding(weights: Path) -> Embed | None:
         oace = pair.embedding(normalise(frame.image(image)), disks)
         if side == NETWORK_SIZE:
             return oace
+        return cv2.resize(oace, (NETWORK_SIZE, NETWORK_SIZE), interpolation=cv2.INTER_LINEAR)
+
+    return embed
+
+
+def _gesture_embedding(weights: Path) -> Embed:
+    from oace_tf.networks.gesture_predictor import GesturePredictor
+    from oace_tf.networks.weights import build_gestures_from_weights
+
+    networks, _ = build_gestures_from_weights(weights, NETWORK_SIZE, 1)
+    predictor, side = GesturePredictor(networks), networks.config.network_side(NETWORK_SIZE)
+
+    def embed(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
+        frame = Frame(image.shape[0], image.shape[1], side)
+        points = pack_points([frame.click(click) for click in clicks], len(clicks))
+        oace = predictor.oace(frame.image(image), points)
         return cv2.resize(oace, (NETWORK_SIZE, NETWORK_SIZE), interpolation=cv2.INTER_LINEAR)
 
     return embed
@@ -189,8 +207,17 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 def _open_weights(model: ModelFile) -> Predictor:
     from oace_tf.networks.fused import build_fused
-    from oace_tf.networks.weights import build_from_weights
+    from oace_tf.networks.weights import (
+        build_from_weights,
+        build_gestures_from_weights,
+        read_record,
+    )
 
+    if read_record(model.path)[0].one_trunk:
+        from oace_tf.networks.gesture_predictor import GesturePredictor
+
+        networks, _ = build_gestures_from_weights(model.path, NETWORK_SIZE, 1)
+        return Guided(GesturePredictor(networks).answer)
     pair, _ = build_from_weights(model.path, NETWORK_SIZE, 1)
     fused: Any = build_fused(pair, _POINTS, NETWORK_SIZE)
 
