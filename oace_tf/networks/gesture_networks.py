@@ -63,7 +63,7 @@ def build_gesture_networks(config: NetworkConfig, size: int | None = 512,
 
 
 def build_fused_gestures(networks: GestureNetworks, max_points: int = MAX_POINTS, size: int = 512,
-                         batch: int | None = 1, fitted: bool = False) -> keras.Model:
+                         batch: int | None = 1) -> keras.Model:
     """Return the Keras model of the file: photograph, gesture and mask before -> mask.
 
     Args:
@@ -71,7 +71,6 @@ def build_fused_gestures(networks: GestureNetworks, max_points: int = MAX_POINTS
       max_points: N, rows of `points`.
       size: side S of the file's square, px.
       batch: fixed batch; None leaves it open.
-      fitted: the file's square is the networks' own, whatever the configuration says.
     Returns:
       Model of [image (B, S, S, 3) in [-1, 1), points (B, N, 3), previous (B, S, S, 1) in [0, 1]]
       -> mask (B, S, S, 1) float32 in [0, 1].
@@ -79,7 +78,7 @@ def build_fused_gestures(networks: GestureNetworks, max_points: int = MAX_POINTS
     image = keras.Input(batch_shape=(batch, size, size, 3), name="image")
     points = keras.Input(batch_shape=(batch, max_points, 3), name="points")
     previous = keras.Input(batch_shape=(batch, size, size, 1), name="previous")
-    side = size if fitted else networks.config.network_side(size)
+    side = networks.config.network_side(size)
     drawn = GestureMaps(side, size, name="gestures")(points)
     seen = image if side == size else Resized(side, name="fit")(image)
     before = HalfSize(name="previous4")(HalfSize(name="previous2")(previous))

@@ -9,6 +9,7 @@ import numpy as np
 from oace_tf.clicks import Click
 from oace_tf.geometry import NETWORK_SIZE, Frame, normalise
 from oace_tf.gestures import Gesture, pack_rows
+from oace_tf.networks.gesture_maps import GestureMaps
 from oace_tf.networks.gesture_networks import MAX_POINTS, GestureNetworks, build_fused_gestures
 
 
@@ -22,10 +23,8 @@ class GesturePredictor:
 
     def __init__(self, networks: GestureNetworks, size: int = NETWORK_SIZE) -> None:
         self.size, self._side = size, networks.config.network_side(size)
-        self._masks = build_fused_gestures(networks, MAX_POINTS, size)
-        # The same at the networks' own size, for the OACE that they hold inside.
-        whole = build_fused_gestures(networks, MAX_POINTS, self._side, fitted=True)
-        self._oace = keras.Model(whole.inputs, whole.get_layer("prior").output["oace"])
+        self._networks, self._maps = networks, GestureMaps(self._side)
+        self._fused = build_fused_gestures(networks, MAX_POINTS, size)
 
     def answer(self, image: np.ndarray, gesture: Gesture | Sequence[Click],
                previous: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +40,7 @@ class GesturePredictor:
         frame = Frame(image.shape[0], image.shape[1], self.size)
         points = pack_rows(frame.rows(gesture.rows()), MAX_POINTS)
         before = np.zeros((self.size, self.size), np.float32) if previous is None else previous
-        mask = np.asarray(self._masks.predict_on_batch(
+        mask = np.asarray(self._fused.predict_on_batch(
             [normalise(frame.image(image))[None], points[None], before[None, ..., None]]))
         return frame.mask_back(mask[0, ..., 0]), mask[0, ..., 0]
 
@@ -56,9 +55,9 @@ class GesturePredictor:
           image_u8: (s, s, 3) uint8, in the networks' own square.
           points: (N, 3) float32 in its pixels.
         """
-        side = self._side
-        oace = self._oace.predict_on_batch([normalise(image_u8)[None],
-                                            pack_rows(points, MAX_POINTS)[None],
-                                            np.zeros((1, side, side, 1), np.float32)])
-        grown = keras.ops.image.resize(np.asarray(oace), (side, side), interpolation="bilinear")
-        return np.asarray(grown)[0]
+        features = self._networks.encode(normalise(image_u8)[None])
+        given = {**features, **self._maps(pack_rows(points, MAX_POINTS)[None])}
+        prior = self._networks.prior
+        oace = prior({name: given[name] for name in prior.input})["oace"]
+        side = (self._side, self._side)
+        return np.asarray(keras.ops.image.resize(oace, side, interpolation="bilinear"))[0]
