@@ -3,15 +3,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
-from oace_tf.geometry import Frame, window_around
+from oace_tf.geometry import BYTE_SCALE, Frame, Window, window_around
 from oace_tf.gestures import Gesture, pack_rows
 from oace_tf.images import read_image
+from oace_tf.pieces import tidy as tidied
 from oace_tf.runtime.edge_refinement import Refinement, refine
 from oace_tf.runtime.model import open_model
 
@@ -38,14 +41,17 @@ class TapSegmenter:
       sha256: the SHA-256 that the file must have; None not to ask for one.
       refine: whether the mask's edges are drawn along those of the photograph (docs/refine.md);
         settings to take others than its own.
+      tidy: whether `segment` drops pieces without a tap and fills small holes; see `pieces.tidy`.
     Raises:
       UsageError: the file is missing, damaged or of another interface; see `open_model`.
     """
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, threads: int = 1,
-                 sha256: str | None = None, refine: bool | Refinement = False) -> None:
+                 sha256: str | None = None, refine: bool | Refinement = False,
+                 tidy: bool = True) -> None:
         self.model = open_model(model_file(model_path), threads, sha256)
         self.refinement = Refinement() if refine is True else refine or None
+        self.tidy = tidy
 
     def probability(self, image: Image, clicks: Sequence[Tap] | Gesture) -> np.ndarray:
         """Return the probability that a pixel belongs to the tapped object.
@@ -108,12 +114,12 @@ class TapSegmenter:
         whole = Frame(height, width, self.model.size)
         for tap in gesture.taps:
             whole.click(tap)  # refuses taps outside the photograph
-        rows, shown, window = gesture.rows(), pixels, None
-        if gesture.bounds is not None:
-            inside = [[tap.x, tap.y] for tap in gesture.taps if tap.positive]
-            points = np.concatenate([gesture.bounds, np.array(inside).reshape(-1, 2)])
-            window = window_around(points, height, width, BOX_MARGIN)
+        rows, shown, window = gesture.rows(), pixels, window_of(gesture, height, width)
+        if window is not None:
             rows, shown = window.rows(rows), np.ascontiguousarray(window.crop(pixels))
+            if previous is not None and gesture.taps:
+                previous = _moved(previous, _without_last_tap(gesture, height, width), window,
+                                  (height, width))
         frame = Frame(shown.shape[0], shown.shape[1], self.model.size)
         if len(rows) > self.model.max_points:
             raise UsageError(f"the gesture has {len(rows)} rows, {self.model.path} takes "
@@ -141,10 +147,13 @@ class TapSegmenter:
     def segment(self, image: Image, clicks: Sequence[Tap] | Gesture) -> np.ndarray:
         """Return the mask of the tapped object: (H, W) bool, where `probability` is >= 0.5.
 
+        With `tidy`, without pieces that hold no object tap and without small holes.
+
         Raises:
           UsageError: as `probability`.
         """
-        return self.probability(image, clicks) >= THRESHOLD
+        mask = self.probability(image, clicks) >= THRESHOLD
+        return tidied(mask, taps_of(clicks)) if self.tidy else mask
 
     def points(self, frame: Frame, clicks: Sequence[Tap]) -> np.ndarray:
         """Return taps of the photograph as the model's `points`, (N, 3) float32."""
@@ -162,6 +171,45 @@ class TapSegmenter:
     def _packed(self, frame: Frame, taps: Sequence[Click]) -> np.ndarray:
         """Return the taps as the model's `points`, (N, 3) float32."""
         return pack_points([frame.click(tap) for tap in taps], self.model.max_points)
+
+
+def taps_of(gesture: Sequence[Tap] | Gesture) -> tuple[Click, ...]:
+    """Return the taps of a gesture; a drag begins with one on the object."""
+    whole = _as_gesture(gesture)
+    return (*((Click(*whole.drag[0]),) if whole.drag else ()), *whole.taps)
+
+
+def window_of(gesture: Gesture, height: int, width: int) -> Window | None:
+    """Return the part of a photograph that a file sees of a gesture; None for all of it.
+
+    With a box or extreme points it is what lies around them and the object taps.
+
+    Raises:
+      UsageError: the box or the points lie beside the photograph.
+    """
+    if gesture.bounds is None:
+        return None
+    inside = [[tap.x, tap.y] for tap in gesture.taps if tap.positive]
+    points = np.concatenate([gesture.bounds, np.array(inside).reshape(-1, 2)])
+    return window_around(points, height, width, BOX_MARGIN)
+
+
+def _without_last_tap(gesture: Gesture, height: int, width: int) -> Window:
+    window = window_of(replace(gesture, taps=gesture.taps[:-1]), height, width)
+    assert window is not None
+    return window
+
+
+def _moved(mask: np.ndarray, before: Window, now: Window, size_hw: tuple[int, int]) -> np.ndarray:
+    """Return a mask in the frame of one window in the frame of another, in its own dtype."""
+    if before == now:
+        return mask
+    frame = Frame(before.bottom - before.top, before.right - before.left, mask.shape[0])
+    part = now.crop(before.paste(frame.mask_back(mask), *size_hw))
+    moved = cv2.resize(part, mask.shape, interpolation=cv2.INTER_LINEAR)
+    if mask.dtype == np.uint8:
+        return np.minimum(np.rint(moved * np.float32(BYTE_SCALE)), 255).astype(np.uint8)
+    return moved
 
 
 def _as_gesture(gesture: Sequence[Tap] | Gesture) -> Gesture:
