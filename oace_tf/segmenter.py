@@ -20,6 +20,7 @@ from oace_tf.runtime.model import open_model
 
 DEFAULT_MODEL = Path(__file__).resolve().parent / "weights" / "oace_int8.tflite"
 THRESHOLD = 0.5
+TAPS = frozenset(("tap", "background"))  # all that a file knows that names no gestures
 BOX_MARGIN = 0.1  # of the box's longer side, shown around it
 
 Image = np.ndarray | str | os.PathLike[str]
@@ -86,10 +87,7 @@ class TapSegmenter:
         Raises:
           UsageError: as `probability`; a gesture that the file was not trained on.
         """
-        pixels = image if isinstance(image, np.ndarray) else read_image(image)
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-            raise UsageError("an image must be (H, W, 3) uint8 RGB, "
-                             f"got {pixels.shape} {pixels.dtype}")
+        pixels = _pixels(image)
         if self.model.gestures:
             return self._of_gesture(pixels, _as_gesture(gesture), previous)
         if isinstance(gesture, Gesture):
@@ -106,10 +104,21 @@ class TapSegmenter:
 
     def _of_gesture(self, pixels: np.ndarray, gesture: Gesture,
                     previous: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        unknown = gesture.kinds - self.model.gestures
+        points, seen, shown, previous, window = self._asked(pixels, gesture, previous)
+        mask = self.model.run(seen, points, previous)
+        frame = Frame(shown.shape[0], shown.shape[1], self.model.size)
+        probability = self._at_full_size(mask, seen, shown, frame)
+        if window is not None:
+            probability = window.paste(probability, *pixels.shape[:2])
+        return probability, mask
+
+    def _asked(self, pixels: np.ndarray, gesture: Gesture, previous: np.ndarray | None,
+               ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, Window | None]:
+        """Return points, frame's image, its part of the photograph, previous mask and window."""
+        unknown = gesture.kinds - (self.model.gestures or TAPS)
         if unknown:
             raise UsageError(f"{self.model.path} was not trained on {', '.join(sorted(unknown))}; "
-                             f"it knows {', '.join(sorted(self.model.gestures))}")
+                             f"it knows {', '.join(sorted(self.model.gestures or TAPS))}")
         height, width = pixels.shape[:2]
         whole = Frame(height, width, self.model.size)
         for tap in gesture.taps:
@@ -124,12 +133,32 @@ class TapSegmenter:
         if len(rows) > self.model.max_points:
             raise UsageError(f"the gesture has {len(rows)} rows, {self.model.path} takes "
                              f"{self.model.max_points}; leave taps out")
-        seen = frame.image(shown)
-        mask = self.model.run(seen, pack_rows(frame.rows(rows), self.model.max_points), previous)
-        probability = self._at_full_size(mask, seen, shown, frame)
+        points = pack_rows(frame.rows(rows), self.model.max_points)
+        return points, frame.image(shown), shown, previous, window
+
+    def alternatives(self, image: Image, gesture: Sequence[Tap] | Gesture,
+                     previous: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return several answers to one gesture: a part, the object, a larger whole.
+
+        Args:
+          image, gesture, previous: as in `answer`.
+        Returns:
+          masks, (K, H, W) float32: the probability of each; scores, (K,) float32: the IoU that the
+          file predicts for each. In the file's own order.
+        Raises:
+          UsageError: as `answer`; a file that gives one answer alone.
+        """
+        if not self.model.has_alternatives:
+            raise UsageError(f"{self.model.path} gives one answer alone; take a file of the "
+                             "interface points-multi")
+        pixels = _pixels(image)
+        points, seen, shown, previous, window = self._asked(pixels, _as_gesture(gesture), previous)
+        masks, scores = self.model.run_all(seen, points, previous)
+        frame = Frame(shown.shape[0], shown.shape[1], self.model.size)
+        whole = [self._at_full_size(mask, seen, shown, frame) for mask in masks]
         if window is not None:
-            probability = window.paste(probability, height, width)
-        return probability, mask
+            whole = [window.paste(mask, *pixels.shape[:2]) for mask in whole]
+        return np.stack(whole), scores
 
     def _at_full_size(self, mask: np.ndarray, seen: np.ndarray, pixels: np.ndarray,
                       frame: Frame) -> np.ndarray:
@@ -171,6 +200,14 @@ class TapSegmenter:
     def _packed(self, frame: Frame, taps: Sequence[Click]) -> np.ndarray:
         """Return the taps as the model's `points`, (N, 3) float32."""
         return pack_points([frame.click(tap) for tap in taps], self.model.max_points)
+
+
+def _pixels(image: Image) -> np.ndarray:
+    pixels = image if isinstance(image, np.ndarray) else read_image(image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise UsageError("an image must be (H, W, 3) uint8 RGB, "
+                         f"got {pixels.shape} {pixels.dtype}")
+    return pixels
 
 
 def taps_of(gesture: Sequence[Tap] | Gesture) -> tuple[Click, ...]:

@@ -179,19 +179,6 @@ def test_numpy_opencv_and_litert_are_enough() -> None:
     assert done.stdout.split("\n")[-2] == "(400, 600) bool True"
 
 
-@pytest.fixture(scope="module")
-def tiny_gestures(tiny_int8: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the tiny file with metadata that name gestures; its graph draws taps alone."""
-    from export.tflite.metadata import Description, add_metadata
-
-    path = tmp_path_factory.mktemp("gestures") / "gestures.tflite"
-    path.write_bytes(add_metadata(tiny_int8.read_bytes(), Description(
-        interface="points", click_channels=2, max_points=4, weights_sha256="0" * 64,
-        licence="Apache-2.0", version="0", description="gestures", network={},
-        gestures=("background", "box", "drag", "extreme", "tap"))))
-    return path
-
-
 def test_segment_is_tidy_unless_told_otherwise(tiny_int8: Path) -> None:
     image = _photograph(64, 64)
     image[26:34, 20] = 0  # cuts the disk under the tap in two
@@ -210,8 +197,8 @@ def test_taps_of_gestures() -> None:
     assert segmenter.taps_of(Gesture(drag=((3, 4), (9, 9)), taps=(other,))) == (tap, other)
 
 
-def test_a_box_is_seen_with_a_margin(tiny_gestures: Path) -> None:
-    found, image = TapSegmenter(tiny_gestures), _photograph(64, 64)
+def test_a_box_is_seen_with_a_margin(tiny_multi: Path) -> None:
+    found, image = TapSegmenter(tiny_multi), _photograph(64, 64)
     box = Gesture(box=(4, 20, 24, 40), taps=(Click(14, 30),))
     window = segmenter.window_of(box, 64, 64)
     assert window is not None and (window.left, window.top, window.right) == (2, 18, 27)
@@ -224,7 +211,7 @@ def test_a_box_is_seen_with_a_margin(tiny_gestures: Path) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_the_mask_before_moves_to_another_window(dtype: type) -> None:
     before, now = Window(10, 10, 42, 42), Window(10, 10, 74, 42)
-    mask = np.zeros((32, 32), dtype)
+    mask: np.ndarray = np.zeros((32, 32), dtype)
     mask[:, 16:] = 1 if dtype == np.float32 else 255
     moved = segmenter._moved(mask, before, now, (100, 120))
     assert moved.dtype == dtype and moved.shape == (32, 32)
@@ -233,3 +220,20 @@ def test_the_mask_before_moves_to_another_window(dtype: type) -> None:
     np.testing.assert_allclose(moved[4, 9:15], full, rtol=0.01)
     np.testing.assert_allclose(moved[4, 17:], 0)
     assert segmenter._moved(mask, now, now, (100, 120)) is mask
+
+
+def test_alternatives(tiny_multi: Path, tiny_int8: Path) -> None:
+    found, image = TapSegmenter(tiny_multi), _photograph(64, 64)
+    masks, scores = found.alternatives(image, [(16, 30)])
+    assert masks.shape == (3, 64, 64) and masks.dtype == np.float32 and scores.dtype == np.float32
+    np.testing.assert_allclose(scores, [0.9, 0.5, 0.1], rtol=1e-6)
+    np.testing.assert_array_equal(masks[0], found.probability(image, [(16, 30)]))
+    assert (masks[1] >= 0.5)[:, :31].all() and not masks[2].any()
+    masks, _ = found.alternatives(image, Gesture(box=(10, 20, 24, 40)))
+    box = masks[1] >= 0.5
+    assert box[20:41, 10:25].all() and not box[:16].any() and not box[:, 30:].any()
+    with pytest.raises(UsageError, match="points-multi"):
+        TapSegmenter(tiny_int8).alternatives(image, [(16, 30)])
+    with pytest.raises(ValueError, match="one mask"):
+        TapSegmenter(tiny_int8).model.run_all(np.zeros((32, 32, 3), np.uint8),
+                                              np.zeros((4, 3), np.float32))
