@@ -20,6 +20,7 @@ from oace_tf.evaluation.object_trials import BASELINES, MOST_CLICKS, Plan
 from oace_tf.evaluation.predictors import (
     Embed,
     ModelFile,
+    check_gesture,
     check_models,
     open_embedding,
     seen_categories,
@@ -27,6 +28,7 @@ from oace_tf.evaluation.predictors import (
 )
 from oace_tf.evaluation.runner import Group, SetResult, name_of_run, photographs, run_sets
 from oace_tf.evaluation.scores import score
+from oace_tf.evaluation.simulated_gestures import GESTURES, least_rows
 from oace_tf.samples.layouts import PUBLISHED_SIZE, available, list_samples
 from oace_tf.samples.sample import Sample
 from oace_tf.segmenter import DEFAULT_MODEL
@@ -57,6 +59,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--spread-taps", type=int, default=10, metavar="K",
         help="random taps an object, each near the centre, near the border and anywhere; "
         "0 for none (default: %(default)s)")
+    add("--gesture", choices=GESTURES, default="tap", help="what the simulated user does first; "
+        "taps on errors follow (default: %(default)s; others need a file that was trained on them; "
+        "without baselines and random taps)")
+    add("--corrections", action="store_true", help="try second taps at random places: do they do "
+        "what they say; about 30 more runs an object")
+    add("--tidy", action="store_true", help="measure masks as the library gives them, without "
+        "pieces that hold no tap and without small holes (default: as the file gives them)")
     add("--oace-taps", type=int, default=0, metavar="K",
         help="compare the OACE with the plain disk: K taps on each object and K beside it; needs "
         "weights and Keras (default: %(default)s, not measured)")
@@ -95,8 +104,8 @@ def run(args: argparse.Namespace) -> int:
     origins = {model.name: weights_of(model, args.weights if not k else None)
                for k, model in enumerate(models)}
     embeds = _embeddings(origins) if args.oace_taps else {}
-    plan = Plan(args.clicks, args.spread_taps,
-                tuple(name for name in args.baselines if name != "none"), args.seed, args.skip_bad)
+    plan = _plan(args)
+    _check_gestures(models, plan)
     journal = Journal(_journal_path(args), name_of_run(models, plan))
     if journal.finished:
         _log.info("going on with %s: %d photographs are done", journal.path, len(journal.finished))
@@ -158,6 +167,8 @@ def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult]
                 "clicks": plan.clicks if model else 1,
                 "spread_taps": plan.spread_taps if model else 0,
                 "seed": plan.seed,
+                "gesture": plan.gesture if model else "tap",
+                "tidy": plan.tidy and model is not None,
                 **score(name, result.records, plan.clicks, plan.seed,
                         seen.get(name), earlier),
                 "oace_against_disk": None,
@@ -165,6 +176,26 @@ def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult]
                 "harness": result.harness(workers),
             })
     return entries
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    """Return what is measured; of gestures that are no tap without baselines and random taps."""
+    tap = args.gesture == "tap"
+    return Plan(clicks=args.clicks, spread_taps=args.spread_taps if tap else 0,
+                baselines=tuple(name for name in args.baselines if name != "none" and tap),
+                seed=args.seed, skip_bad=args.skip_bad, gesture=args.gesture,
+                corrections=args.corrections, tidy=args.tidy)
+
+
+def _check_gestures(models: Sequence[ModelFile], plan: Plan) -> None:
+    """Refuse files that take fewer rows than a gesture and its clicks need, or no such gesture."""
+    rows = max(least_rows(plan.gesture) + plan.clicks - 1, 2 if plan.corrections else 1)
+    for model in models:
+        if model.max_points < rows:
+            raise UsageError(f"{model.path} takes {model.max_points} rows, the gesture "
+                             f"{plan.gesture} and its clicks need {rows}; give a smaller --clicks")
+        if plan.gesture != "tap":
+            check_gesture(model, plan.gesture)
 
 
 def _embeddings(origins: Mapping[str, Path | None]) -> dict[str, Embed]:
@@ -211,6 +242,12 @@ def _check(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and value < low:
             raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least {low}")
+    if args.gesture != "tap" and (args.html or args.corrections or args.oace_taps):
+        raise UsageError("--html, --corrections and --oace-taps are of taps; leave them out, or "
+                         "leave --gesture out")
+    if args.compare and (args.corrections or args.tidy or args.gesture != "tap"):
+        raise UsageError("--compare is of single taps; leave --gesture, --corrections and --tidy "
+                         "out")
     if args.clicks > MOST_CLICKS:
         raise UsageError(f"--clicks is {args.clicks}; the protocol ends at {MOST_CLICKS}")
     for name in ("spread_taps", "oace_taps"):
