@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +24,7 @@ import numpy as np
 from android_bench.errors import BenchError, UsageError
 from android_bench.files import read_bytes, write_atomic
 from android_bench.graph import Graph, read_graph
-from oace_tf.cli import Parser
+from oace_tf.cli import Parser, data_root
 from oace_tf.errors import OaceError
 
 PROG = "estimate.py"
@@ -239,9 +238,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fits(path: Path | None) -> tuple[dict[str, Fit], str]:
-    named = os.environ.get("OACE_DATA")
-    if path is None and named and (Path(named) / FIGURES).is_file():
-        path = Path(named) / FIGURES
+    root = data_root()
+    if path is None and root is not None and (root / FIGURES).is_file():
+        path = root / FIGURES
     if path is None:
         return ({unit: Fit(*values, checked=0, inside=0) for unit, values in RECORDED.items()},
                 f"the fit recorded from {FIGURES}")

@@ -14,7 +14,7 @@ import numpy as np
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
 
-OBJECT, BACKGROUND = 1, 0
+OBJECT, BACKGROUND, IGNORED = 1, 0, -1  # pixels of a mask
 
 
 def first_click(mask: np.ndarray) -> Click:

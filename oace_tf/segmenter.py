@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from oace_tf.clicks import Click, pack_points
+from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame
 from oace_tf.images import read_image
@@ -111,7 +111,7 @@ class TapSegmenter:
 
     def _packed(self, frame: Frame, taps: Sequence[Click]) -> np.ndarray:
         """Return the taps as the model's `points`, (N, 3) float32."""
-        return pack_points([frame.click(tap) for tap in taps], self.model.max_points)
+        return frame.points(taps, self.model.max_points)
 
 
 def model_file(path: str | os.PathLike[str] | None = None) -> Path:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oace_tf.clicker import first_click, next_click
+from oace_tf.clicker import IGNORED, first_click, next_click
 from oace_tf.clicks import Click
-from oace_tf.evaluation.metrics import IGNORED, iou, mask_agreement
+from oace_tf.evaluation.metrics import iou, mask_agreement
 from oace_tf.evaluation.shapes import band_iou, boundary_band
 from oace_tf.samples.layouts import Sample
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from oace_tf.clicker import IGNORED
 from oace_tf.errors import UsageError
 from oace_tf.fileio import PathLike
 from oace_tf.images import read_brightest, read_image
@@ -26,7 +27,7 @@ from oace_tf.samples.coco import (
     load_coco,
     read_coco_image,
 )
-from oace_tf.samples.sample import IGNORED, Sample, SampleFile, checked_sample
+from oace_tf.samples.sample import Sample, SampleFile, checked_sample
 
 INSTANCES = "instances.json"
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
