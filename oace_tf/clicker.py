@@ -1,7 +1,7 @@
 """The simulated user: where the field's protocol puts the first click and every next one.
 
 The first click is the object pixel farthest from the object's edge; the image's border counts as
-edge. The next one is the same over the false negatives and over the false positives (DESIGN, 6;
+edge. The next one is the same over the false negatives and over the false positives (
 the rule of RITM's evaluation).
 """
 from __future__ import annotations

@@ -101,6 +101,6 @@ def normalise(image_u8: np.ndarray) -> np.ndarray:
       image_u8: uint8, any shape.
     Returns:
       float32 of the same shape, in [-1, 127/128], exact.
-    Source: CONVERSION, 3.1; the trainer uses the same.
+    The trainer uses the same.
     """
     return (np.asarray(image_u8, np.float32) - np.float32(128)) / np.float32(128)

@@ -1,4 +1,4 @@
-"""Clicks in, scores out: several predictors on the same samples (DESIGN, 6).
+"""Protocol of the evaluation: several predictors, the same clicks on the same samples.
 
 After one click all predictors see the same click; from the second on each one gets the clicks that
 its own errors ask for.

@@ -47,7 +47,7 @@ class Layout:
     category: str | None = None  # group 1 of this pattern, found in the stem, is the category
 
 
-LAYOUTS = {  # DESIGN, 6
+LAYOUTS = {
     "grabcut": Layout("data_GT", "boundary_GT", object_above=128, ignored=128),
     "berkeley": Layout("images", "masks", object_above=128, ignored=128),
     "davis": Layout("img", "gt", object_above=0),
