@@ -1,4 +1,4 @@
-"""Is the mask on the phone the mask measured at the desk?
+"""Accuracy on the phone: its masks against those measured at the desk.
 
 Photographs and taps go to the device as raw tensors, masks come back, and are compared byte by byte
 with the LiteRT interpreter here (default kernels, XNNPACK) and, as IoU, with the truth.

@@ -1,4 +1,4 @@
-"""Measure a .tflite file on the phone: `python android_bench/bench.py build/oace_int8.tflite`.
+"""Command: a .tflite file measured on the phone (`bench.py build/oace_int8.tflite`).
 
 Answers whether it meets the budgets, on which setting, and whether the mask on the phone is the one
 measured at the desk. Exit codes: 0 within budget, 1 over it or no result, 2 usage, 3 device

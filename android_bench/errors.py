@@ -1,4 +1,4 @@
-"""The errors of `android_bench`, each with the exit code that the command ends with.
+"""Errors of `android_bench`, each with the exit code that the command ends with.
 
 Imports nothing, so that the modules that talk to the phone need the standard library and adbutils
 alone.

@@ -1,4 +1,4 @@
-"""A prediction, no measurement: milliseconds of a .tflite file on a Galaxy S23, per unit.
+"""Estimate, no measurement: milliseconds of a .tflite file on a Galaxy S23, per unit.
 
 `python android_bench/estimate.py FILE.tflite` counts multiplications and operators and sets them
 against published figures of the phone (`s23_perf.csv`: a profiler's, of other models). Per unit the

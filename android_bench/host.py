@@ -1,4 +1,4 @@
-"""The same matrix on this machine, with the LiteRT interpreter: per-run times, so p90 is known.
+"""Host times: the same matrix on this machine, run by run, so that p90 is known.
 
 Every repetition runs in a process of its own, so that load time and peak memory are its own. The
 figures say nothing of a phone.

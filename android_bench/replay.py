@@ -1,4 +1,4 @@
-"""Judge a saved log without a phone: `NAME.stdout.txt` with its companions, or one merged log."""
+"""Replay of a saved log without a phone: `NAME.stdout.txt` with companions, or one merged log."""
 from __future__ import annotations
 
 from pathlib import Path

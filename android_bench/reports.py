@@ -1,4 +1,4 @@
-"""The report: a table on screen, JSON, Markdown, JUnit; all from the same rows."""
+"""Reports of a campaign: a table on screen, JSON, Markdown, JUnit; all from the same rows."""
 from __future__ import annotations
 
 import dataclasses

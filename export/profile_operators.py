@@ -1,4 +1,4 @@
-"""Where a TFLite file's milliseconds go: by stage of the network, and by kind of operator.
+"""Command: a file's milliseconds by stage of the network, and by kind of operator.
 
 The file is cut at every tensor where one stage ends: each piece runs as a file of its own, and so
 does the file up to there. Then every kind of operator (with its shapes) runs alone, and counts as

@@ -1,4 +1,4 @@
-"""The command that makes the int8 file: weights -> float32 and int8 TFLite files, verified."""
+"""Command: weights -> float32 and int8 TFLite files, verified."""
 
 from __future__ import annotations
 

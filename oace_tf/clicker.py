@@ -1,4 +1,4 @@
-"""The simulated user: where the field's protocol puts the first click and every next one.
+"""Clicker, the simulated user: the first click and every next one, by the field's protocol.
 
 The first click is the object pixel farthest from the object's edge; the image's border counts as
 edge. The next one is the same over the false negatives and over the false positives (

@@ -1,4 +1,4 @@
-"""The way between the photograph and the network's square frame, for image, clicks and mask.
+"""Frame: from the photograph to the network's square and back, for image, clicks and mask.
 
 Both axes are scaled on their own: the aspect ratio is ignored, as in the paper.
 The same arithmetic runs on the phone.

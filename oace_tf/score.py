@@ -1,4 +1,4 @@
-"""Score weights on the validation sets and write the scores into the file's record."""
+"""Command: weights scored on the validation sets, the scores written into their record."""
 from __future__ import annotations
 
 import argparse

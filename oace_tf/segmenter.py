@@ -1,4 +1,4 @@
-"""Image + taps -> mask of the tapped object, at the photograph's own size."""
+"""Segmenter: image + taps -> mask of the tapped object, at the photograph's own size."""
 from __future__ import annotations
 
 import os

@@ -1,4 +1,4 @@
-"""Train the prior, MSFNet, or both at once: `python -m oace_tf.train STAGE --data DIR`."""
+"""Command: the training of prior, MSFNet, or both (`python -m oace_tf.train STAGE --data DIR`)."""
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,4 @@
-"""The `benchmark_model` that is pushed: from a wheel, or one's own; checked for its ABI."""
+"""Binary `benchmark_model` that is pushed: from a wheel, or one's own; checked for its ABI."""
 from __future__ import annotations
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Train and measure every row of an ablation on one short schedule; goes on where it stopped."""
+"""Command: every row of an ablation trained and measured; it goes on where it stopped."""
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,4 @@
-"""Masks for photographs without labels: where two networks agree on what a tap means.
+"""Agreement of two networks on what a tap means: masks for photographs without labels.
 
 One proposes several masks for a tap (a SAM-type network knows edges, not which extent is meant),
 the other, ours, says which extent; the kept mask is the mean of both. Numpy and OpenCV only.

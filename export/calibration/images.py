@@ -1,4 +1,4 @@
-"""Where calibration photographs and their taps come from; the first source that can be had wins.
+"""Calibration photographs and their taps; the first source that can be had wins.
 
 1. a folder (`--images`): with an instances.json, taps on its objects; else taps at random;
 2. the images of calibration_data/coco.json, in DATA/coco_calibration;

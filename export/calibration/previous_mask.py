@@ -1,4 +1,4 @@
-"""The third input of a float file that is guided by its previous mask (RITM), for calibration.
+"""Previous mask, the third input of a float file (RITM), for calibration.
 
 Half of the photographs are shown as at the first click, with a mask of zeros; the other half with
 the file's own answer to the same taps, as at a click that changes little.

@@ -1,4 +1,4 @@
-"""Make the files of the other interfaces, and hold each against the file that it is made of."""
+"""Files of the other interfaces, each held against the file that it is made of."""
 
 from __future__ import annotations
 

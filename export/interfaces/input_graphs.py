@@ -1,4 +1,4 @@
-"""Entrances of the other interfaces as small float TFLite files: one input -> image, disks.
+"""Input graphs of the other interfaces as small float TFLite files: one input -> image, disks.
 
 Made by TensorFlow's converter from the same `Disks` layer as the file's own drawing, and joined to
 the int8 file by `build`. Only operators that the delegate takes whole; what fails in their

@@ -1,4 +1,4 @@
-"""The same graph by an independent road: onnxruntime, Keras and onnx2tf on the same inputs.
+"""Check through onnx2tf: onnxruntime, Keras and onnx2tf's file on the same inputs.
 
 onnx2tf's own check feeds ones, which says nothing about padding, layout or resizing, and is left
 out where memory is short.

@@ -1,4 +1,4 @@
-"""Inputs for the proof: the same photograph, clicks and previous mask for ONNX graph and Keras.
+"""Parity inputs: the same photograph, clicks and previous mask for ONNX graph and Keras.
 
 A graph's inputs are told apart by their shapes (channels first): three channels are a photograph,
 four a photograph and the previous mask, two the click maps, one the previous mask, a second input

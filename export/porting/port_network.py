@@ -1,4 +1,4 @@
-"""What `port.py` does once its arguments are read: describe, fill, prove, save."""
+"""Port of a network: checkpoint described, Keras model filled, parity proved, weights saved."""
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,4 @@
-"""Where int8 loses: signal and noise of every tensor, and the blocks ranked by what they cost.
+"""Sensitivity to int8: noise of every tensor, and the blocks ranked by what they cost.
 
 What a block costs is measured, not estimated: the block alone stays float in a real mixed file, all
 else is int8 as before, and that file answers the same taps. What agreement with the float file

@@ -1,4 +1,4 @@
-"""float32 file -> half-precision file: weights as float16, for GPUs, where int8 gains nothing.
+"""Half-precision file from the float32 file: weights as float16, for GPUs.
 
 Each kernel and bias lies in the file as float16 with a DEQUANTIZE behind it, the form that the GPU
 delegate and XNNPACK fold away. Activations are float32 to the file; a GPU computes in half. The

@@ -1,4 +1,4 @@
-"""Photograph + taps -> mask, OACE picture, cutout, and the milliseconds they took."""
+"""Engine of the page: photograph + taps -> mask, OACE picture, cutout, milliseconds."""
 from __future__ import annotations
 
 import threading

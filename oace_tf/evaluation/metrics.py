@@ -1,4 +1,4 @@
-"""The figures of the evaluation: IoU, agreement of masks, AUC, NoC, and bootstrap intervals."""
+"""Metrics: IoU, agreement of masks, AUC, NoC, and bootstrap intervals."""
 from __future__ import annotations
 
 from collections.abc import Sequence

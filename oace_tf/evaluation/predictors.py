@@ -1,4 +1,4 @@
-"""What is evaluated: a .tflite file of the contract, or weights; opened as a `Predictor`.
+"""Predictors: a .tflite file of the contract, or weights, opened for the evaluation.
 
 Weights need Keras, which is imported only where weights are opened.
 """

@@ -1,4 +1,4 @@
-"""What an object looks like: its size class, its thinness, and the band along its outline."""
+"""Shape of an object: its size class, its thinness, and the band along its outline."""
 from __future__ import annotations
 
 import math

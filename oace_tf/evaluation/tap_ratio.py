@@ -1,4 +1,4 @@
-"""The OACE against the plain disk: how much does the click input follow the finger, or the object?
+"""Tap ratio: how much the OACE and the plain disk follow the finger, or the object.
 
 For one object, the input is made from K random taps on it and K taps beside it. Its ratio is the
 mean difference of two inputs from taps on the object, over the mean difference of an input from a

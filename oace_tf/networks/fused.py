@@ -1,4 +1,4 @@
-"""The fused model: photograph and taps in, mask out (image, points -> disks -> prior -> MSFNet).
+"""Fused model: photograph and taps in, mask out (image, points -> disks -> prior -> MSFNet).
 
 Where the networks see a smaller square than the file's (`NetworkConfig.frame`), the photograph is
 resized and the taps are moved to it first, and the logits are resized back before the sigmoid.

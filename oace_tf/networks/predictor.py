@@ -1,4 +1,4 @@
-"""A pair as plain functions of arrays, at one size of the frame: for scores and pictures."""
+"""Predictor of a pair: plain functions of arrays, at one size of the frame."""
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How a network enlarges its maps: the conventions of the places that checkpoints come from.
+"""Resizing of maps: the conventions of the places that checkpoints come from.
 
 A checkpoint belongs to the convention it was trained with; under another one it is another network.
 

@@ -1,4 +1,4 @@
-"""Run a .tflite file of the contract (interface `points`): image + points -> mask.
+"""Model of a .tflite file of the contract (interface `points`): image + points -> mask.
 
 A file may take a third input, `previous`: its own answer to the clicks before (RITM).
 

@@ -1,4 +1,4 @@
-"""The OACE picture out of a .tflite file: the prior's answer, which the file keeps to itself.
+"""OACE reader: the prior's answer out of a .tflite file, which gives only the mask.
 
 The file gives only the mask. Its prior ends in the one TANH of the graph, whose output is the OACE;
 an interpreter that keeps every tensor shows it. Such an interpreter cannot use XNNPACK and takes

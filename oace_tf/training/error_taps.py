@@ -1,4 +1,4 @@
-"""Further taps where the prediction before is wrong, as in RITM's iterative training.
+"""Error taps: further ones where the prediction before is wrong, as in RITM's training.
 
 Numpy on the host; the predictions come from the network in training.
 """

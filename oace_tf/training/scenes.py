@@ -1,4 +1,4 @@
-"""A training scene: photograph, mask of the tapped object, tap disks, patch centres.
+"""Scene of training: photograph, mask of the tapped object, tap disks, patch centres.
 
 Numpy and OpenCV only, so that worker processes need no Keras. Every draw comes from the generator
 that is passed in.

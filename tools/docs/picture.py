@@ -1,4 +1,4 @@
-"""Draw a result: photograph with the tap | OACE | mask over it | cutout on a checkerboard.
+"""Command: the result's picture: photograph with tap | OACE | mask over it | cutout.
 
 The pictures of the documentation are made by this command, from the int8 file alone. Beside each
 stands its record, NAME.json: of which file, with which taps.

@@ -1,4 +1,4 @@
-"""Measure the shipped file on the four sets at hand and write its scores into README.md."""
+"""Command: the shipped file measured on the four sets, its scores written into README.md."""
 from __future__ import annotations
 
 import argparse

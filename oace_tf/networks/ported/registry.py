@@ -1,4 +1,4 @@
-"""Networks that checkpoints of other places fill, by their published names.
+"""Registry of the networks that other people's checkpoints fill, by their published names.
 
 A file of ported weights is safetensors, float32, with the checkpoint's own names (without a prefix
 that all of them share) and Keras's layout; its metadata hold `ported` (what the network is, JSON),
