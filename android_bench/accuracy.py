@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from android_bench.device.phone import Phone
-from android_bench.errors import UsageError
 from android_bench.log.parse import OK, parse_log
 from android_bench.settings import Setting, command
 from android_bench.verdict import check_options, from_record
 from oace_tf.cli import data_root
 from oace_tf.clicker import first_click
+from oace_tf.errors import UsageError
 from oace_tf.evaluation.metrics import iou, paired_bootstrap_ci
 from oace_tf.geometry import Frame
 from oace_tf.runtime.interpreter import open_interpreter

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from android_bench.errors import UsageError
 from android_bench.verdict import MEASURED
+from oace_tf.errors import UsageError
 
 FLOOR = 0.01  # of the old mean
 

@@ -19,10 +19,10 @@ from typing import Any
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from android_bench.errors import BenchError, UsageError
 from android_bench.log.parse import FAILED
 from android_bench.settings import Setting, matrix, select
 from android_bench.verdict import Budgets, Repetition, Row, absent, from_times, judge
+from oace_tf.errors import OaceError, UsageError
 from oace_tf.runtime.interpreter import timed_ms
 
 _LIMIT_S = 600
@@ -118,7 +118,6 @@ def times(path: Path, threads: int, runs: int, warmup: int) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure one repetition and print it as JSON; `bench.py --host` calls this."""
     from oace_tf.cli import Parser  # no more than the standard library behind it
-    from oace_tf.errors import OaceError
 
     parser = Parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -131,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parser.parse_args(argv)
         found = times(args.model, args.threads, max(1, args.runs), max(1, args.warmup))
-    except (BenchError, OaceError) as error:
+    except OaceError as error:
         print(f"host.py: error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     print(json.dumps(found))

@@ -100,7 +100,7 @@ def _arguments(
     changed = {"weights": weights, "int8": True, "recipe": recorded["recipe"], "analyze": None,
                "seed": settings["seed"], "max_points": settings["max_points"],
                "size": settings["size"], "float16": "float16" in recorded,
-               "record_statistics": False, "interface": []}  # the other interfaces' files follow from these
+               "record_statistics": False, "interface": []}  # their files follow from these
     return argparse.Namespace(**{**vars(args), **changed})
 
 
