@@ -1,4 +1,4 @@
-"""Measure a .tflite file on the phone: `python android_bench/bench.py build/oace_int8.tflite`.
+"""Command: a .tflite file measured on the phone (`bench.py build/oace_int8.tflite`).
 
 Answers whether it meets the budgets, on which setting, and whether the mask on the phone is the one
 measured at the desk. Exit codes: 0 within budget, 1 over it or no result, 2 usage, 3 device
@@ -23,11 +23,12 @@ from android_bench.campaign import Campaign, Plan
 from android_bench.device import binary as binaries
 from android_bench.device.facts import CONDITIONS, QUERY, Facts, allow, read_facts
 from android_bench.device.phone import FOLDER, Phone, choose, open_client
-from android_bench.errors import BenchError, DeviceTrouble, UsageError
-from android_bench.files import read_bytes, write_atomic
+from android_bench.errors import DeviceTrouble
 from android_bench.replay import replay
 from android_bench.settings import flags_of, matrix, select
 from android_bench.verdict import Budgets, Row, passed
+from oace_tf.errors import OaceError, UsageError
+from oace_tf.fileio import atomic_write, read_bytes
 
 PROG = "bench.py"
 _LOG = logging.getLogger("android_bench")
@@ -127,10 +128,9 @@ def _with_report(args: argparse.Namespace) -> int:
 
 def guarded(call: Callable[[], int]) -> int:
     """Return the exit code of `call`; errors of ours and of oace_tf become one line."""
-    from oace_tf.errors import OaceError  # no more than the standard library behind it
     try:
         return call()
-    except (BenchError, OaceError) as error:
+    except OaceError as error:
         print(f"{PROG}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
 
@@ -240,12 +240,12 @@ def _report(args: argparse.Namespace, rows: Sequence[Row], about: dict[str, Any]
                    key=lambda row: row.mean_ms or 0.0, default=None)
         print(f"{words}: {best.setting}" if good and best else words)
     if args.json and args.json != "-":
-        write_atomic(Path(args.json), report.encode())
+        atomic_write(Path(args.json), report.encode())
     if args.markdown:
-        write_atomic(Path(args.markdown),
+        atomic_write(Path(args.markdown),
                      reports.markdown(rows, about, good, trouble).encode())
     if args.junit:
-        write_atomic(Path(args.junit), reports.junit(rows, good, trouble).encode())
+        atomic_write(Path(args.junit), reports.junit(rows, good, trouble).encode())
     if trouble:
         print(f"{PROG}: error: {' '.join(trouble.split())}", file=sys.stderr)
         return DeviceTrouble.exit_code

@@ -1,13 +1,14 @@
-"""Judge a saved log without a phone: `NAME.stdout.txt` with its companions, or one merged log."""
+"""Replay of a saved log without a phone: `NAME.stdout.txt` with companions, or one merged log."""
 from __future__ import annotations
 
 from pathlib import Path
 
 from android_bench.device.adb_messages import in_words
-from android_bench.errors import DeviceTrouble, LinkLost, UsageError
-from android_bench.files import read_bytes
+from android_bench.errors import DeviceTrouble, LinkLost
 from android_bench.log.parse import TRUNCATED, Record, parse_log
 from android_bench.verdict import Budgets, Row, from_record, judge
+from oace_tf.errors import UsageError
+from oace_tf.fileio import read_bytes
 
 MAX_BYTES = 64 * 2**20
 _STDOUT = ".stdout.txt"

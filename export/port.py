@@ -1,4 +1,4 @@
-"""Bring a PyTorch checkpoint over to Keras: every tensor accounted for, and the port proved."""
+"""Command: a PyTorch checkpoint brought to Keras, every tensor mapped, and the port proved."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from export import report
 from export.porting.checkpoint import read_checkpoint
 from oace_tf import fileio
 from oace_tf.cli import Parser
+from oace_tf.config import RESIZES
 from oace_tf.errors import GateFailed, UsageError, guarded
 
 NETWORKS = ("hrnet18", "hrnet18s", "efficientnet_lite0", "prior", "msfnet", "ritm_hrnet18",
             "ritm_hrnet18s")
-RESIZES = ("half_pixel", "aligned", "nearest")
 TRUNKS = ("efficientnet_lite0", "hrnet")
 REPORT_SUFFIX = ".port.json"
 EXAMPLE = ("example: python export/port.py ritm.onnx --network ritm_hrnet18s "

@@ -1,4 +1,4 @@
-"""Where a TFLite file's milliseconds go: by stage of the network, and by kind of operator.
+"""Command: a file's milliseconds by stage of the network, and by kind of operator.
 
 The file is cut at every tensor where one stage ends: each piece runs as a file of its own, and so
 does the file up to there. Then every kind of operator (with its shapes) runs alone, and counts as
@@ -25,14 +25,15 @@ if __package__ in (None, ""):
 import numpy as np
 from tqdm import tqdm
 
-from export import host
+from export import report as build_report
 from export.tflite import extract
 from export.tflite import model as tflite
-from export.tflite.interpreter import fill, opened
+from export.tflite.interpreter import fill
 from export.tflite.operators import multiply_adds
 from oace_tf import fileio
 from oace_tf.cli import Parser
 from oace_tf.errors import UsageError, guarded
+from oace_tf.runtime.interpreter import open_interpreter
 
 _log = logging.getLogger("profile_operators")
 EXAMPLE = ("example: python export/profile_operators.py build/oace_int8.tflite "
@@ -111,7 +112,7 @@ def least_ms(files: Mapping[str, bytes], threads: int, rounds: int, text: str,
     best: dict[str, float] = {}
     order = [name for _ in range(rounds) for name in files]
     for name in tqdm(order, desc=text, unit="file", disable=None, leave=False):
-        interpreter = opened(files[name], threads)
+        interpreter = open_interpreter(files[name], threads)
         fill(interpreter, seed=0)
         interpreter.invoke()  # packs the weights
         until, turns = clock() + least_s, 1
@@ -227,7 +228,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"{args.file}: an int8 file has no names of layers, and there is no "
                              f"{twin}; give the float file of the same build with --float")
     named = None if twin is None else fileio.read_bytes(twin, 2**29)
-    report = {"file": str(args.file), "sha256": fileio.sha256_bytes(content), **host.described(),
+    report = {"file": str(args.file), "sha256": fileio.sha256_bytes(content), **build_report.host(),
               "threads": args.threads, "rounds": args.rounds,
               "clock": "processor time" if args.threads == 1 else "wall clock",
               **profile(content, named, args.threads, args.rounds, args.most)}

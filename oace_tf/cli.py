@@ -1,7 +1,9 @@
-"""The command line's parser: what is wrong with a call is said in one line, like all else."""
+"""Command line: a parser whose errors are one line, the folder of data, the processors."""
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 from typing import NoReturn
 
 from oace_tf.errors import UsageError
@@ -20,3 +22,33 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         example = " ".join((self.epilog or "see --help").replace("\\\n", " ").split())
         raise UsageError(f"{message}; {example}")
+
+
+def data_root(named: Path | None = None) -> Path | None:
+    """Return the folder of data: the one named, else the one in OACE_DATA; None without either.
+
+    Raises:
+      UsageError: there is no such folder.
+    """
+    root = named or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
+    if root is not None and not root.is_dir():
+        raise UsageError(f"{root}: no such folder; correct OACE_DATA or --data")
+    return root
+
+
+def required_data_root(named: Path | None = None, what: str = "data") -> Path:
+    """Return `data_root`, or refuse where there is none; `what` says what is missing.
+
+    Raises:
+      UsageError: neither is named, or there is no such folder.
+    """
+    root = data_root(named)
+    if root is None:
+        raise UsageError(f"no {what}: set OACE_DATA or give --data DIR")
+    return root
+
+
+def cpu_count() -> int:
+    """Return how many processors this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return usable or 1

@@ -1,4 +1,4 @@
-"""The errors that end a command with one line and an exit code of their own.
+"""Errors that end a command with one line and an exit code of their own.
 
 Everything else is a bug and keeps its traceback.
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from oace_tf import fileio
-from oace_tf.cli import Parser
+from oace_tf.cli import Parser, cpu_count, data_root
 from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation import gate as drift_gate
 from oace_tf.evaluation import tables, tap_ratio
@@ -74,7 +74,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--limit", type=int, metavar="N", help="only the first N photographs of each set")
     add("--weights", type=Path, metavar="FILE", help="what the first model was made from, for the "
         "categories it has seen and for pictures of the OACE (default: found by SHA-256)")
-    add("--workers", type=int, default=_cores(), metavar="N",
+    add("--workers", type=int, default=min(4, cpu_count()), metavar="N",
         help="processes of one thread each (default: %(default)s)")
     add("--seed", type=int, default=0, help="of random taps and of the bootstrap")
     add("--journal", type=Path, metavar="FILE",
@@ -92,7 +92,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> int:
     """List, gate or measure; return the exit code."""
-    root = _root(args.data)
+    root = data_root(args.data)
     if args.list:
         print(tables.listing(available(root), root))
         return 0
@@ -222,13 +222,6 @@ def _readable(groups: Sequence[Group]) -> Iterator[Sample]:
         yield sample
 
 
-def _root(named: Path | None) -> Path | None:
-    root = named or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
-    if root is not None and not root.is_dir():
-        raise UsageError(f"{root}: no such folder; correct OACE_DATA or --data")
-    return root
-
-
 def _check(args: argparse.Namespace) -> None:
     if args.compare and not args.budget:
         raise UsageError("--compare needs --budget, such as export/drift_budget.json")
@@ -291,11 +284,6 @@ def _journal_path(args: argparse.Namespace) -> Path | None:
         return args.journal
     beside = args.html if args.json in (None, "-") else Path(args.json)
     return beside.with_name(f"{beside.name}.journal") if beside else None
-
-
-def _cores() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(4, cores or 1)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

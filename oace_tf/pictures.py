@@ -1,4 +1,4 @@
-"""What is shown of a mask: cutout, mask picture, overlay. Arrays in, arrays out."""
+"""Pictures of a mask: cutout, mask picture, overlay. Arrays in, arrays out."""
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,14 +1,13 @@
-"""Score weights on the validation sets and write the scores into the file's record."""
+"""Command: weights scored on the validation sets, the scores written into their record."""
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from oace_tf.cli import Parser
-from oace_tf.errors import UsageError, guarded
+from oace_tf.cli import Parser, required_data_root
+from oace_tf.errors import guarded
 
 _EPILOG = """example:
   OACE_DATA=data python -m oace_tf.score build/train/weights.safetensors \\
@@ -41,9 +40,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
       UsageError: no data, or weights that cannot be read.
     """
-    root = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
-    if root is None:
-        raise UsageError("no labelled sets; name their folder with --data, or set OACE_DATA")
+    root = required_data_root(args.data, "labelled sets")
     from oace_tf.networks.weights import (
         build_from_weights,
         build_gestures_from_weights,

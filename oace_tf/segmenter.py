@@ -1,4 +1,4 @@
-"""Image + taps -> mask of the tapped object, at the photograph's own size."""
+"""Segmenter: image + taps -> mask of the tapped object, at the photograph's own size."""
 from __future__ import annotations
 
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from oace_tf.clicks import Click, pack_points
+from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
 from oace_tf.geometry import BYTE_SCALE, Frame, Window, window_around
 from oace_tf.gestures import Gesture, pack_rows
@@ -199,7 +199,7 @@ class TapSegmenter:
 
     def _packed(self, frame: Frame, taps: Sequence[Click]) -> np.ndarray:
         """Return the taps as the model's `points`, (N, 3) float32."""
-        return pack_points([frame.click(tap) for tap in taps], self.model.max_points)
+        return frame.points(taps, self.model.max_points)
 
 
 def _pixels(image: Image) -> np.ndarray:

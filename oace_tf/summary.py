@@ -1,4 +1,4 @@
-"""Command: what the networks cost, per stage: shapes, parameters, GMAC, share."""
+"""Command: the cost of the networks per stage: shapes, parameters, GMAC, share."""
 from __future__ import annotations
 
 import argparse

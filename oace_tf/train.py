@@ -1,15 +1,14 @@
-"""Train the prior, MSFNet, or both at once: `python -m oace_tf.train STAGE --data DIR`."""
+"""Command: the training of prior, MSFNet, or both (`python -m oace_tf.train STAGE --data DIR`)."""
 from __future__ import annotations
 
 import argparse
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from oace_tf.cli import Parser
+from oace_tf.cli import Parser, required_data_root
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import read_json
 from oace_tf.training.settings import STAGES, TrainSettings
@@ -179,10 +178,8 @@ def _validation(args: argparse.Namespace, settings: TrainSettings) -> Any:
 def _folders(given: Sequence[Path] | None) -> list[Path]:
     if given:
         folders = list(given)
-    elif os.environ.get("OACE_DATA"):
-        folders = [Path(os.environ["OACE_DATA"]) / "train"]
     else:
-        raise UsageError("no training data; name a folder with --data, or set OACE_DATA")
+        folders = [required_data_root(what="training data") / "train"]
     from oace_tf.training.sources import named_files
 
     for folder in folders:

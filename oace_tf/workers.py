@@ -1,4 +1,4 @@
-"""Run a function over tasks in worker processes, each with its own opened files."""
+"""Workers: a function over tasks in processes, each with its own opened files."""
 from __future__ import annotations
 
 import concurrent.futures

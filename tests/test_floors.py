@@ -22,7 +22,7 @@ FLOORS = (
     "export.calibration",
     "export.quantization export.convert",
     "export.interfaces export.porting",
-    "export.build export.report export.host export.rebuild_check",
+    "export.build export.report export.rebuild_check",
     "export.quantize export.port export.profile_operators",
     "android_bench",
     "calibration_data experiments tools",

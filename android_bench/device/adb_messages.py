@@ -1,4 +1,4 @@
-"""The messages of adb (29.0.6, 36.0.0), of adbutils and of the device's shell, in words.
+"""Messages of adb (29.0.6, 36.0.0), of adbutils and of the device's shell, in words.
 
 Pure functions over text; exit codes prove nothing here: `adb connect` gives 0 when it was refused.
 """

@@ -1,4 +1,4 @@
-"""Where calibration photographs and their taps come from; the first source that can be had wins.
+"""Calibration photographs and their taps; the first source that can be had wins.
 
 1. a folder (`--images`): with an instances.json, taps on its objects; else taps at random;
 2. the images of calibration_data/coco.json, in DATA/coco_calibration;
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from oace_tf import fileio
-from oace_tf.clicks import Click, pack_points
+from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, normalise
 from oace_tf.images import read_image
@@ -235,10 +235,9 @@ def feeds(
     for photo in photographs:
         image = read_image(photo.path)
         frame = Frame(image.shape[0], image.shape[1], size)
-        clicks = [frame.click(click) for click in photo.clicks[:max_points]]
         yield {
             "image": normalise(frame.image(image))[None],
-            "points": pack_points(clicks, max_points)[None],
+            "points": frame.points(photo.clicks[:max_points], max_points)[None],
         }
 
 

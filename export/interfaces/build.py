@@ -1,4 +1,4 @@
-"""The interfaces beside `points`, made of the finished int8 file, one of the float file.
+"""Interfaces beside `points`, made of the finished int8 file, one of the float file.
 
 The network inside is that of the file, operator by operator; only the entrance (how photograph and
 tap come in) and, for MediaPipe, the ending are others. docs/interfaces.md says what each takes.

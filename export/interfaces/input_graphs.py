@@ -1,4 +1,4 @@
-"""Entrances of the other interfaces as small float TFLite files: one input -> image, disks.
+"""Input graphs of the other interfaces as small float TFLite files: one input -> image, disks.
 
 Made by TensorFlow's converter from the same `Disks` layer as the file's own drawing, and joined to
 the int8 file by `build`. Only operators that the delegate takes whole; what fails in their
@@ -19,7 +19,7 @@ from export.tflite import model as tflite
 from oace_tf.clicks import DISK_ON, DISK_RADIUS
 
 _TINY = 1e-6  # an empty tap channel must not divide by zero; one grey level is 1
-_STEEP = 1e6
+_SLOPE = 1e6
 _CORE = 0.9  # MediaPipe's dots: 1.0 inside, 0.93 at the lower right corner, edges below 0.35
 _TIP = 2  # pixels from the middle of the diamond to its tips
 _MIN_BLOCK = 4  # pixels
@@ -55,7 +55,7 @@ def tap_channel(size: int, side: int, click_channels: int) -> bytes:
         safe = ops.maximum(total, _TINY)
         x, y = (ops.sum(line * index.reshape(1, -1, 1), axis=1, keepdims=True) / safe
                 for line in (by_column, by_row))
-        label = 1.0 - 2.0 * ops.relu(1.0 - _STEEP * total)  # 1, or -1 where nothing is drawn
+        label = 1.0 - 2.0 * ops.relu(1.0 - _SLOPE * total)  # 1, or -1 where nothing is drawn
         return {"disks": disks(ops.concatenate([x, y, label], axis=-1))}  # of (1, 1, 3)
 
     return _converted(front, {"grey": (1, size, size, 1)})

@@ -1,4 +1,4 @@
-"""float32 file -> half-precision file: weights as float16, for GPUs, where int8 gains nothing.
+"""Half-precision file from the float32 file: weights as float16, for GPUs.
 
 Each kernel and bias lies in the file as float16 with a DEQUANTIZE behind it, the form that the GPU
 delegate and XNNPACK fold away. Activations are float32 to the file; a GPU computes in half. The
@@ -14,11 +14,14 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export.tflite import model as tflite
+from oace_tf.clicks import FAR, STEEP
 from oace_tf.errors import UsageError
 
 HALF_MAX = float(np.finfo(np.float16).max)
-_FAR = 3.0e4  # squared pixels: beyond the 25 of a disk, within half's range
-_STEEP = 3.0e4  # twice: 3e4 times 3e4 times the smallest float32 step beyond 25 (1.9e-6) is above 1
+_HALF_FAR = 3.0e4  # squared pixels: beyond the 25 of a disk, within half's range
+# twice: 3e4 times 3e4 times the smallest float32 step beyond 25 (1.9e-6) is above 1
+_HALF_STEEP = 3.0e4
+_IN_HALF = {np.float32(FAR): _HALF_FAR, np.float32(STEEP): _HALF_STEEP}
 _SMALLEST = 64  # constants of fewer numbers stay float32: shapes of the drawing, scalars
 
 
@@ -98,8 +101,12 @@ def _tame_drawing(model: Any) -> None:
         value = tflite.constant(model, constants[0])
         if value.size != 1 or abs(float(value.ravel()[0])) <= HALF_MAX:
             continue
-        steep = abs(float(value.ravel()[0])) == 1e9
-        small = np.full_like(value, np.sign(value.ravel()[0]) * (_STEEP if steep else _FAR))
+        magnitude = np.abs(value.ravel()[0])
+        if magnitude not in _IN_HALF:
+            raise ValueError(f"the drawing of the taps multiplies by {magnitude:g}, which is none "
+                             "of the constants in oace_tf/clicks.py")
+        steep = magnitude == np.float32(STEEP)
+        small = np.full_like(value, np.sign(value.ravel()[0]) * _IN_HALF[magnitude])
         tflite.set_constant(model, constants[0], small)
         if steep:
             operators.append(_once_more(model, operator, constants[0]))

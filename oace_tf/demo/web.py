@@ -1,4 +1,4 @@
-"""The web application: photographs in, masks and pictures out, for a browser on this machine.
+"""Web application: photographs in, masks and pictures out, for a browser on this machine.
 
 Nothing is loaded from anywhere else: the page's Content-Security-Policy forbids it. Other pages in
 the same browser cannot reach it: the host name is checked against DNS rebinding, and a request

@@ -1,11 +1,12 @@
-"""The figures of the evaluation: IoU, agreement of masks, AUC, NoC, and bootstrap intervals."""
+"""Metrics: IoU, agreement of masks, AUC, NoC, and bootstrap intervals."""
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
 
-IGNORED = -1
+from oace_tf.clicker import IGNORED, OBJECT
+
 _CHUNK = 200  # resamples at a time
 Values = Sequence[float] | np.ndarray
 
@@ -20,7 +21,7 @@ def iou(prediction: np.ndarray, mask: np.ndarray) -> float:
       In [0, 1]; 1 where both are empty.
     """
     valid = mask != IGNORED
-    return mask_agreement(prediction & valid, mask == 1)
+    return mask_agreement(prediction & valid, mask == OBJECT)
 
 
 def mask_agreement(a: np.ndarray, b: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Everything that is measured on one photograph: all its objects, all models, all baselines."""
+"""Trials on one photograph: all its objects, all models, all baselines."""
 from __future__ import annotations
 
 import dataclasses

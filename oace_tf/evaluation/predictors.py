@@ -1,4 +1,4 @@
-"""What is evaluated: a .tflite file of the contract, or weights; opened as a `Predictor`.
+"""Predictors: a .tflite file of the contract, or weights, opened for the evaluation.
 
 Weights need Keras, which is imported only where weights are opened.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from oace_tf.clicks import Click, pack_points
+from oace_tf.clicks import Click, disk_maps, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.alternatives import Alternatives
 from oace_tf.evaluation.previous_mask import Guided
@@ -207,12 +207,9 @@ def open_embedding(weights: Path) -> Embed | None:
     channels, side = pair.config.click_channels, pair.config.network_side(NETWORK_SIZE)
 
     def embed(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
-        from oace_tf.clicks import NEGATIVE, POSITIVE, draw_disks
-
         frame = Frame(image.shape[0], image.shape[1], side)
-        points = pack_points([frame.click(click) for click in clicks], len(clicks))
-        disks = np.stack([draw_disks(points, (side, side), label)
-                          for label in (POSITIVE, NEGATIVE)[:channels]], axis=-1)
+        points = frame.points(clicks, len(clicks))
+        disks = disk_maps(points, (side, side), channels)
         oace = pair.embedding(normalise(frame.image(image)), disks)
         if side == NETWORK_SIZE:
             return oace
@@ -230,8 +227,7 @@ def _gesture_embedding(weights: Path) -> Embed:
 
     def embed(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
         frame = Frame(image.shape[0], image.shape[1], side)
-        points = pack_points([frame.click(click) for click in clicks], len(clicks))
-        oace = predictor.oace(frame.image(image), points)
+        oace = predictor.oace(frame.image(image), frame.points(clicks, len(clicks)))
         return cv2.resize(oace, (NETWORK_SIZE, NETWORK_SIZE), interpolation=cv2.INTER_LINEAR)
 
     return embed
@@ -270,7 +266,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _open_weights(model: ModelFile) -> Predictor:
-    from oace_tf.networks.fused import build_fused
+    from oace_tf.networks.predictor import Forward
     from oace_tf.networks.weights import (
         build_from_weights,
         build_gestures_from_weights,
@@ -283,15 +279,7 @@ def _open_weights(model: ModelFile) -> Predictor:
         networks, _ = build_gestures_from_weights(model.path, NETWORK_SIZE, 1)
         return Guided(GesturePredictor(networks).answer)
     pair, _ = build_from_weights(model.path, NETWORK_SIZE, 1)
-    fused: Any = build_fused(pair, _POINTS, NETWORK_SIZE)
-
-    def predict(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
-        frame = Frame(image.shape[0], image.shape[1], NETWORK_SIZE)
-        points = pack_points([frame.click(click) for click in clicks], _POINTS)
-        mask = fused.predict_on_batch([normalise(frame.image(image))[None], points[None]])
-        return frame.mask_back(np.asarray(mask)[0, ..., 0])
-
-    return predict
+    return Forward(pair, NETWORK_SIZE, _POINTS).mask
 
 
 def _ported_channels(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""A predictor for models that are guided by their previous mask (RITM), as the protocol asks it.
+"""Previous mask kept between the protocol's calls, for models that are guided by it (RITM).
 
 The protocol hands over all clicks so far and expects one answer. A guided model needs its answer
 to the clicks before as well; asking for it again each time would cost a run per click.

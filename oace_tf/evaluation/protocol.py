@@ -1,4 +1,4 @@
-"""Clicks in, scores out: several predictors on the same samples (DESIGN, 6).
+"""Protocol of the evaluation: several predictors, the same clicks on the same samples.
 
 After one click all predictors see the same click; from the second on each one gets the clicks that
 its own errors ask for.
@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oace_tf.clicker import first_click, next_click
+from oace_tf.clicker import IGNORED, first_click, next_click
 from oace_tf.clicks import Click
-from oace_tf.evaluation.metrics import IGNORED, iou, mask_agreement
+from oace_tf.evaluation.metrics import iou, mask_agreement
 from oace_tf.evaluation.shapes import band_iou, boundary_band
 from oace_tf.gestures import Gesture
 from oace_tf.samples.layouts import Sample

@@ -1,4 +1,4 @@
-"""The report as one page of HTML that needs nothing beside itself: no script, no other file."""
+"""Report as one page of HTML that needs nothing beside itself: no script, no other file."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Records of objects -> the figures of one model on one set, each with its 95 % interval.
+"""Scores of one model on one set from records of objects, each with its 95 % interval.
 
 IoU, spread and shares are in points of 100, NoC in clicks, failures in objects. Intervals come from
 resampling photographs, not objects. A figure that was not measured, or of which one value is not

@@ -1,4 +1,4 @@
-"""Figures as text for people: tables, the listing of sets, progress."""
+"""Tables as text for people: figures, the listing of sets, progress."""
 from __future__ import annotations
 
 import json

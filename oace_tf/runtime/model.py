@@ -1,4 +1,4 @@
-"""Run a .tflite file of the contract (interface `points`): image + points -> mask.
+"""Model of a .tflite file of the contract (interface `points`): image + points -> mask.
 
 A file may take a third input, `previous`: its own answer to the clicks before (RITM, gestures). One
 of the interface `points-multi` gives several answers beside the mask: `masks`, and the IoU that it
@@ -20,10 +20,11 @@ import numpy as np
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes, sha256_bytes
 from oace_tf.geometry import normalise
+from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE, FileFacts, TensorFacts, read_facts
 
 MAX_FILE_BYTES = 2**29  # far above any file of ours; keeps a wrong file out of memory
-# DESIGN, 2: bytes as they are; a mask that is handed back is read as it was given
+# Bytes as they are; a mask that is handed back is read as it was given
 _FIXED_SCALES = {"image": (1 / 128, 128), "mask": (1 / 256, 0), PREVIOUS: (1 / 256, 0),
                  "masks": (1 / 256, 0)}
 MASKS, SCORES = "masks", "scores"  # outputs of `points-multi`, both or none
@@ -167,26 +168,10 @@ def open_model(path: str | os.PathLike[str], threads: int = 1,
                          "fetch it or build it again")
     facts = read_facts(data, name)
     _check_contract(facts, name)
-    interpreter_class = _interpreter_class()
     try:
-        interpreter = interpreter_class(model_content=data, num_threads=threads)
-        return TfliteModel(name, facts, interpreter)
+        return TfliteModel(name, facts, open_interpreter(data, threads))
     except (ValueError, RuntimeError) as error:
         raise UsageError(f"{name}: the runtime refuses this file: {error}") from error
-
-
-def _interpreter_class() -> Any:
-    """Return the interpreter of whichever runtime is installed."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-        return Interpreter
-    except ImportError:
-        pass
-    try:
-        from tflite_runtime.interpreter import Interpreter
-        return Interpreter
-    except ImportError:
-        raise UsageError("no LiteRT runtime is installed; pip install ai-edge-litert") from None
 
 
 def _check_contract(facts: FileFacts, name: str) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from oace_tf.clicker import IGNORED
 from oace_tf.errors import UsageError
 from oace_tf.fileio import PathLike
 from oace_tf.images import read_brightest, read_image
@@ -26,7 +27,7 @@ from oace_tf.samples.coco import (
     load_coco,
     read_coco_image,
 )
-from oace_tf.samples.sample import IGNORED, Sample, SampleFile, checked_sample
+from oace_tf.samples.sample import Sample, SampleFile, checked_sample
 
 INSTANCES = "instances.json"
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -46,7 +47,7 @@ class Layout:
     category: str | None = None  # group 1 of this pattern, found in the stem, is the category
 
 
-LAYOUTS = {  # DESIGN, 6
+LAYOUTS = {
     "grabcut": Layout("data_GT", "boundary_GT", object_above=128, ignored=128),
     "berkeley": Layout("images", "masks", object_above=128, ignored=128),
     "davis": Layout("img", "gt", object_above=0),

@@ -1,4 +1,4 @@
-"""Where training images come from: folders of COCO format, and files of COCO or LVIS."""
+"""Sources of training images: folders of COCO format, and files of COCO or LVIS."""
 from __future__ import annotations
 
 import re

@@ -1,4 +1,4 @@
-"""The training loop: steps, stages, moving average, checkpoints, validation, a log."""
+"""Trainer: steps, stages, moving average, checkpoints, validation, a log."""
 from __future__ import annotations
 
 import json

@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 import pytest
 
 from android_bench import bench, compare, reports
-from android_bench.errors import UsageError
 from android_bench.log.parse import parse_log
 from android_bench.verdict import (
     Budgets,
@@ -21,6 +20,7 @@ from android_bench.verdict import (
     passed,
     percentile,
 )
+from oace_tf.errors import UsageError
 from tests.android_bench import logs
 
 

@@ -1,4 +1,4 @@
-"""The figures of the main job: build/report.json -> docs/figures.json -> README.md, MODEL_CARD.md.
+"""Figures of the main job: build/report.json -> docs/figures.json -> README.md, MODEL_CARD.md.
 
 The report stays where it was built; what the documents show of it is kept in docs/figures.json, so
 that they can be checked on a machine that has not run the main job.

@@ -1,4 +1,4 @@
-"""Everything in the documents that depends on the shipped weights, made anew by one command.
+"""Command: all of the documents that depends on the shipped weights, made anew.
 
     python export/quantize.py --int8      first, and copy build/oace_int8.tflite into the package
     python tools/docs/scores.py                 the long part: the labelled sets
