@@ -185,9 +185,14 @@ def runnable_files() -> list[str]:
     return found
 
 
+def words(command: str) -> list[str]:
+    """Return what follows `python` to run a command."""
+    return ["-m", command] if "/" not in command else [command]
+
+
 @pytest.mark.parametrize("command", sorted({*COMMANDS, *runnable_files()}))
 def test_help_opens_with_a_sentence_and_closes_with_an_example(command):
-    call = ["-m", command] if command.startswith("oace_tf.") else [command]
+    call = words(command)
     done = subprocess.run([sys.executable, *call, "--help"], cwd=ROOT, capture_output=True,
                           text=True, timeout=120, env={**os.environ, "COLUMNS": "100"})
     assert done.returncode == 0, done.stderr[-2000:]
@@ -201,9 +206,9 @@ def test_help_opens_with_a_sentence_and_closes_with_an_example(command):
 @pytest.mark.parametrize("command", sorted(
     command for command in {*COMMANDS, *runnable_files()} if not command.startswith("tests/")))
 def test_a_wrong_call_is_answered_in_one_line(command):
-    call = ["-m", command] if command.startswith("oace_tf.") else [command]
+    call = words(command)
     done = subprocess.run([sys.executable, *call, "--no-such-option"], cwd=ROOT, text=True,
                           capture_output=True, timeout=120)
     assert done.returncode == 2 and done.stdout == "", done.stderr[-2000:]
-    assert re.fullmatch(r".*\berror: .*(--no-such-option|required|name a).*python .*\n",
-                        done.stderr)
+    assert re.fullmatch(rf"python {re.escape(' '.join(call))}: error: "
+                        r".*(--no-such-option|required|name a).*python .*\n", done.stderr)

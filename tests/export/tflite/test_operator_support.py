@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from export.calibration.observers import InnerTensors
-from export.tflite import float16, memory
+from export.tflite import float16, memory, operator_support
 from export.tflite import model as tflite
-from export.tflite import operator_support
 from export.tflite.delegation import cost_outside, delegation
 from export.tflite.operators import operators
 from oace_tf.clicks import draw_disks
