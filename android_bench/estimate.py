@@ -28,7 +28,7 @@ from android_bench.graph import Graph, read_graph
 from oace_tf.cli import Parser
 from oace_tf.errors import OaceError
 
-PROG = "estimate.py"
+PROG = "python android_bench/estimate.py"
 FIGURES = "s23_perf.csv"
 # int8 against float32 on this CPU, and HRNet's many small layers against a ResNet's large ones:
 # assumptions, for the CPU has no published int8 figure through TFLite

@@ -1,7 +1,7 @@
 """Hook of the site: links from docs/ to other files of the repository lead to its web page.
 
-On GitHub `[card](../MODEL_CARD.md)` opens the file. The site holds docs/ alone, so mkdocs would call
-the link broken; `tests/test_repository.py` checks that the file is there.
+On GitHub `[card](../MODEL_CARD.md)` opens the file. The site holds docs/ alone, so mkdocs would
+call the link broken; `tests/test_repository.py` checks that the file is there.
 """
 from __future__ import annotations
 
