@@ -17,6 +17,9 @@ from typing import Any
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from oace_tf.cli import need_or_exit
+
+    need_or_exit("bench", "python android_bench/bench.py")
 
 from android_bench import compare, reports
 from android_bench.campaign import Campaign, Plan
@@ -30,7 +33,7 @@ from android_bench.verdict import Budgets, Row, passed
 from oace_tf.errors import OaceError, UsageError
 from oace_tf.fileio import atomic_write, read_bytes
 
-PROG = "bench.py"
+PROG = "python android_bench/bench.py"
 _LOG = logging.getLogger("android_bench")
 
 

@@ -26,7 +26,7 @@ from oace_tf.cli import Parser, data_root
 from oace_tf.errors import OaceError, UsageError
 from oace_tf.fileio import atomic_write, read_bytes
 
-PROG = "estimate.py"
+PROG = "python android_bench/estimate.py"
 FIGURES = "s23_perf.csv"
 # int8 against float32 on this CPU, and HRNet's many small layers against a ResNet's large ones:
 # assumptions, for the CPU has no published int8 figure through TFLite

@@ -120,6 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from oace_tf.cli import Parser  # no more than the standard library behind it
 
     parser = Parser(
+        prog="python android_bench/host.py",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Time one file in the LiteRT interpreter of this machine.",
         epilog="Example:\n  python android_bench/host.py build/oace_int8.tflite --threads 2")
@@ -131,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser.parse_args(argv)
         found = times(args.model, args.threads, max(1, args.runs), max(1, args.warmup))
     except OaceError as error:
-        print(f"host.py: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     print(json.dumps(found))
     return 0

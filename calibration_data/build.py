@@ -99,7 +99,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 2 on bad input."""
-    return guarded(lambda: run(parse_args(argv)), "calibration_data/build.py")
+    return guarded(lambda: run(parse_args(argv)), "python calibration_data/build.py")
 
 
 if __name__ == "__main__":

@@ -205,7 +205,8 @@ def table(report: Mapping[str, Any]) -> str:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = Parser(prog="benchmark_host", description=__doc__, epilog=EXAMPLE)
+    parser = Parser(prog="python experiments/benchmark_host.py", description=__doc__,
+                    epilog=EXAMPLE)
     add = parser.add_argument
     add("--preset", nargs="*", choices=tuple(PRESETS), default=list(DEFAULT), metavar="NAME",
         help=f"which, of {', '.join(PRESETS)} (default: {' '.join(DEFAULT)})")
@@ -244,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     _log.setLevel(logging.INFO)
-    return guarded(lambda: run(parse_args(argv)), "benchmark_host")
+    return guarded(lambda: run(parse_args(argv)), "python experiments/benchmark_host.py")
 
 
 if __name__ == "__main__":

@@ -48,11 +48,12 @@ class Job:
     analyze: int | None  # objects of each set that blocks are weighed on; None: no analysis
 
 
-def parse_args(argv: Sequence[str] | None, about: str | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None, about: str | None,
+               prog: str = "python export/quantize.py") -> argparse.Namespace:
     """Return the command's arguments; `about` says what the command does."""
     parser = Parser(
-        prog="quantize", description=about,
-        epilog="example: python export/quantize.py --int8 --images ~/photographs --out build/",
+        prog=prog, description=about,
+        epilog="example: %(prog)s --int8 --images ~/photographs --out build/",
     )
     add = parser.add_argument
     add("--int8", action="store_true", help="make the full-int8 file (the one kind there is)")

@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from oace_tf.cli import need_or_exit
 
-from tqdm import tqdm
+    need_or_exit("export", "python export/quantize.py")
 
 from export import rebuild_check, report
 from export.build import Job, check, parse_args
@@ -30,12 +31,15 @@ from export.quantization.calibration_result import CalibrationResult
 from export.tflite import float16, memory, metadata, operator_support
 from export.tflite.interpreter import timing
 from oace_tf import __version__, fileio
-from oace_tf.errors import UsageError, guarded
+from oace_tf.cli import command
+from oace_tf.errors import UsageError
 from oace_tf.evaluation import drift, float_int8
 from oace_tf.evaluation.gate import gate_report
 from oace_tf.evaluation.protocol import Record
+from oace_tf.progress import progress
 from oace_tf.workers import apart
 
+PROG = "python export/quantize.py"
 INT8_NAME, FLOAT_NAME, REPORT_NAME = "oace_int8.tflite", "oace_float32.tflite", "report.json"
 HALF_NAME = "oace_float16.tflite"
 HALF_PICTURES = 16  # on which the half-precision file is compared with the float file
@@ -277,15 +281,13 @@ def staging(out: Path) -> Iterator[Path]:
 
 def _progress(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
     _log.info("%s (%d)", text, total)
-    return iter(tqdm(items, total=total, desc=text, unit="image", disable=None, leave=False))
+    return progress(items, text, "image", total)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 1 over budget, 2 bad input."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    _log.setLevel(logging.INFO)
-    return guarded(lambda: run(parse_args(argv, __doc__)), "quantize")
+    return command(lambda words, prog: parse_args(words, __doc__, prog), run, argv, PROG,
+                   extra="export", logger=_log)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from oace_tf import fileio
-from oace_tf.cli import Parser, cpu_count, data_root
-from oace_tf.errors import UsageError, guarded
+from oace_tf.cli import Parser, command, cpu_count, data_root, typed
+from oace_tf.errors import UsageError
 from oace_tf.evaluation import gate as drift_gate
 from oace_tf.evaluation import tables, tap_ratio
 from oace_tf.evaluation.journal import Journal
@@ -34,14 +32,14 @@ from oace_tf.samples.sample import Sample
 from oace_tf.segmenter import DEFAULT_MODEL
 
 PROG = "python -m oace_tf.evaluate"
-EXAMPLE = (f"example: {PROG} --model build/oace_int8.tflite --dataset grabcut --data data "
+EXAMPLE = ("example: %(prog)s --model build/oace_int8.tflite --dataset grabcut --data data "
            "--html build/report.html")
 _log = logging.getLogger("evaluate")
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
     """Return the arguments; UsageError for wrong ones."""
-    parser = Parser(prog=PROG, epilog=EXAMPLE, description="Measure models click by click on "
+    parser = Parser(prog=prog, epilog=EXAMPLE, description="Measure models click by click on "
                     "labelled sets, or gate the int8 file against its float twin.")
     add = parser.add_argument
     add("--model", nargs="+", action="extend", type=Path, metavar="FILE",
@@ -87,6 +85,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                       help="the largest accepted loss, JSON, such as export/drift_budget.json")
     gate.add_argument("--accepted", type=Path, metavar="FILE",
                       help="the report (--json) of an earlier --compare that was accepted")
+    parser.set_defaults(prog=prog)
     return parser.parse_args(argv)
 
 
@@ -268,7 +267,8 @@ def _sets(args: argparse.Namespace, root: Path | None) -> dict[str, list[Group]]
     """Return the photographs of each set that was named, or of those the gate looks at."""
     names = args.dataset or (drift_gate.found(root) if args.compare else None)
     if not names:
-        raise UsageError(f"no set to measure on: give --dataset SET and --data DIR; {EXAMPLE}")
+        raise UsageError("no set to measure on: give --dataset SET and --data DIR; "
+                         + EXAMPLE % {"prog": args.prog})
     sets: dict[str, list[Group]] = {}
     for name in names:
         groups = photographs(list_samples(name, root), args.limit)
@@ -286,17 +286,10 @@ def _journal_path(args: argparse.Namespace) -> Path | None:
     return beside.with_name(f"{beside.name}.journal") if beside else None
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command: 0 done, 1 over budget, 2 bad input, 130 interrupted."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # should Keras be needed
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    _log.setLevel(logging.INFO)
-    try:
-        return guarded(lambda: run(parse_args(argv)), PROG)
-    except KeyboardInterrupt:
-        print(f"{PROG}: interrupted; with --json or --html the same command goes on where it "
-              "stopped", file=sys.stderr)
-        return 130
+    return command(parse_args, run, argv, prog or typed(PROG), extra="evaluate", logger=_log,
+                   interrupted="with --json or --html the same command goes on where it stopped")
 
 
 if __name__ == "__main__":

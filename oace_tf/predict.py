@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from oace_tf import pictures
-from oace_tf.cli import Parser
+from oace_tf.cli import Parser, command, typed
 from oace_tf.clicks import Click, parse_tap
-from oace_tf.errors import UsageError, guarded
+from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame
 from oace_tf.images import read_image, write_image
 from oace_tf.segmenter import TapSegmenter
@@ -23,12 +23,12 @@ PROG = "python -m oace_tf.predict"
 KINDS = ("cutout", "mask", "overlay")
 WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 DEFAULT_SUFFIX = {"cutout": ".png", "mask": ".png", "overlay": ".jpg"}
-EXAMPLE = f"example: {PROG} photo.jpg --tap 240,310 -o cutout.png"
+EXAMPLE = "example: %(prog)s photo.jpg --tap 240,310 -o cutout.png"
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
     """Return the arguments; UsageError for wrong ones."""
-    parser = Parser(prog=PROG, description="Cut the tapped object out of a photograph.",
+    parser = Parser(prog=prog, description="Cut the tapped object out of a photograph.",
                     epilog=EXAMPLE)
     parser.add_argument("photo", type=Path, help="the photograph; it is turned upright first")
     parser.add_argument("--tap", action="append", default=[], metavar="X,Y",
@@ -45,6 +45,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--refine", action=argparse.BooleanOptionalAction, default=False,
                         help="draw the mask's edges along those of the photograph")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
+    parser.set_defaults(prog=prog)
     return parser.parse_args(argv)
 
 
@@ -53,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     clicks = [parse_tap(text) for text in args.tap]
     clicks += [parse_tap(text, positive=False) for text in args.background_tap]
     if not args.tap:
-        raise UsageError(f"give at least one --tap X,Y on the object; {EXAMPLE}")
+        raise UsageError("give at least one --tap X,Y on the object; "
+                         + EXAMPLE % {"prog": args.prog})
     out, kind = choose_output(args.photo, args.out, args.kind)
     image = read_image(args.photo)
     frame = Frame(image.shape[0], image.shape[1])
@@ -119,10 +121,10 @@ def silence_opencv() -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command; return its exit code: 0 done, 2 bad input."""
     silence_opencv()
-    return guarded(lambda: run(parse_args(argv)), PROG)
+    return command(parse_args, run, argv, prog or typed(PROG))
 
 
 if __name__ == "__main__":

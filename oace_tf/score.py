@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from oace_tf.cli import Parser, required_data_root
-from oace_tf.errors import guarded
+from oace_tf.cli import Parser, command, required_data_root, typed
+from oace_tf.progress import Progress
 
+PROG = "python -m oace_tf.score"
 _EPILOG = """example:
-  OACE_DATA=data python -m oace_tf.score build/train/weights.safetensors \\
+  OACE_DATA=data %(prog)s build/train/weights.safetensors \\
       --out oace_tf/weights/efficientnet_lite0.safetensors
 """
 DATASETS = ("grabcut", "ecssd", "coco_mval")
 VALIDATION = ("ecssd", "coco_mval")  # GrabCut is for reporting only
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.Namespace:
     """Parse the command line."""
     parser = Parser(
-        prog="python -m oace_tf.score", description=__doc__, epilog=_EPILOG,
+        prog=prog, description=__doc__, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, help="a .safetensors file of this project")
     parser.add_argument("--data", type=Path, metavar="DIR",
@@ -93,14 +94,13 @@ def _side(pair: Any) -> int:
 
 def _embedding_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
-    from tqdm import tqdm
 
     from oace_tf.evaluation.oace_auc import summarise, within_pass_auc
 
     forward = _forward(pair)
     rows, pooled = {}, []
     for name in DATASETS:
-        with tqdm(desc=f"OACE, {name}", unit="object", disable=None) as bar:
+        with Progress(None, f"OACE, {name}", "object") as bar:
             records = within_pass_auc(forward.oace, _samples(name, root, args.limit),
                                       np.random.default_rng(args.seed), size=_side(pair),
                                       progress=lambda _: bar.update())
@@ -112,14 +112,13 @@ def _embedding_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[s
 
 def _mask_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
-    from tqdm import tqdm
 
     from oace_tf.evaluation.metrics import bootstrap_mean_ci
     from oace_tf.evaluation.protocol import evaluate_first_click
 
     forward, rows = _forward(pair), {}
     for name in DATASETS:
-        with tqdm(desc=f"masks, {name}", unit="object", disable=None) as bar:
+        with Progress(None, f"masks, {name}", "object") as bar:
             records = evaluate_first_click({"float": forward.mask},
                                            _samples(name, root, args.limit),
                                            progress=lambda _: bar.update())
@@ -135,9 +134,9 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code."""
-    return guarded(lambda: run(parse_args(argv)), "oace_tf.score")
+    return command(parse_args, run, argv, prog or typed(PROG), extra="train")
 
 
 if __name__ == "__main__":

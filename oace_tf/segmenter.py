@@ -40,7 +40,7 @@ class TapSegmenter:
       model_path: a .tflite file of the interface `points`; None for the one in the package.
       threads: threads of the interpreter.
       sha256: the SHA-256 that the file must have; None not to ask for one.
-      refine: whether the mask's edges are drawn along those of the photograph (docs/refine.md);
+      refine: whether the mask's edges are drawn along those of the photograph (docs/reference.md);
         settings to take others than its own.
       tidy: whether `segment` drops pieces without a tap and fills small holes; see `pieces.tidy`.
     Raises:

@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     _log.setLevel(logging.INFO)
-    return guarded(lambda: run(parse_args(argv)), "experiments/ablation/ablate.py")
+    return guarded(lambda: run(parse_args(argv)), "python experiments/ablation/ablate.py")
 
 
 if __name__ == "__main__":

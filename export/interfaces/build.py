@@ -12,9 +12,8 @@ import numpy as np
 
 from export.interfaces import input_graphs
 from export.quantization.int8 import MASK_SCALE, UNIT_SCALE
-from export.tflite import float16
+from export.tflite import float16, splice
 from export.tflite import model as tflite
-from export.tflite import splice
 from oace_tf.errors import UsageError
 
 NAMES = ("points", "mediapipe", "mediapipe-bundle", "mediapipe-bundle-int8", "rgba")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from oace_tf.progress import Progress
 from oace_tf.samples.layouts import KNOWN, PUBLISHED_SIZE, Found
 
 NO_FIGURE = "-"
@@ -157,18 +158,10 @@ def json_text(value: Any) -> str:
 
 @contextmanager
 def progress(sets: Mapping[str, Sequence[Any]]) -> Iterator[Callable[[str], None]]:
-    """Give a function to call with the set's name after every photograph; draws a bar on a screen.
-
-    Without tqdm nothing is drawn.
-    """
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        yield lambda name: None
-        return
-    with tqdm(total=sum(map(len, sets.values())), unit="photograph", disable=None) as bar:
+    """Give a function to call with the set's name after every photograph; shows how far it is."""
+    with Progress(sum(map(len, sets.values())), "", "photograph") as bar:
         def step(name: str) -> None:
-            bar.set_description(name, refresh=False)
+            bar.describe(name)
             bar.update()
 
         yield step

@@ -19,7 +19,7 @@ _GREATEST = 255.0  # of a photograph's bytes
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """Settings, chosen on val/ (docs/refine.md).
+    """Settings, chosen on val/ (docs/reference.md).
 
     Raises:
       UsageError: a field outside its range.

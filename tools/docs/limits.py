@@ -114,7 +114,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    return guarded(lambda: run(parse_args(argv)), "tools/docs/limits.py")
+    return guarded(lambda: run(parse_args(argv)), "python tools/docs/limits.py")
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    return guarded(lambda: run(parse_args(argv)), "tools/docs/picture.py")
+    return guarded(lambda: run(parse_args(argv)), "python tools/docs/picture.py")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done or current, 1 not current, 2 bad input."""
-    return guarded(lambda: run(parse_args(argv)), "tools/docs/refresh.py")
+    return guarded(lambda: run(parse_args(argv)), "python tools/docs/refresh.py")
 
 
 if __name__ == "__main__":

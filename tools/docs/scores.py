@@ -213,7 +213,7 @@ def with_table(readme: Path, text: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done or current, 1 not current, 2 bad input."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    return guarded(lambda: run(parse_args(argv)), "tools/docs/scores.py")
+    return guarded(lambda: run(parse_args(argv)), "python tools/docs/scores.py")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from export.tflite import float16, memory
+from export.tflite import float16, memory, operator_support
 from export.tflite import model as tflite
-from export.tflite import operator_support
 from export.tflite.delegation import cost_outside, delegation
 from tests.export.conftest import Made
 
