@@ -7,6 +7,7 @@ Run lengths are decoded here; pycocotools only fills polygons (its `decode` warn
 """
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, quoted
 from oace_tf.fileio import PathLike, read_json
 from oace_tf.images import read_image
+from oace_tf.samples.photograph import address_of, refuse_one_file
 from oace_tf.samples.sample import FREQUENCIES
 
 MAX_BYTES = 4 * 2**30  # LVIS' training file has 1.1 GB
@@ -25,6 +27,7 @@ MAX_PIXELS = 2**28
 _FIRST_CODE, _LAST_CODE = ord("0"), ord("o")  # six bits a character, from "0" on
 _HUGE = 1e15  # beyond any coordinate or area; NaN fails the comparison too
 _NAME_2014 = re.compile(r"COCO_\w+2014_\d{12}\.jpg")
+_LONGEST_NAME, _LONGEST_PATH = 256, 4000  # bytes; file systems have no longer ones
 _MAX_GROUP = 7  # characters of one run length; more would not fit into 32 bits
 
 
@@ -83,9 +86,15 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> C
         raise UsageError(f"{path} is not a COCO file: expected an object with images, annotations")
     categories, frequencies = read_categories(content, path)
     sizes: dict[int, tuple[Path, int, int]] = {}
+    files: dict[Path, _Listed] = {}
     for number, record in enumerate(_records(content, "images", path)):
         where = Where(path, "image", record, number)
-        sizes[where.new_id(sizes)] = (image_path(where, folder), *size_hw_of(where))
+        image_id = where.new_id(sizes)
+        sizes[image_id] = (image_path(where, folder), *size_hw_of(where))
+        listed = _Listed(image_id, str(file_name(where)), address_of(record), sizes[image_id][0])
+        first = files.setdefault(listed.path, listed)
+        if first is not listed:
+            refuse_one_file(first, listed, str(path))
     if not sizes:
         raise UsageError(f"{path} lists no images; name a file that does")
     found: dict[int, list[CocoAnnotation]] = {image_id: [] for image_id in sizes}
@@ -169,6 +178,16 @@ def run_lengths(code: str) -> np.ndarray:
     return values
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What tells one listed image from another; see `photograph`."""
+
+    id: int
+    name: str
+    address: str
+    path: Path
+
+
 class _Fault(ValueError):
     """What is wrong with one record; whoever knows file and id makes a `UsageError` of it."""
 
@@ -186,7 +205,7 @@ class Where:
         if not isinstance(record, dict):
             raise self.fault("is no object")
         if "id" in record:
-            self.name = repr(record["id"])
+            self.name = quoted(repr(record["id"]), 40)
 
     def fault(self, text: str) -> UsageError:
         return UsageError(f"{self.path}: {self.kind} {self.name}: {text}; "
@@ -235,20 +254,26 @@ def read_categories(content: dict[str, Any], path: Path) -> tuple[dict[int, str]
 
 def image_path(where: Where, folder: Path | None) -> Path:
     """Return where an image is to be found: in `folder`, else in the first folder that is there."""
-    name = _file_name(where)
+    name = file_name(where)
     beside = where.path.parent
     if folder is not None or (beside / "images").is_dir():
         return (folder or beside / "images") / name
     url = where.record.get("coco_url")
     split = PurePosixPath(url).parent.name if isinstance(url, str) else ""
-    split = split if split.isalnum() else where.path.stem.rpartition("_")[2]
+    split = (split if split.isalnum() and len(split) < _LONGEST_NAME
+             else where.path.stem.rpartition("_")[2])
     for parent in (beside, beside.parent):
         if (parent / split).is_dir():
             return parent / split / name
     return beside / "images" / name
 
 
-def _file_name(where: Where) -> PurePosixPath:
+def file_name(where: Where) -> PurePosixPath:
+    """Return the whole relative name of an image's file: any name that a file can have.
+
+    Raises:
+      UsageError: it leads out of the folder, or no file can have it.
+    """
     url = where.record.get("coco_url")
     if "file_name" not in where.record:  # LVIS v1 names its images only by their address
         name = PurePosixPath(PurePosixPath(where.text("coco_url")).name)
@@ -257,9 +282,19 @@ def _file_name(where: Where) -> PurePosixPath:
         if _NAME_2014.fullmatch(str(name)) and isinstance(url, str):
             # LVIS v0.5 gives the names of 2014 to images that lie under those of 2017.
             name = PurePosixPath(PurePosixPath(url).name)
-    if name.is_absolute() or ".." in name.parts or not str(name).isprintable():
-        raise where.fault(f"{str(name)!r:.80} is no file name inside the folder of the images")
+    if name.is_absolute() or ".." in name.parts or not _can_be_named(name):
+        raise where.fault(f"{quoted(str(name))!r} is no file name inside the folder of the images")
     return name
+
+
+def _can_be_named(name: PurePosixPath) -> bool:
+    """Return whether a file system can have that name."""
+    try:
+        parts = [os.fsencode(part) for part in name.parts]
+    except UnicodeEncodeError:  # half a character
+        return False
+    return all(len(part) < _LONGEST_NAME for part in parts) and b"\0" not in b"".join(parts) and (
+        len(b"/".join(parts)) < _LONGEST_PATH)
 
 
 def size_hw_of(where: Where) -> tuple[int, int]:

@@ -1,0 +1,100 @@
+"""Which photograph a record of a COCO or LVIS file means, so that two files speak of the same one.
+
+A stem is no identity: two cameras both have their 0001.jpg. Two records are one photograph where
+their published addresses agree; where not both have one, where their whole file names agree and no
+two different files lie under them.
+"""
+from __future__ import annotations
+
+import filecmp
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from oace_tf.errors import UsageError
+
+_log = logging.getLogger(__name__)
+_COCO_HOSTS = ("cocodataset.org", "mscoco.org")
+_COCO_NUMBER = re.compile(r"(\d{12})\.jpg$")  # the same in the sets of 2014 and of 2017
+
+
+class Record(Protocol):
+    """What is compared of a record."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def path(self) -> Path: ...
+
+
+def address_of(record: Mapping[str, Any]) -> str:
+    """Return which published photograph an image's record names; empty where it names none.
+
+    It is COCO's number for COCO's own, else the address (`coco_url`) without scheme and host.
+    """
+    url = record.get("coco_url")
+    if not isinstance(url, str):
+        return ""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    number = _COCO_NUMBER.search(parts.path)
+    if number and (parts.hostname or "").endswith(_COCO_HOSTS):
+        return number[1]
+    return parts.path.strip("/")
+
+
+def same_photograph(one: Record, other: Record, where: str) -> bool:
+    """Return whether records of two files are one photograph.
+
+    Args:
+      one, other: the records, with the places where their files should lie.
+      where: the file of `other`, for the message.
+    Raises:
+      UsageError: both have one file, but addresses that differ.
+    """
+    one_file = one.path.absolute() == other.path.absolute()
+    if one.address and other.address:
+        if one_file and one.address != other.address:
+            raise UsageError(f"{where}: image {other.id} and image {one.id} of the file it is "
+                             f"joined with both lie at {one.path}, but their addresses (coco_url) "
+                             "differ; keep the photographs of each in a folder of its own")
+        return one.address == other.address
+    return one_file or (one.name == other.name and not _differ(one.path, other.path))
+
+
+def refuse_one_file(one: Record, other: Record, where: str) -> None:
+    """Refuse two images of one file that lie under one name, but are different photographs.
+
+    Two images of one name and no word on what they are may be one photograph, labelled in parts:
+    that is told in a warning.
+
+    Raises:
+      UsageError: their addresses differ, and their places do not.
+    """
+    if one.path != other.path:
+        return
+    if one.address and other.address and one.address != other.address:
+        raise UsageError(f"{where}: images {one.id} and {other.id} both lie at {one.path}, but "
+                         "their addresses (coco_url) differ; give each a file_name of its own")
+    _log.warning("%s: images %d and %d both lie at %s; if they are two photographs, give each a "
+                 "file_name of its own", where, one.id, other.id, one.path)
+
+
+def _differ(one: Path, other: Path) -> bool:
+    """Return whether two files are there and hold different bytes."""
+    try:
+        return not filecmp.cmp(one, other, shallow=False)
+    except OSError:  # one of them is not there: nothing tells them apart
+        return False
