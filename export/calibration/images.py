@@ -137,7 +137,7 @@ def from_folder(folder: Path, seed: int) -> CalibrationSet:
     places = inner if inner.is_dir() else folder
     records: list[CocoImage | Path] = []
     if instances.is_file():
-        listed = sorted(load_coco(instances, places).images, key=lambda image: image.path.name)
+        listed = sorted(load_coco(instances, places, strict=False).images, key=lambda image: image.path.name)
         records += listed
     else:
         records += sorted(path for path in places.iterdir() if path.suffix.lower() in _SUFFIXES)

@@ -19,6 +19,7 @@ import numpy as np
 from oace_tf.errors import UsageError, quoted
 from oace_tf.fileio import PathLike, read_json
 from oace_tf.images import read_image
+from oace_tf.samples.contradictions import contradiction, polygon_fault
 from oace_tf.samples.photograph import address_of, refuse_one_file
 from oace_tf.samples.sample import FREQUENCIES
 
@@ -35,7 +36,8 @@ _MAX_GROUP = 7  # characters of one run length; more would not fit into 32 bits
 class CocoAnnotation:
     """One object or crowd region; `segmentation` is as in the file, and was checked.
 
-    `area` is in px, as in the file, or that of the mask where the file has none.
+    `area` is in px, as in the file, or that of the mask where the file has none. A mask that cannot
+    be used has a `fault`, which is raised where it is decoded.
     """
 
     id: int
@@ -43,6 +45,7 @@ class CocoAnnotation:
     iscrowd: bool
     area: float
     segmentation: Any
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class CocoDataset:
     frequencies: Mapping[str, str] = field(default_factory=dict)  # LVIS: rare, common, frequent
 
 
-def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> CocoDataset:
+def load_coco(instances_json: PathLike, images_dir: PathLike | None = None,
+              strict: bool = True) -> CocoDataset:
     """Return the images and annotations of a COCO file, every record checked.
 
     Args:
@@ -74,10 +78,13 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> C
       images_dir: the folder of the images; default: `images` beside the file, or as COCO and LVIS
         are published: `val2017` (named by `coco_url`, else by the end of the file's own name)
         beside the file or beside its folder.
+      strict: whether a mask that cannot be used is raised here; else it is kept with its fault,
+        which is raised when it is decoded, so that one bad mask costs one image.
     Raises:
       UsageError: the file is missing or no strict JSON, lists no image, has an id twice, an
-        annotation of an unknown image or category, a wrong size, run lengths that do not sum to
-        H*W, a polygon of an odd count or fewer than 6 numbers, or a number that is not finite.
+        annotation of an unknown image or category, or a wrong size. Of masks: run lengths that do
+        not sum to H*W, a polygon of an odd count or fewer than 6 numbers, a number that is not
+        finite, or a mask that contradicts its own area or bbox (`contradictions`).
     """
     path = Path(instances_json)
     folder = None if images_dir is None else Path(images_dir)
@@ -105,7 +112,8 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> C
         image_id = where.integer("image_id")
         if image_id not in sizes:
             raise where.fault(f"image_id {image_id} is not among the images")
-        found[image_id].append(checked_annotation(where, categories, sizes[image_id][1:]))
+        found[image_id].append(checked_annotation(where, categories, sizes[image_id][1:],
+                                                  strict))
     images = (CocoImage(image_id, file, height, width, tuple(found[image_id]))
               for image_id, (file, height, width) in sizes.items())
     return CocoDataset(path, tuple(images), categories, frequencies)
@@ -119,8 +127,10 @@ def decode_mask(annotation: CocoAnnotation, height: int, width: int) -> np.ndarr
     Returns:
       (H, W) uint8, 0 or 1.
     Raises:
-      UsageError: the segmentation does not fit that size (cannot be after `load_coco`).
+      UsageError: the annotation has a fault, or does not fit that size.
     """
+    if annotation.fault:
+        raise UsageError(annotation.fault)
     try:
         return _decode(annotation.segmentation, height, width)
     except _Fault as fault:
@@ -305,9 +315,13 @@ def size_hw_of(where: Where) -> tuple[int, int]:
     return height, width
 
 
-def checked_annotation(where: Where, categories: Mapping[int, str],
-                       size_hw: tuple[int, int]) -> CocoAnnotation:
-    """Return the annotation of a record, checked for an image of that size (raises UsageError)."""
+def checked_annotation(where: Where, categories: Mapping[int, str], size_hw: tuple[int, int],
+                       strict: bool = True) -> CocoAnnotation:
+    """Return the annotation of a record, checked for an image of that size.
+
+    Raises:
+      UsageError: the record is broken; unless `strict`, a mask alone is kept with its fault.
+    """
     record = where.record
     category_id = where.integer("category_id") if categories else None
     if categories and category_id not in categories:
@@ -318,22 +332,29 @@ def checked_annotation(where: Where, categories: Mapping[int, str],
     area = record.get("area")
     if area is not None and not _all_finite([area]):
         raise where.fault(f"area must be a number, got {area!r:.40}")
+    number = where.integer("id")
+    category = categories[category_id] if category_id is not None else ""
     segmentation = record.get("segmentation")
     try:
-        _check(segmentation, *size_hw)
+        _check(segmentation, size_hw, area, record.get("bbox"))
         if area is None:
             area = int(_decode(segmentation, *size_hw).sum())
     except _Fault as fault:
-        raise where.fault(str(fault)) from fault
-    category = categories[category_id] if category_id is not None else ""
-    return CocoAnnotation(where.integer("id"), category, bool(iscrowd), float(area), segmentation)
+        error = where.fault(str(fault))
+        if strict:
+            raise error from fault
+        return CocoAnnotation(number, category, bool(iscrowd), float(area or 0), None, str(error))
+    return CocoAnnotation(number, category, bool(iscrowd), float(area), segmentation)
 
 
-def _check(segmentation: Any, height: int, width: int) -> None:
+def _check(segmentation: Any, size_hw: tuple[int, int], area: Any, bbox: Any) -> None:
+    counts = None
     if isinstance(segmentation, dict):
-        _counts(segmentation, height, width)
+        counts = _counts(segmentation, *size_hw)
     else:
-        _check_polygons(segmentation, height, width)
+        _check_polygons(segmentation, *size_hw)
+    if words := contradiction(segmentation, counts, size_hw, area, bbox):
+        raise _Fault(words)
 
 
 def _counts(segmentation: dict[str, Any], height: int, width: int) -> np.ndarray:
@@ -357,13 +378,16 @@ def _counts(segmentation: dict[str, Any], height: int, width: int) -> np.ndarray
 def _check_polygons(polygons: Any, height: int, width: int) -> None:
     if not isinstance(polygons, list) or not polygons:
         raise _Fault("there is no mask: expected polygons or run lengths")
-    far = max(height, width)  # real polygons leave the image by a pixel or so
     for polygon in polygons:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             count = len(polygon) if isinstance(polygon, list) else "no list of"
             raise _Fault(f"a polygon has {count} numbers, expected an even count of 6 or more")
         if not _all_finite(polygon):
             raise _Fault("a polygon holds something that is not a finite number")
+    if words := polygon_fault(polygons, height, width):
+        raise _Fault(words)
+    far = max(height, width)  # real polygons leave the image by a pixel or so
+    for polygon in polygons:
         if min(polygon) < -far or max(polygon) > 2 * far:
             raise _Fault(f"a polygon lies far outside its image of {width}x{height} pixels")
 

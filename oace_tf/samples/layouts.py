@@ -103,6 +103,8 @@ def available(root: PathLike | None) -> list[Found]:
 def list_samples(name_or_path: PathLike, root: PathLike | None = None) -> tuple[SampleFile, ...]:
     """Return the samples of a set, in a fixed order, not read yet.
 
+    A mask that cannot be used is a sample too: reading it says what is wrong with it.
+
     Args:
       name_or_path: the name of a set below `root`, or the path of a COCO file (`*.json`), whose
         images are in `images` beside it.
@@ -190,7 +192,7 @@ def _read_pair(image_path: Path, mask_path: Path, layout: Layout, dataset: str) 
 
 
 def _list_instances(path: Path, dataset: str) -> tuple[SampleFile, ...]:
-    content = load_coco(path)
+    content = load_coco(path, strict=False)
     files = [SampleFile(_object_id(image, annotation), dataset,
                         partial(_read_object, image.path, image.height, image.width, image.id,
                                 annotation, dataset, path),
