@@ -10,7 +10,7 @@ import pytest
 
 from oace_tf.errors import UsageError
 from oace_tf.images import write_image
-from oace_tf.samples.coco import load_coco
+from oace_tf.samples.coco import load_coco, read_coco_image
 from oace_tf.samples.coco_index import CocoIndex
 from oace_tf.samples.merged_coco import JoinedImages
 from oace_tf.samples.photograph import address_of
@@ -124,3 +124,40 @@ def test_one_name_twice_in_a_file(tmp_path, caplog):
         assert "images 1 and 2 both lie at" in caplog.text
     with pytest.raises(UsageError, match="twice.json: images 1 and 2 are both named 0001.png"):
         JoinedImages([twice, other])
+
+
+@pytest.mark.parametrize("name", ["a\u202fPM.png", "a\xa0b.png", "\u200fx.png", "👩‍🚀.png", "a\\b.png",
+                                  "100%20.png", "a\nb.png", "\x7f.png"])
+def test_any_name_that_a_file_can_have(tmp_path, name):
+    write_image(tmp_path / "images" / "x.png", np.zeros((H, W, 3), np.uint8))
+    (tmp_path / "images" / "x.png").rename(tmp_path / "images" / name)
+    path = write(tmp_path / "a.json", named(name), "a")
+    image, = load_coco(path).images
+    assert read_coco_image(image).shape == (H, W, 3)
+    assert [one.path.name for one in JoinedImages([path])] == [name]
+
+
+@pytest.mark.parametrize("name", ["a\0b.png", "\ud800.png", "x" * 300 + ".png", "a/" * 3000 + "b",
+                                  "../a.png", "/a.png"])
+def test_names_that_no_file_can_have(tmp_path, name):
+    path = write(tmp_path / "a.json", named(name), "a")
+    for reader in (load_coco, CocoIndex):
+        with pytest.raises(UsageError, match="a.json: image 1: .*is no file name") as caught:
+            reader(path)
+        assert len(str(caught.value)) < 400 and str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(("listed", "there", "words"), [
+    ("cam1\\0001.png", "cam1/0001.png", "separated by /, not by a backslash"),
+    ("my%20cat.png", "my cat.png", "%20 is no space"),
+    ("a PM.png", "a\u202fPM.png", "no-break space"), ("a\u202fPM.png", "a PM.png", "no-break space"),
+    ("\u200ea.png", "a.png", "mark of direction"),
+    ("é.png", "e\u0301.png", "composed otherwise"), ("e\u0301.png", "é.png", "composed otherwise"),
+    ("cam1\\2.png", "other.png", "separated by /"), ("a%20b.png", "other.png", "no address"),
+    ("a.png", "other.png", "put it there")])
+def test_what_is_wrong_with_a_name_is_told(tmp_path, listed, there, words):
+    write_image(tmp_path / "images" / there, np.zeros((H, W, 3), np.uint8))
+    image, = load_coco(write(tmp_path / "a.json", named(listed), "a")).images
+    with pytest.raises(UsageError, match="no such file") as caught:
+        read_coco_image(image)
+    assert words in str(caught.value)
