@@ -18,9 +18,14 @@ import numpy as np
 
 from oace_tf.errors import UsageError, quoted
 from oace_tf.fileio import PathLike, read_json
-from oace_tf.images import read_image
+from oace_tf.images import read_photograph
 from oace_tf.samples.contradictions import contradiction, polygon_fault
-from oace_tf.samples.photograph import address_of, refuse_one_file
+from oace_tf.samples.photograph import (
+    address_of,
+    missing_words,
+    refuse_one_file,
+    warn_turned,
+)
 from oace_tf.samples.sample import FREQUENCIES
 
 MAX_BYTES = 4 * 2**30  # LVIS' training file has 1.1 GB
@@ -138,19 +143,31 @@ def decode_mask(annotation: CocoAnnotation, height: int, width: int) -> np.ndarr
 
 
 def read_coco_image(image: CocoImage) -> np.ndarray:
-    """Return the photograph, in the size that its annotations are in.
+    """Return the photograph, upright, in the size that its annotations are in.
+
+    Labels are in the frame of the upright photograph. Where the file is stored in another one and
+    the size cannot tell which was labelled (turned by 180 degrees, mirrored, or square), a warning
+    says so.
 
     Returns:
       (H, W, 3) uint8 RGB.
     Raises:
       UsageError: the file is missing, no image, or of another size than its record says.
     """
-    pixels = read_image(image.path)
-    if pixels.shape[:2] != (image.height, image.width):
-        raise UsageError(f"{image.path} has {pixels.shape[1]}x{pixels.shape[0]} pixels, its record "
-                         f"(image {image.id}) says {image.width}x{image.height}; "
-                         "replace the image or correct the record")
-    return pixels
+    if not image.path.is_file():
+        raise UsageError(missing_words(image.path))
+    photograph = read_photograph(image.path)
+    height, width = photograph.image.shape[:2]
+    if (height, width) != (image.height, image.width):
+        stored = photograph.is_turned and (width, height) == (image.height, image.width)
+        words = ("its labels are in the frame of the stored picture, expected that of the upright "
+                 "one: turn the file itself and remove its orientation, or turn the labels"
+                 if stored else "replace the image or correct the record")
+        raise UsageError(f"{image.path} has {width}x{height} pixels, its record (image {image.id}) "
+                         f"says {image.width}x{image.height}; {words}")
+    if photograph.is_turned and photograph.image.shape[:2] == photograph.stored_hw:
+        warn_turned(image.path)
+    return photograph.image
 
 
 def run_lengths(code: str) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 
 from oace_tf.errors import UsageError
 from oace_tf.fileio import PathLike
-from oace_tf.images import read_brightest, read_image
+from oace_tf.images import SUFFIXES, read_brightest, read_image
 from oace_tf.samples import sbd
 from oace_tf.samples.coco import (
     CocoAnnotation,
@@ -29,7 +29,6 @@ from oace_tf.samples.coco import (
 from oace_tf.samples.sample import IGNORED, Sample, SampleFile, checked_sample
 
 INSTANCES = "instances.json"
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +172,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
         raise UsageError(f"the folder {folder} is missing; put the set there as it is published")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in _IMAGE_SUFFIXES and not path.name.startswith("."):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
             if path.stem in found:
                 raise UsageError(f"{path} and {found[path.stem].name} are one sample twice; "
                                  "remove one of them")

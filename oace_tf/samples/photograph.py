@@ -9,12 +9,14 @@ from __future__ import annotations
 import filecmp
 import logging
 import re
+import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, quoted
 
 _log = logging.getLogger(__name__)
 _COCO_HOSTS = ("cocodataset.org", "mscoco.org")
@@ -90,6 +92,40 @@ def refuse_one_file(one: Record, other: Record, where: str) -> None:
                          "their addresses (coco_url) differ; give each a file_name of its own")
     _log.warning("%s: images %d and %d both lie at %s; if they are two photographs, give each a "
                  "file_name of its own", where, one.id, other.id, one.path)
+
+
+def missing_words(path: Path) -> str:
+    """Return what is wrong with the file of a photograph that is not there, and what to do."""
+    words = "put it there or correct its file_name"
+    for spelled, why in _spellings(path.name):
+        if spelled != path.name and (path.parent / spelled).is_file():
+            return (f"cannot read {path}: no such file, but {quoted(spelled)!r} is there ({why}); "
+                    "rename the file or correct its file_name")
+    if "\\" in path.name:
+        words = "folders in a file_name are separated by /, not by a backslash"
+    elif "%" in path.name:
+        words = "a file_name is no address: write its characters instead of %20 and the like"
+    return f"cannot read {path}: no such file; {words}"
+
+
+def _spellings(name: str) -> list[tuple[str, str]]:
+    """Return other names that may be meant, and why they are others."""
+    return [(unquote(name), "a file_name is no address, %20 is no space"),
+            (name.replace("\\", "/"), "folders are separated by /, not by a backslash"),
+            (unicodedata.normalize("NFC", name), "its letters are composed otherwise"),
+            (unicodedata.normalize("NFD", name), "its letters are composed otherwise"),
+            (name.replace("\u202f", " "), "a narrow no-break space is no space"),
+            (name.replace("\xa0", " "), "a no-break space is no space"),
+            (re.sub(r" (?=[AP]M\b)", "\u202f", name), "a narrow no-break space is no space"),
+            (re.sub("[\u200e\u200f\u202a-\u202e]", "", name), "a mark of direction is a character")]
+
+
+@lru_cache(maxsize=None)  # once a photograph
+def warn_turned(path: Path) -> None:
+    """Say that the size of a photograph cannot tell in which frame its labels are."""
+    _log.warning("%s is stored turned (its orientation), and its size cannot tell whether its "
+                 "labels are turned too; they are taken to be in the frame of the upright "
+                 "photograph", path)
 
 
 def _differ(one: Path, other: Path) -> bool:
