@@ -130,8 +130,8 @@ def _riff(data: bytes) -> Header | None:
         part = data[place + 8:place + 8 + min(length, 2**16)]
         if name == b"VP8X":
             has_alpha = bool(part[0] & 0x10)
-            size = (1 + int.from_bytes(part[4:7], "little"), 1 + int.from_bytes(part[7:10],
-                                                                               "little"))
+            size = (1 + int.from_bytes(part[4:7], "little"),
+                    1 + int.from_bytes(part[7:10], "little"))
         elif name == b"VP8L" and size == (0, 0):
             bits = int.from_bytes(part[1:5], "little")
             size, has_alpha = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), bool(bits >> 28 & 1)

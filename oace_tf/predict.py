@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
     except MemoryError:
         raise UsageError(f"{args.photo}: memory does not suffice for its {image.shape[1]}x"
                          f"{image.shape[0]} pixels; make it smaller") from None
-    print(f"{printable(str(out))}: {kind}, {image.shape[1]}x{image.shape[0]}, object {100 * mask.mean():.1f} % of "
-          f"the photograph, {milliseconds:.0f} ms")
+    print(f"{printable(str(out))}: {kind}, {image.shape[1]}x{image.shape[0]}, object "
+          f"{100 * mask.mean():.1f} % of the photograph, {milliseconds:.0f} ms")
     return 0
 
 

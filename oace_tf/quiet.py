@@ -26,7 +26,7 @@ _kept: tuple[int, BinaryIO] | None = None  # the true descriptor, and where it l
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Run calls of image libraries without their lines; may be used from several threads at once."""
+    """Run calls of image libraries without their lines; several threads at once may do so."""
     _enter()
     try:
         yield

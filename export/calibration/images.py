@@ -140,8 +140,8 @@ def from_folder(folder: Path, seed: int) -> CalibrationSet:
     places = inner if inner.is_dir() else folder
     records: list[CocoImage | Path] = []
     if instances.is_file():
-        listed = sorted(load_coco(instances, places, strict=False).images, key=lambda image: image.path.name)
-        records += listed
+        listed = load_coco(instances, places, strict=False).images
+        records += sorted(listed, key=lambda image: image.path.name)
     else:
         records += sorted(path for path in places.iterdir() if path.suffix.lower() in SUFFIXES)
     if not records:

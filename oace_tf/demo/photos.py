@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame
 from oace_tf.images import MAX_PIXELS, decode_photograph
 from oace_tf.quiet import quiet_libraries

@@ -130,4 +130,3 @@ def _area_fits(pixels: float, area: float, bounds: Box, said: Box | None, bbox: 
 
 def _words(box: Box) -> str:
     return "[" + ", ".join(f"{value:.0f}" for value in box) + "]"
-

@@ -141,7 +141,8 @@ def test_one_colour_cannot_tell_how_its_transparency_is_turned():
     Image.fromarray(np.dstack([np.full((20, 20, 3), 9, np.uint8), alpha])).save(
         file, "PNG", exif=record)
     photo = decode_photograph(file.getvalue(), "x")
-    assert photo.alpha is not None and (photo.alpha[-5:] == 255).all() and not photo.alpha[:15].any()
+    assert photo.alpha is not None
+    assert (photo.alpha[-5:] == 255).all() and not photo.alpha[:15].any()
 
 
 @pytest.mark.parametrize("kind", ["palette", "colour", "grey", "grey 16", "grey 2", "LA"])
@@ -215,7 +216,7 @@ def test_too_many_pixels_are_refused_before_they_are_unpacked(tmp_path, kind, da
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for read in (read_image, read_gray, images.read_brightest,
                  lambda p: read_photo(p.read_bytes(), str(p), 32)):
-        with pytest.raises(UsageError, match=rf"x.{kind} has \d+ megapixels; at most 200 are taken"):
+        with pytest.raises(UsageError, match=rf"x.{kind} has \d+ megapixels; at most 200 are"):
             read(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 50_000  # KiB
 
