@@ -127,11 +127,11 @@ def _with_report(args: argparse.Namespace) -> int:
 
 def guarded(call: Callable[[], int]) -> int:
     """Return the exit code of `call`; errors of ours and of oace_tf become one line."""
-    from oace_tf.errors import OaceError  # no more than the standard library behind it
+    from oace_tf.errors import OaceError, one_line  # no more than the standard library behind it
     try:
         return call()
     except (BenchError, OaceError) as error:
-        print(f"{PROG}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{PROG}: error: {one_line(str(error))}", file=sys.stderr)
         return error.exit_code
 
 
