@@ -30,7 +30,7 @@ from android_bench.errors import DeviceTrouble
 from android_bench.replay import replay
 from android_bench.settings import flags_of, matrix, select
 from android_bench.verdict import Budgets, Row, passed
-from oace_tf.errors import OaceError, UsageError
+from oace_tf.errors import OaceError, UsageError, one_line
 from oace_tf.fileio import atomic_write, read_bytes
 
 PROG = "python android_bench/bench.py"
@@ -134,7 +134,7 @@ def guarded(call: Callable[[], int]) -> int:
     try:
         return call()
     except OaceError as error:
-        print(f"{PROG}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{PROG}: error: {one_line(str(error))}", file=sys.stderr)
         return error.exit_code
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from oace_tf import pictures
 from oace_tf.cli import Parser, command, typed
 from oace_tf.clicks import Click, parse_tap
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, printable
 from oace_tf.geometry import Frame
-from oace_tf.images import read_image, write_image
+from oace_tf.images import Photograph, read_photograph, write_image
 from oace_tf.segmenter import TapSegmenter
 
 PROG = "python -m oace_tf.predict"
@@ -57,17 +57,22 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("give at least one --tap X,Y on the object; "
                          + EXAMPLE % {"prog": args.prog})
     out, kind = choose_output(args.photo, args.out, args.kind)
-    image = read_image(args.photo)
+    photograph = read_photograph(args.photo)
+    image = photograph.image
     frame = Frame(image.shape[0], image.shape[1])
     for click in clicks:
         frame.click(click)
     segmenter = TapSegmenter(args.model, args.threads, refine=args.refine)
     start = time.perf_counter()
-    mask = segmenter.segment(image, clicks)
-    milliseconds = 1000 * (time.perf_counter() - start)
-    write_image(out, _picture(kind, image, mask, clicks))
-    print(f"{out}: {kind}, {image.shape[1]}x{image.shape[0]}, object {100 * mask.mean():.1f} % of "
-          f"the photograph, {milliseconds:.0f} ms")
+    try:
+        mask = segmenter.segment(image, clicks)
+        milliseconds = 1000 * (time.perf_counter() - start)
+        write_image(out, _picture(kind, photograph, mask, clicks))
+    except MemoryError:
+        raise UsageError(f"{args.photo}: memory does not suffice for its {image.shape[1]}x"
+                         f"{image.shape[0]} pixels; make it smaller") from None
+    print(f"{printable(str(out))}: {kind}, {image.shape[1]}x{image.shape[0]}, object "
+          f"{100 * mask.mean():.1f} % of the photograph, {milliseconds:.0f} ms")
     return 0
 
 
@@ -104,13 +109,13 @@ def choose_output(photo: Path, out: Path | None, kind: str | None) -> tuple[Path
     return out, kind
 
 
-def _picture(kind: str, image: np.ndarray, mask: np.ndarray,
+def _picture(kind: str, photograph: Photograph, mask: np.ndarray,
              clicks: Sequence[Click]) -> np.ndarray:
     if kind == "cutout":
-        return pictures.cutout(image, mask)
+        return pictures.cutout(photograph.colours, mask, photograph.alpha)
     if kind == "mask":
         return pictures.mask_picture(mask)
-    return pictures.overlay(image, mask, clicks)
+    return pictures.overlay(photograph.image, mask, clicks)
 
 
 def silence_opencv() -> None:
