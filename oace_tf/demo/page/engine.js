@@ -21,6 +21,7 @@
  *   Promise<{mask: ImageBitmap, share: number, ms: number}>} mask  at the preview's size
  * @property {(photo: Photo, taps: Tap[]) => Promise<Blob>} cutout  a PNG of the photograph's size
  * @property {Function} [details]  as `mask`: OACE and float file, where the engine can show them
+ * @property {File} [shared]  a photograph that another app handed over
  * @property {Function} [benchmark]  (tell: (words) => void) => the record, where it can measure
  */
 

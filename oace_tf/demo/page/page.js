@@ -314,6 +314,7 @@ window.addEventListener("resize", draw);
     for (const sample of facts.samples) byId("sample-list").append(card(sample));
     if (engine.benchmark) offerBenchmark(engine);
     byId("stage").dataset.ready = "yes";
+    openFile(engine.shared);
   } catch (error) {
     say(error.message);
   }
