@@ -1,6 +1,6 @@
 // The file of the interface `points` on LiteRT.js: image + points (+ the mask before) -> mask.
 // For a classic worker: LiteRT.js loads its runtime by importScripts.
-import { Tensor, loadAndCompile, loadLiteRt, setWebGpuDevice, supportsFeature } from "@litertjs/core";
+import { Tensor, getWebGpuDevice, loadAndCompile, loadLiteRt, supportsFeature } from "@litertjs/core";
 import { readMetadata } from "./tflite-metadata.js";
 
 const PREVIOUS = ["previous", "previous_mask"];  // names of the third input
@@ -13,31 +13,42 @@ const PREVIOUS = ["previous", "previous_mask"];  // names of the third input
  */
 export async function loadRuntime(folder, { accelerator = "wasm", threads = 0 } = {}) {
   const gpu = accelerator === "webgpu";
-  const threaded = !gpu && threads !== 1 && await canThread();
-  const jspi = gpu && await supportsFeature("jspi");
   const simd = await supportsFeature("relaxedSimd");
+  const threaded = !gpu && await canThread();  // for one thread too: one variant to keep, not two
+  const jspi = gpu && simd && await supportsFeature("jspi");
   const variant = !simd ? "compat" : threaded ? "threaded" : jspi ? "jspi" : "";
   const script = `${folder}litert_wasm_${variant ? `${variant}_` : ""}internal.js`;
   // in a worker the runtime would look for its parts beside the worker's own script
-  self.Module = { locateFile: (name) => folder + name, mainScriptUrlOrBlob: script };
-  const liteRt = await loadLiteRt(folder, { threads: threaded, jspi });
-  if (gpu) await takeGpu();
+  self.Module = { locateFile: (name) => folder + name, mainScriptUrlOrBlob: script,
+                  print: () => {}, printErr: complain };
+  const liteRt = await (gpu ? loadLiteRt(folder, { jspi })
+                            : withoutGpu(() => loadLiteRt(folder, { threads: threaded })));
+  if (gpu && !getWebGpuDevice()) throw new Error("no WebGPU adapter in this browser");
   const most = threaded ? liteRt.liteRtWasm.getThreadCount() : 1;
-  return { accelerator, threads: threaded ? Math.min(threads || most, most) : 1, variant };
+  return { accelerator, threads: Math.min(threads || most, most), variant };
+}
+
+function complain(words) {  // the runtime tells its whole day; only errors are shown
+  if (!/^(INFO|WARNING|VERBOSE)\b/.test(words)) console.error(words);
+}
+
+// The runtime takes a graphics processor when it loads, wanted or not, and warns where there is none.
+async function withoutGpu(load) {
+  const { warn } = console;
+  Object.defineProperty(navigator, "gpu", { value: undefined, configurable: true });
+  console.warn = () => {};
+  try {
+    return await load();
+  } finally {
+    delete navigator.gpu;
+    console.warn = warn;
+  }
 }
 
 /** Whether several threads can be had: the page is cross-origin isolated, and SIMD is there. */
 export async function canThread() {
   return Boolean(globalThis.crossOriginIsolated) && await supportsFeature("relaxedSimd")
     && await supportsFeature("threads") && navigator.hardwareConcurrency > 1;
-}
-
-async function takeGpu() {
-  const adapter = await navigator.gpu?.requestAdapter();
-  if (!adapter) throw new Error("no WebGPU adapter here");
-  setWebGpuDevice(await adapter.requestDevice({ requiredLimits: {
-    maxBufferSize: adapter.limits.maxBufferSize,
-    maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize } }));
 }
 
 /** Opens the file's bytes; sizes, N and the third input are read from the file. */

@@ -3,6 +3,7 @@
 import { loadRuntime, openModel } from "../lib/litert-model.js";
 import { TapSegmenter, tap } from "../lib/tap-segmenter.js";
 import { drawScene, goldenMask } from "./golden.js";
+import { difference } from "./difference.js";
 
 const WARM_UP = 5, RUNS = 30;
 
@@ -41,16 +42,4 @@ export async function measure(place, way, sha256) {
 async function timed(call) {
   const start = performance.now(), result = await call();
   return [result, performance.now() - start];
-}
-
-/** How far two masks are from each other; pixels: those on the other side of one half. */
-export function difference(mask, golden) {
-  let differing_bytes = 0, largest = 0, pixels = 0;
-  for (let k = 0; k < golden.length; k++) {
-    const gap = Math.abs(mask[k] - golden[k]);
-    if (gap) differing_bytes++;
-    if (gap > largest) largest = gap;
-    if (mask[k] >= 128 !== golden[k] >= 128) pixels++;
-  }
-  return { bytes: golden.length, differing_bytes, largest, pixels };
 }
