@@ -19,7 +19,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from android_bench import binary as binaries
-from android_bench import compare, reports
+from android_bench import compare, reports, web
 from android_bench.device_facts import CONDITIONS, QUERY, Facts, allow, read_facts
 from android_bench.faults import BenchError, DeviceTrouble, UsageError
 from android_bench.files import read_bytes, write_atomic
@@ -45,6 +45,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--float", type=Path, metavar="FILE", help="its float twin, measured too")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--replay", type=Path, metavar="LOG", help="judge a saved log, no phone")
+    modes.add_argument("--replay-web", type=Path, metavar="FILE",
+                       help="judge the JSON that the benchmark of web_app saved in a browser")
     modes.add_argument("--compare", nargs=2, type=Path, metavar=("OLD.json", "NEW.json"),
                        help="does a difference exceed the noise?")
     modes.add_argument("--host", action="store_true", help="the same matrix on this machine")
@@ -84,8 +86,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     verdict.add_argument("--markdown", metavar="FILE")
     verdict.add_argument("--junit", metavar="FILE")
     args = parser.parse_args(argv)
-    if args.model is None and not (args.replay or args.compare or args.clean):
-        parser.error("name a .tflite file, or --replay, --compare or --clean")
+    if args.model is None and not (args.replay or args.replay_web or args.compare or args.clean):
+        parser.error("name a .tflite file, or --replay, --replay-web, --compare or --clean")
     return args
 
 
@@ -97,6 +99,9 @@ def run(args: argparse.Namespace) -> int:
     if args.replay:
         row = replay(args.replay, budgets)
         return _report(args, [row], {"budgets": asdict(budgets), "log": str(args.replay)})
+    if args.replay_web:
+        rows, about = web.replay(args.replay_web, budgets)
+        return _report(args, rows, {**about, "budgets": asdict(budgets)})
     if args.clean and args.model is None:
         Phone(choose(open_client(), args.serial), args.device_dir).clean()
         return 0

@@ -1,8 +1,8 @@
 """Command: write previous.tflite, a file of the grown contract that is too small to know anything.
 
 48 rows of `points` and the third input `previous`: mask = 30 + 40 for each row used + half of the
-mask before + a fiftieth of the red channel. So one tap finds nothing (70 to 75), two find everything
-(145 to 152), but only if the mask before arrives (110 to 115 without).
+mask before + a fiftieth of the red channel. So one tap finds nothing (70 to 75), two find
+everything (145 to 152), but only if the mask before arrives (110 to 115 without).
 """
 from __future__ import annotations
 
