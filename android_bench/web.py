@@ -1,8 +1,8 @@
 """Judge what a browser measured: the JSON that the button of web_app saves, as rows of the verdict.
 
 Its figures are of WebAssembly or WebGPU in a browser, not of the native runtime: every row is named
-web-... and says so. A mask that differs from the golden one is said in words; more than as between
-Arm and x86 (docs/interfaces.md: no byte) makes the row no result.
+web-... and says so. Every byte of a mask that differs from the golden one is said in words; a way
+that puts more than 1 % of a mask's pixels on the other side of one half is no result.
 """
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from android_bench.verdict import Budgets, Repetition, Row, absent, from_times, 
 
 FORMAT, VERSION = "oace web benchmark", 1
 MAX_BYTES = 2**22
-MOST_DIFFERING_BYTES = 0  # of a golden mask
+MOST_MOVED = 0.01  # share of a golden mask's pixels on the other side of one half
 WHOLE_ANSWER = ("a time is one call from tensors to mask in the page's worker; resizing the "
                 "photograph and the mask comes on top. Figures of a browser, not of the native "
                 "runtime")
@@ -86,10 +86,12 @@ def _repetition(way: Mapping[str, Any]) -> Repetition:
     times = [_milliseconds(value) for value in (way["first_ms"], *way["runs_ms"])]
     if len(times) < 2:
         raise ValueError("no timed run")
-    worst = max((_count(mask["differing_bytes"]) for mask in way["masks"]), default=0)
-    if worst > MOST_DIFFERING_BYTES:
-        return Repetition(UNUSABLE, f"this way answers otherwise than the desk: {worst} bytes of a "
-                          f"mask differ, at most {MOST_DIFFERING_BYTES} may")
+    moved = max((_count(mask["pixels"]) / max(1, _count(mask["bytes"])) for mask in way["masks"]),
+                default=0.0)
+    if moved > MOST_MOVED:
+        return Repetition(UNUSABLE, "this way answers otherwise than the desk: "
+                          f"{100 * moved:.1f} % of a mask's pixels are on the other side of one "
+                          f"half, at most {100 * MOST_MOVED:g} % may be")
     return from_times(_milliseconds(way["load_ms"]), times)
 
 

@@ -1,31 +1,37 @@
 // The page's side of the service worker: registered, waited for, and the page loaded once more where
 // only the service worker makes it cross-origin isolated (threads need that).
 
-const PATIENCE_MS = 10_000, RELOADED = "loaded again for threads";
+const PATIENCE_MS = 10_000, RELOADED_AT = "loaded again at";
 
 /** Whether the page will work without a network from now on. */
 export async function becomeOffline() {
   if (!("serviceWorker" in navigator)) return false;
+  let registration;
   try {
-    await navigator.serviceWorker.register(new URL("./service-worker.js", document.baseURI));
+    registration = await navigator.serviceWorker.register(new URL("./service-worker.js", document.baseURI));
   } catch {
     return false;  // private windows of some browsers
   }
-  if (!await controlled()) return false;
-  if (!globalThis.crossOriginIsolated && !sessionStorage.getItem(RELOADED)) {
-    sessionStorage.setItem(RELOADED, "yes");
-    location.reload();
-    await new Promise(() => {});
-  }
-  return true;
+  // loaded past the service worker by Shift and the reload button: it will not come by itself
+  const passed = !navigator.serviceWorker.controller && registration.active;
+  const controlled = !passed && await control();
+  if (passed || (controlled && !globalThis.crossOriginIsolated)) await loadAgain();
+  return controlled;
 }
 
-function controlled() {
+function control() {
   if (navigator.serviceWorker.controller) return true;
   return new Promise((resolve) => {
     navigator.serviceWorker.addEventListener("controllerchange", () => resolve(true), { once: true });
-    setTimeout(() => resolve(false), PATIENCE_MS);
+    setTimeout(() => resolve(Boolean(navigator.serviceWorker.controller)), PATIENCE_MS);
   });
+}
+
+async function loadAgain() {  // but never in a circle
+  if (Date.now() - Number(sessionStorage.getItem(RELOADED_AT)) < PATIENCE_MS) return;
+  sessionStorage.setItem(RELOADED_AT, String(Date.now()));
+  location.reload();
+  await new Promise(() => {});
 }
 
 /** The photograph that another app shared with this one, as a File, or null. */

@@ -1,4 +1,4 @@
-// The example of README.md, in a worker: compiled to hold the types, and run by site.test.js.
+// The example of README.md, which library.test.js compares; compiled, so that the types hold.
 import { loadRuntime, openModel } from "oace-tap-segmenter/litert-model";
 import { TapSegmenter, box, cutoutPixels, tap } from "oace-tap-segmenter";
 

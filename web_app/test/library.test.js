@@ -141,3 +141,9 @@ test("differences of masks are counted", async () => {
   assert.equal(found.pixels, 1);
   assert.equal(found.bytes, 512 * 512);
 });
+
+test("the README's example is the one that is compiled", () => {
+  const [, example] = read("example.ts").toString().match(/(import [^]*?\n}\n)/);
+  assert.ok(read("../README.md").toString().includes(example));
+  assert.ok(example.split("\n").length <= 20);
+});

@@ -95,6 +95,26 @@ test("without a service worker there is one thread, and it answers", async () =>
   await end();
 });
 
+test("Shift and the reload button pass by the service worker, and the page comes back to it", async () => {
+  const { page, context, end } = await visit(browser, host.url);
+  await ready(page);
+  await page.evaluate(() => sessionStorage.clear());  // as if the first visit were long ago
+  const session = await context.newCDPSession(page);
+  await session.send("Page.reload", { ignoreCache: true });
+  await page.waitForFunction(() => sessionStorage.length === 1 && crossOriginIsolated);
+  await ready(page);
+  assert.match(await page.innerText("#place"), /Works without a network/);
+  await end();
+});
+
+test("a photograph that is chosen before the model is there opens when it is", async () => {
+  const { page, end } = await visit(browser, host.url);
+  await page.waitForFunction(() => crossOriginIsolated);  // loaded the second time
+  await page.setInputFiles("#file", join(ROOT, "docs/samples/cat.jpg"));
+  await page.waitForFunction(() => document.getElementById("status").textContent.startsWith("cat.jpg"));
+  await end();
+});
+
 for (const scheme of ["light", "dark"]) {
   test(`touch at phone width, ${scheme}`, async () => {
     const { page, end } = await visit(browser, host.url, { colorScheme: scheme, hasTouch: true,
@@ -214,7 +234,7 @@ test("the shipped file's masks are the Python interpreter's, and the record is c
   const { page, end } = await visit(browser, host.url);
   await ready(page);
   await page.click("#measure");
-  await page.waitForSelector("#save-record:not([hidden])");
+  await page.waitForSelector("#save-record:not([hidden])", { timeout: 600_000 });  // 72 answers
   const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#save-record")]);
   const record = JSON.parse(readFileSync(await saved.path()));
   await screenshot(page, "benchmark");

@@ -37,8 +37,14 @@ async function open(source, words) {
   }
 }
 
+let early = null;  // a photograph that was chosen before there was an engine
+
 function openFile(file) {
-  if (!file || !state.engine) return;
+  if (!file) return;
+  if (!state.engine) {
+    early = file;
+    return busy(`${file.name || "The photograph"} opens when the model is there …`);
+  }
   const { maxBytes } = state.engine.facts;
   if (file.size > maxBytes) {
     return say(`${file.name} is larger than ${Math.floor(maxBytes / 2 ** 20)} MB; make it smaller.`);
@@ -314,8 +320,9 @@ window.addEventListener("resize", draw);
     for (const sample of facts.samples) byId("sample-list").append(card(sample));
     if (engine.benchmark) offerBenchmark(engine);
     byId("stage").dataset.ready = "yes";
-    openFile(engine.shared);
+    openFile(early ?? engine.shared);
   } catch (error) {
+    busy("");
     say(error.message);
   }
 })();
