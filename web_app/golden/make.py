@@ -2,7 +2,8 @@
 
 scenes.json: pictures that both languages draw from whole numbers; part of the site, for its
 benchmark. photographs.json: the samples; for the tests alone. Each case is a picture, taps on it,
-the SHA-256 of its pixels and of the tensors `image` and `points`, and the mask of the shipped file.
+the SHA-256 of its pixels and of the tensors `image` and `points`, and what the shipped file makes
+of them: the mask of a scene, the SHA-256 of a photograph's cutout.
 """
 from __future__ import annotations
 
@@ -16,12 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from oace_tf import fileio
+from oace_tf import fileio, pictures
 from oace_tf.clicks import Click
 from oace_tf.commandline import Parser
 from oace_tf.errors import guarded
@@ -42,12 +44,7 @@ SCENES: dict[str, tuple[int, int, tuple[int, int, int, int], tuple[int, int, int
     "growing": (300, 451, (140, 230, 80, 60), (40, 120, 30), ((139.5, 231, True),)),
     "exact": (512, 512, (256, 256, 130, 100), (220, 200, 40), ((250, 256, True),)),
 }
-PHOTOGRAPHS: dict[str, Taps] = {
-    "coffee.jpg": ((290.0, 120.0, True),),
-    "cat.jpg": ((225.0, 150.0, True), (20.0, 20.0, False)),
-    "camera.jpg": ((220.0, 150.0, True),),
-}
-WITH_MASK = ("coffee.jpg",)
+PHOTOGRAPHS = ("coffee.jpg", "cat.jpg", "camera.jpg")  # tapped in the middle
 
 
 def draw_scene(width: int, height: int, ball: tuple[int, int, int, int],
@@ -74,17 +71,27 @@ def draw_scene(width: int, height: int, ball: tuple[int, int, int, int],
 
 def golden() -> dict[str, dict[str, Any]]:
     """Return what the files hold, by their names, JSON values."""
-    segmenter = TapSegmenter()
+    before = cv2.ipp.useIPP()
+    cv2.ipp.setUseIPP(False)  # Intel's library rounds otherwise where masks are resized
+    try:
+        return _golden(TapSegmenter())
+    finally:
+        cv2.ipp.setUseIPP(before)
+
+
+def _golden(segmenter: TapSegmenter) -> dict[str, dict[str, Any]]:
     scenes, photographs = [], []
     for name, (width, height, ball, colour, taps) in SCENES.items():
         scene = {"width": width, "height": height, "ball": list(ball), "colour": list(colour)}
         scenes.append({"name": name, "scene": scene,
                        **_answer(segmenter, draw_scene(width, height, ball, colour), taps)})
-    for name, taps in PHOTOGRAPHS.items():
-        photographs.append({"name": Path(name).stem, "file": name,
-                            **_answer(segmenter, fileio.read_image(SAMPLES / name), taps)})
-        if name not in WITH_MASK:  # as large as the rest together
-            del photographs[-1]["mask"]
+    for name in PHOTOGRAPHS:
+        pixels = fileio.read_image(SAMPLES / name)
+        middle = ((pixels.shape[1] - 1) / 2, (pixels.shape[0] - 1) / 2, True)
+        case = {"name": Path(name).stem, "file": name, **_answer(segmenter, pixels, (middle,))}
+        del case["mask"]  # as large as the rest together
+        cutout = pictures.cutout(pixels, segmenter.segment(pixels, [Click(*middle)]))
+        photographs.append({**case, "cutout_sha256": _sha256(cutout)})
     sha256 = fileio.sha256_bytes(fileio.read_bytes(DEFAULT_MODEL))
     return {name: {"model_sha256": sha256, "cases": found}
             for name, found in (("scenes.json", scenes), ("photographs.json", photographs))}

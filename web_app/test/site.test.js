@@ -230,6 +230,29 @@ test("photographs become Python's pixels and tensors, bit for bit", async () => 
   await source.close();
 });
 
+test("the cutouts of the samples are the Python library's, bit for bit", async () => {
+  const { page, end } = await visit(browser, host.url);
+  await ready(page);
+  for (const { file, name, cutout_sha256 } of photographs) {
+    await openSample(page, name[0].toUpperCase() + name.slice(1));
+    await page.focus("#photo");
+    await page.keyboard.press("Enter");  // in the middle
+    await page.waitForSelector("#results[data-turn='1']");
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
+    const png = [...readFileSync(await saved.path())];
+    const found = await page.evaluate(async (bytes) => {
+      const picture = await createImageBitmap(new Blob([Uint8Array.from(bytes)]), { premultiplyAlpha: "none" });
+      const context = new OffscreenCanvas(picture.width, picture.height).getContext("2d");
+      context.drawImage(picture, 0, 0);
+      const { data } = context.getImageData(0, 0, picture.width, picture.height);
+      return Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", data)),
+                        (byte) => byte.toString(16).padStart(2, "0")).join("");
+    }, png);
+    assert.equal(found, cutout_sha256, file);
+  }
+  await end();
+});
+
 test("the shipped file's masks are the Python interpreter's, and the record is complete", async () => {
   const { page, end } = await visit(browser, host.url);
   await ready(page);
