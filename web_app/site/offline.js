@@ -12,6 +12,7 @@ export async function becomeOffline() {
   } catch {
     return false;  // private windows of some browsers
   }
+  if (!registration) return false;
   // loaded past the service worker by Shift and the reload button: it will not come by itself
   const passed = !navigator.serviceWorker.controller && registration.active;
   const controlled = !passed && await control();
