@@ -19,20 +19,22 @@ const found = {};
 const add = (name, ...values) => { (found[name] ??= []).push(...values); };
 
 async function tapAndWait(page, turn) {  // the whole way: from the click until the mask is drawn
+  await page.evaluate((number) => {
+    const results = document.getElementById("results");
+    window.drawn = new Promise((resolve) => {
+      let start = 0;
+      document.getElementById("photo").addEventListener("pointerup", () => { start = performance.now(); },
+                                                        { once: true, capture: true });
+      new MutationObserver((_, observer) => {
+        if (results.dataset.turn !== String(number)) return;
+        observer.disconnect();
+        resolve([performance.now() - start, parseFloat(document.getElementById("int8-ms").textContent)]);
+      }).observe(results, { attributes: true });
+    });
+  }, turn);
   const box = await page.locator("#photo").boundingBox();
-  const place = [box.x + (0.4 + turn / 200) * box.width, box.y + 0.3 * box.height];
-  const drawn = page.evaluate((number) => new Promise((resolve) => {
-    const start = { at: 0 };
-    document.getElementById("photo").addEventListener("pointerup", () => { start.at = performance.now(); },
-                                                      { once: true, capture: true });
-    new MutationObserver((_, observer) => {
-      if (document.getElementById("results").dataset.turn !== String(number)) return;
-      observer.disconnect();
-      resolve([performance.now() - start.at, parseFloat(document.getElementById("int8-ms").textContent)]);
-    }).observe(document.getElementById("results"), { attributes: true });
-  }), turn);
-  await page.mouse.click(...place);
-  return drawn;
+  await page.mouse.click(box.x + (0.4 + turn / 200) * box.width, box.y + 0.3 * box.height);
+  return page.evaluate(() => window.drawn);
 }
 
 async function browserRound(host) {
