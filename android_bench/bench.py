@@ -21,7 +21,7 @@ if __package__ in (None, ""):
 
     need_or_exit("bench", "python android_bench/bench.py")
 
-from android_bench import compare, reports
+from android_bench import compare, reports, web
 from android_bench.campaign import Campaign, Plan
 from android_bench.device import binary as binaries
 from android_bench.device.facts import CONDITIONS, QUERY, Facts, allow, read_facts
@@ -49,6 +49,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--float", type=Path, metavar="FILE", help="its float twin, measured too")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--replay", type=Path, metavar="LOG", help="judge a saved log, no phone")
+    modes.add_argument("--replay-web", type=Path, metavar="FILE",
+                       help="judge the JSON that the benchmark of web_app saved in a browser")
     modes.add_argument("--compare", nargs=2, type=Path, metavar=("OLD.json", "NEW.json"),
                        help="does a difference exceed the noise?")
     modes.add_argument("--host", action="store_true", help="the same matrix on this machine")
@@ -88,8 +90,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     verdict.add_argument("--markdown", metavar="FILE")
     verdict.add_argument("--junit", metavar="FILE")
     args = parser.parse_args(argv)
-    if args.model is None and not (args.replay or args.compare or args.clean):
-        parser.error("name a .tflite file, or --replay, --compare or --clean")
+    if args.model is None and not (args.replay or args.replay_web or args.compare or args.clean):
+        parser.error("name a .tflite file, or --replay, --replay-web, --compare or --clean")
     return args
 
 
@@ -101,6 +103,9 @@ def run(args: argparse.Namespace) -> int:
     if args.replay:
         row = replay(args.replay, budgets)
         return _report(args, [row], {"budgets": asdict(budgets), "log": str(args.replay)})
+    if args.replay_web:
+        rows, about = web.replay(args.replay_web, budgets)
+        return _report(args, rows, {**about, "budgets": asdict(budgets)})
     if args.clean and args.model is None:
         Phone(choose(open_client(), args.serial), args.device_dir).clean()
         return 0

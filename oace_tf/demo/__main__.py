@@ -41,6 +41,8 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
         help=f"its float twin, timed beside it (default: {BUILT_FLOAT} where it is there)")
     add("--threads", type=int, default=1, metavar="N",
         help="of each interpreter (default: %(default)s)")
+    add("--static", type=Path, metavar="DIR",
+        help="write the site in which the browser runs the model itself, and end; needs npm")
     add("--no-browser", action="store_true", help="print the address, open nothing")
     parser.set_defaults(prog=prog)
     return parser.parse_args(argv)
@@ -48,6 +50,8 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
 
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C; return 0. Everything that can be refused is refused first."""
+    if args.static is not None:
+        return _write_site(args)
     need("demo")
     # Read once, when OpenCV is loaded, so before everything below.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_IMAGE_PIXELS))
@@ -116,6 +120,20 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _write_site(args: argparse.Namespace) -> int:
+    """Write the static site; return 0."""
+    from oace_tf.demo.static import write_site
+    from oace_tf.runtime.model import open_model
+    from oace_tf.segmenter import model_file
+
+    model = model_file(args.model)
+    open_model(model)  # refused here, not in somebody's browser
+    size = write_site(args.static, model)
+    print(f"{args.static}: {size / 1e6:.1f} MB, of which a visitor loads a third; any static host "
+          f"will do, such as: python -m http.server -d {args.static}")
+    return 0
 
 
 def _engine(args: argparse.Namespace) -> Engine:
