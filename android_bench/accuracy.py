@@ -1,11 +1,10 @@
-"""Is the mask on the phone the mask measured at the desk?
+"""Accuracy on the phone: its masks against those measured at the desk.
 
 Photographs and taps go to the device as raw tensors, and where the file takes one an empty mask
 before; masks come back, and are compared byte by byte with the LiteRT interpreter here (default kernels, XNNPACK) and, as IoU, with the truth.
 """
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from android_bench.device.phone import Phone
-from android_bench.errors import UsageError
 from android_bench.log.parse import OK, parse_log
 from android_bench.settings import Setting, command
 from android_bench.verdict import check_options, from_record
+from oace_tf.cli import data_root
 from oace_tf.clicker import first_click
-from oace_tf.clicks import pack_points
+from oace_tf.errors import UsageError
 from oace_tf.evaluation.metrics import iou, paired_bootstrap_ci
 from oace_tf.geometry import Frame
+from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.runtime.model import TfliteModel, open_model
 from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE
 from oace_tf.samples.layouts import Sample, iter_samples
@@ -75,11 +75,10 @@ def samples(dataset: str, root: Path | None, count: int) -> list[Sample]:
     Raises:
       UsageError: the set is not there, or empty.
     """
-    folder = root if root is not None else os.environ.get("OACE_DATA")
-    found = list(islice(iter_samples(dataset, folder), count))
-    if not found:
+    photographs = list(islice(iter_samples(dataset, data_root(root)), count))
+    if not photographs:
         raise UsageError(f"{dataset} holds no sample; name another with --dataset")
-    return found
+    return photographs
 
 
 def layers(data: bytes) -> list[Layer]:
@@ -88,9 +87,7 @@ def layers(data: bytes) -> list[Layer]:
     Raises:
       UsageError: the file is not of the interface `points`.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=data)
+    interpreter = open_interpreter(data)
     try:
         named = interpreter.get_signature_runner(SIGNATURE).get_input_details()
     except ValueError as error:
@@ -177,7 +174,7 @@ def _desk(hosts: Mapping[str, TfliteModel], sample: Sample) -> _Desk:
     model = hosts["int8"]
     frame = Frame(sample.image.shape[0], sample.image.shape[1], model.size)
     image = frame.image(sample.image)  # (S, S, 3) uint8
-    points = pack_points([frame.click(first_click(sample.mask))], model.max_points)  # (N, 3)
+    points = frame.points([first_click(sample.mask)], model.max_points)  # (N, 3)
     masks = {kind: host.run(image, points) for kind, host in hosts.items()}  # (S, S)
     scores = {kind: iou(frame.mask_back(mask) >= 0.5, sample.mask) for kind, mask in masks.items()}
     return _Desk(image, points, masks["int8"], scores["int8"], scores["float"])

@@ -1,4 +1,4 @@
-"""Measure a .tflite file on the phone: `python android_bench/bench.py build/oace_int8.tflite`.
+"""Command: a .tflite file measured on the phone (`bench.py build/oace_int8.tflite`).
 
 Answers whether it meets the budgets, on which setting, and whether the mask on the phone is the one
 measured at the desk. Exit codes: 0 within budget, 1 over it or no result, 2 usage, 3 device
@@ -17,19 +17,23 @@ from typing import Any
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from oace_tf.cli import need_or_exit
 
-from android_bench import compare, reports
+    need_or_exit("bench", "python android_bench/bench.py")
+
+from android_bench import compare, reports, web
 from android_bench.campaign import Campaign, Plan
 from android_bench.device import binary as binaries
 from android_bench.device.facts import CONDITIONS, QUERY, Facts, allow, read_facts
 from android_bench.device.phone import FOLDER, Phone, choose, open_client
-from android_bench.errors import BenchError, DeviceTrouble, UsageError
-from android_bench.files import read_bytes, write_atomic
+from android_bench.errors import DeviceTrouble
 from android_bench.replay import replay
 from android_bench.settings import flags_of, matrix, select
 from android_bench.verdict import Budgets, Row, passed
+from oace_tf.errors import OaceError, UsageError, one_line
+from oace_tf.fileio import atomic_write, read_bytes
 
-PROG = "bench.py"
+PROG = "python android_bench/bench.py"
 _LOG = logging.getLogger("android_bench")
 
 
@@ -45,6 +49,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--float", type=Path, metavar="FILE", help="its float twin, measured too")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--replay", type=Path, metavar="LOG", help="judge a saved log, no phone")
+    modes.add_argument("--replay-web", type=Path, metavar="FILE",
+                       help="judge the JSON that the benchmark of web_app saved in a browser")
     modes.add_argument("--compare", nargs=2, type=Path, metavar=("OLD.json", "NEW.json"),
                        help="does a difference exceed the noise?")
     modes.add_argument("--host", action="store_true", help="the same matrix on this machine")
@@ -84,8 +90,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     verdict.add_argument("--markdown", metavar="FILE")
     verdict.add_argument("--junit", metavar="FILE")
     args = parser.parse_args(argv)
-    if args.model is None and not (args.replay or args.compare or args.clean):
-        parser.error("name a .tflite file, or --replay, --compare or --clean")
+    if args.model is None and not (args.replay or args.replay_web or args.compare or args.clean):
+        parser.error("name a .tflite file, or --replay, --replay-web, --compare or --clean")
     return args
 
 
@@ -97,6 +103,9 @@ def run(args: argparse.Namespace) -> int:
     if args.replay:
         row = replay(args.replay, budgets)
         return _report(args, [row], {"budgets": asdict(budgets), "log": str(args.replay)})
+    if args.replay_web:
+        rows, about = web.replay(args.replay_web, budgets)
+        return _report(args, rows, {**about, "budgets": asdict(budgets)})
     if args.clean and args.model is None:
         Phone(choose(open_client(), args.serial), args.device_dir).clean()
         return 0
@@ -127,11 +136,10 @@ def _with_report(args: argparse.Namespace) -> int:
 
 def guarded(call: Callable[[], int]) -> int:
     """Return the exit code of `call`; errors of ours and of oace_tf become one line."""
-    from oace_tf.errors import OaceError  # no more than the standard library behind it
     try:
         return call()
-    except (BenchError, OaceError) as error:
-        print(f"{PROG}: error: {' '.join(str(error).split())}", file=sys.stderr)
+    except OaceError as error:
+        print(f"{PROG}: error: {one_line(str(error))}", file=sys.stderr)
         return error.exit_code
 
 
@@ -240,12 +248,12 @@ def _report(args: argparse.Namespace, rows: Sequence[Row], about: dict[str, Any]
                    key=lambda row: row.mean_ms or 0.0, default=None)
         print(f"{words}: {best.setting}" if good and best else words)
     if args.json and args.json != "-":
-        write_atomic(Path(args.json), report.encode())
+        atomic_write(Path(args.json), report.encode())
     if args.markdown:
-        write_atomic(Path(args.markdown),
+        atomic_write(Path(args.markdown),
                      reports.markdown(rows, about, good, trouble).encode())
     if args.junit:
-        write_atomic(Path(args.junit), reports.junit(rows, good, trouble).encode())
+        atomic_write(Path(args.junit), reports.junit(rows, good, trouble).encode())
     if trouble:
         print(f"{PROG}: error: {' '.join(trouble.split())}", file=sys.stderr)
         return DeviceTrouble.exit_code

@@ -1,4 +1,4 @@
-"""The campaign on the device: settings in alternating order, pauses, repeats after a lost link."""
+"""Campaign on the device: settings in alternating order, pauses, repeats after a lost link."""
 from __future__ import annotations
 
 import logging

@@ -1,4 +1,4 @@
-"""Two reports: is a difference larger than the noise of both?
+"""Comparison of two reports: whether a difference is larger than the noise of both.
 
 The noise of a setting is the largest of: the standard error of the two means from the spread of the
 single runs, times two; the spread between the repetitions; and one per cent, below which a phone's
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from android_bench.errors import UsageError
 from android_bench.verdict import MEASURED
+from oace_tf.errors import UsageError
 
 FLOOR = 0.01  # of the old mean
 

@@ -1,24 +1,14 @@
-"""The errors of `android_bench`, each with the exit code that the command ends with.
+"""Errors of `android_bench`, each with the exit code that the command ends with.
 
-Imports nothing, so that the modules that talk to the phone need the standard library and adbutils
-alone.
+Behind `oace_tf.errors` is the standard library alone, so the modules that talk to the phone need
+nothing but adbutils beside it.
 """
 from __future__ import annotations
 
-
-class BenchError(Exception):
-    """Base: becomes one line on standard error and an exit code."""
-
-    exit_code = 1
+from oace_tf.errors import OaceError
 
 
-class UsageError(BenchError):
-    """A wrong call or bad input file: says what is wrong and what to do."""
-
-    exit_code = 2
-
-
-class NotUnderstood(BenchError):
+class NotUnderstood(OaceError):
     """A text that is not what the parser knows: says which line.
 
     Attributes:
@@ -32,7 +22,7 @@ class NotUnderstood(BenchError):
         self.line = line
 
 
-class DeviceTrouble(BenchError):
+class DeviceTrouble(OaceError):
     """No device, several, unauthorised, offline, full, lost: says which and the remedy.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""A prediction, no measurement: milliseconds of a .tflite file on a Galaxy S23, per unit.
+"""Estimate, no measurement: milliseconds of a .tflite file on a Galaxy S23, per unit.
 
 `python android_bench/estimate.py FILE.tflite` counts multiplications and operators and sets them
 against published figures of the phone (`s23_perf.csv`: a profiler's, of other models). Per unit the
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,13 +21,12 @@ if __package__ in (None, ""):
 
 import numpy as np
 
-from android_bench.errors import BenchError, UsageError
-from android_bench.files import read_bytes, write_atomic
 from android_bench.graph import Graph, read_graph
-from oace_tf.cli import Parser
-from oace_tf.errors import OaceError
+from oace_tf.cli import Parser, data_root
+from oace_tf.errors import OaceError, UsageError
+from oace_tf.fileio import atomic_write, read_bytes
 
-PROG = "estimate.py"
+PROG = "python android_bench/estimate.py"
 FIGURES = "s23_perf.csv"
 # int8 against float32 on this CPU, and HRNet's many small layers against a ResNet's large ones:
 # assumptions, for the CPU has no published int8 figure through TFLite
@@ -61,11 +59,6 @@ def _refs(unit: str, precisions: tuple[str, ...], rows: str) -> tuple[Reference,
 # GMAC at the csv's resolution: torchvision's table and the models' papers; DETR scaled to 480x480;
 # Whisper's encoders from their sizes (1,500 positions)
 REFERENCES = (
-    *_refs("npu", ("w8a8",), "resnet50=4.09 resnet101=7.80 resnext50=4.23 resnext101=16.41 "
-           "wideresnet50=11.40 googlenet=1.50 inception_v3=2.85 squeezenet1_1=0.35 "
-           "shufflenet_v2=0.146 regnet=3.18 regnet_y_800mf=0.83 vit=17.56 fcn_resnet50=148 "
-           "hrnet_pose=7.1 yolov8_det=4.35 yolov10_det=3.35 yolov11_det=3.25 yolov6=5.7 "
-           "yolov7=6.6 segformer_base=8.4 densenet121=2.83"),
     *_refs("gpu", ("fp16", "float"), "deeplabv3_resnet50=174 swin_tiny=4.49 swin_small=8.74 "
            "swin_base=15.43 whisper_tiny_en/WhisperEncoderInf=17.5 "
            "whisper_base_en/WhisperEncoderInf=42 whisper_small_en/WhisperEncoderInf=169"),
@@ -73,8 +66,7 @@ REFERENCES = (
            "detr_resnet101_dc5=68"))
 # the fit to the figures of 2026, for machines without the csv: ms per GMAC, ms per operator, and
 # the smallest and largest published / predicted with each model left out
-RECORDED = {"npu": (0.138386, 0.00292478, 0.364801, 4.36766),
-            "gpu": (3.62565, 0.0121447, 0.349619, 1.69345),
+RECORDED = {"gpu": (3.62565, 0.0121447, 0.349619, 1.69345),
             "cpu": (12.7660, 0.0717883, 0.937121, 1.13589)}
 
 
@@ -177,12 +169,9 @@ _ASSUMES = {
     "cpu": f"4 threads, XNNPACK takes the whole graph; int8 is {INT8_GAIN[0]:g} to "
            f"{INT8_GAIN[1]:g} times as fast as float32, and this network reaches "
            f"{100 * HRNET_SHARE[0]:g} to {100 * HRNET_SHARE[1]:g} % of DETR's rate: both assumed",
-    "gpu": "the GPU delegate takes the whole graph in fp16 (int8 brings nothing there)",
-    "npu": "the whole graph through QNN in int8; a graph thrown off the fast path takes 10 to 800 "
-           "times as long (published: DeepLabV3 272 s, HRNet-W48-OCR 8.6 s)"}
+    "gpu": "the GPU delegate takes the whole graph in fp16 (int8 brings nothing there)"}
 _SETTLES = {
-    "cpu": "bench.py FILE --settings 'int8-cpu-*'", "gpu": "bench.py FILE --settings int8-gpu",
-    "npu": "bench.py FILE --settings int8-npu --external-delegate libQnnTFLiteDelegate.so"}
+    "cpu": "bench.py FILE --settings 'int8-cpu-*'", "gpu": "bench.py FILE --settings int8-gpu"}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -221,27 +210,27 @@ def run(args: argparse.Namespace) -> int:
             print(f"  {key.replace('_', ' ')}: {entry[key]}")
     print(f"load: {_LOAD}\nfigures: {source}")
     if args.json:
-        write_atomic(Path(args.json), text.encode())
+        atomic_write(Path(args.json), text.encode())
     return 0
 
 
 _LOAD = ("not predicted: no published figure; 25 ms needs one partition and the XNNPACK weight "
-         "cache on the CPU, a serialised graph on GPU and NPU")
+         "cache on the CPU, a serialised graph on the GPU")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
     try:
         return run(parse_args(argv))
-    except (BenchError, OaceError) as error:
+    except OaceError as error:
         print(f"{PROG}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
 
 
 def _fits(path: Path | None) -> tuple[dict[str, Fit], str]:
-    named = os.environ.get("OACE_DATA")
-    if path is None and named and (Path(named) / FIGURES).is_file():
-        path = Path(named) / FIGURES
+    root = data_root()
+    if path is None and root is not None and (root / FIGURES).is_file():
+        path = root / FIGURES
     if path is None:
         return ({unit: Fit(*values, checked=0, inside=0) for unit, values in RECORDED.items()},
                 f"the fit recorded from {FIGURES}")

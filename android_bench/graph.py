@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ai_edge_litert import schema_py_generated as schema
 
-from android_bench.errors import UsageError
+from oace_tf.errors import UsageError
 
 _NAMES = {number: name for name, number in vars(schema.BuiltinOperator).items()
           if isinstance(number, int)}

@@ -1,4 +1,4 @@
-"""The same matrix on this machine, with the LiteRT interpreter: per-run times, so p90 is known.
+"""Host times: the same matrix on this machine, run by run, so that p90 is known.
 
 Every repetition runs in a process of its own, so that load time and peak memory are its own. The
 figures say nothing of a phone.
@@ -19,10 +19,11 @@ from typing import Any
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from android_bench.errors import BenchError, UsageError
 from android_bench.log.parse import FAILED
 from android_bench.settings import Setting, matrix, select
 from android_bench.verdict import Budgets, Repetition, Row, absent, from_times, judge
+from oace_tf.errors import OaceError, UsageError
+from oace_tf.runtime.interpreter import timed_ms
 
 _LIMIT_S = 600
 _PHOTOGRAPH_HW = (3000, 4000)  # what a phone's camera gives
@@ -75,10 +76,10 @@ def whole_answer(size_hw: tuple[int, int] = _PHOTOGRAPH_HW, repeats: int = 5) ->
     photograph = rng.integers(0, 256, (*size_hw, 3), np.uint8)
     frame = Frame(*size_hw)
     mask = rng.integers(0, 256, (frame.size, frame.size), np.uint8)
-    resize = min(_seconds(lambda: frame.image(photograph)) for _ in range(repeats))
-    back = min(_seconds(lambda: frame.mask_back(mask)) for _ in range(repeats))
-    return (f"on this machine, on top of the mean: {1000 * resize:.1f} ms to resize a photograph "
-            f"of {size_hw[1]}x{size_hw[0]}, {1000 * back:.1f} ms to resize the mask back")
+    resize = min(timed_ms(lambda: frame.image(photograph), repeats))
+    back = min(timed_ms(lambda: frame.mask_back(mask), repeats))
+    return (f"on this machine, on top of the mean: {resize:.1f} ms to resize a photograph "
+            f"of {size_hw[1]}x{size_hw[0]}, {back:.1f} ms to resize the mask back")
 
 
 def times(path: Path, threads: int, runs: int, warmup: int) -> dict[str, Any]:
@@ -93,14 +94,12 @@ def times(path: Path, threads: int, runs: int, warmup: int) -> dict[str, Any]:
     import resource
 
     import numpy as np
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise UsageError("no LiteRT runtime is installed; pip install ai-edge-litert") from error
+
+    from oace_tf.runtime.interpreter import open_interpreter, timed_ms
+
     start = time.perf_counter()
     try:
-        interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        interpreter.allocate_tensors()
+        interpreter = open_interpreter(path, threads)
         load = time.perf_counter() - start
         rng = np.random.default_rng(0)
         for detail in interpreter.get_input_details():
@@ -108,19 +107,20 @@ def times(path: Path, threads: int, runs: int, warmup: int) -> dict[str, Any]:
             if np.issubdtype(detail["dtype"], np.integer):
                 value = value * 256 - (128 if detail["dtype"] == np.int8 else 0)
             interpreter.set_tensor(detail["index"], value.astype(detail["dtype"]))
-        found = [1000 * _seconds(interpreter.invoke) for _ in range(warmup + runs)]
+        times_ms = timed_ms(interpreter.invoke, warmup + runs)
     except (ValueError, RuntimeError) as error:
         raise UsageError(f"{path}: the runtime refuses this file: {error}") from error
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"load_ms": 1000 * load, "times_ms": [found[0], *found[warmup:]], "memory_mb": peak}
+    return {"load_ms": 1000 * load, "times_ms": [times_ms[0], *times_ms[warmup:]],
+            "memory_mb": peak}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure one repetition and print it as JSON; `bench.py --host` calls this."""
     from oace_tf.cli import Parser  # no more than the standard library behind it
-    from oace_tf.errors import OaceError
 
     parser = Parser(
+        prog="python android_bench/host.py",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Time one file in the LiteRT interpreter of this machine.",
         epilog="Example:\n  python android_bench/host.py build/oace_int8.tflite --threads 2")
@@ -131,8 +131,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parser.parse_args(argv)
         found = times(args.model, args.threads, max(1, args.runs), max(1, args.warmup))
-    except (BenchError, OaceError) as error:
-        print(f"host.py: error: {' '.join(str(error).split())}", file=sys.stderr)
+    except OaceError as error:
+        print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     print(json.dumps(found))
     return 0
@@ -154,12 +154,6 @@ def _repetition(path: Path, setting: Setting, runs: int, warmup: int) -> Repetit
     named = "XNNPACK" if "XNNPACK delegate" in done.stderr else ""
     return from_times(found["load_ms"], found["times_ms"], memory_mb=found["memory_mb"],
                       memory_kind="peak of the process", delegate=named)
-
-
-def _seconds(call: Any) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -1,16 +1,27 @@
-"""Judge a saved log without a phone: `NAME.stdout.txt` with its companions, or one merged log."""
+"""Replay of a saved log without a phone: `NAME.stdout.txt` with companions, or one merged log."""
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from android_bench.device.adb_messages import in_words
-from android_bench.errors import DeviceTrouble, LinkLost, UsageError
-from android_bench.files import read_bytes
-from android_bench.log.parse import TRUNCATED, Record, parse_log
+from android_bench.errors import DeviceTrouble, LinkLost, NotUnderstood
+from android_bench.log.numbers import whole_number
+from android_bench.log.parse import OK, TRUNCATED, UNUSABLE, Record, parse_log
 from android_bench.verdict import Budgets, Row, from_record, judge
+from oace_tf.errors import UsageError
+from oace_tf.fileio import read_bytes
 
 MAX_BYTES = 64 * 2**20
 _STDOUT = ".stdout.txt"
+_CODE = re.compile(r"-?[0-9]{1,10}")
+_ASKED = re.compile(r"--num_threads[= ](\S+)")
+_GRAPH = re.compile(r"--(?:graph|model)[= ]([^\s'\"]+)")
+_MOST_THREADS = 1024
+# Parameters that the tool prints when it begins, whatever it was called with.
+_BEGINNING = ("Graph", "Log parameter values verbosely", "Min num runs", "Num runs")
+_REMEDY = "replay the whole log, or put the command line beside it as NAME.cmd"
 
 
 def read_log(path: Path) -> Record:
@@ -23,15 +34,13 @@ def read_log(path: Path) -> Record:
       UsageError: a file cannot be read, or `NAME.rc` holds no number.
       NotUnderstood: the text is not understood; shows the line.
     """
-    if path.name.endswith(_STDOUT):
-        stem = path.name[:-len(_STDOUT)]
-        stderr = _companion(path, stem + ".stderr.txt")
-    else:
-        stem, stderr = path.stem, ""
+    stem = _stem(path)
+    stderr = _companion(path, stem + ".stderr.txt") if path.name.endswith(_STDOUT) else ""
     text = _read(path)
     code = _companion(path, stem + ".rc").strip()
-    if code and not code.lstrip("-").isdigit():
-        raise UsageError(f"{path.with_name(stem + '.rc')} holds no exit code: {code[:40]!r}")
+    if code and not _CODE.fullmatch(code):
+        raise UsageError(f"{path.with_name(stem + '.rc')} holds no exit code: {code[:40]!r}; write "
+                         "the program's, or remove the file")
     return parse_log(text, stderr, int(code) if code else None, _companion(path, stem + ".cmd"))
 
 
@@ -39,21 +48,71 @@ def replay(path: Path, budgets: Budgets) -> Row:
     """Return the row of a saved log.
 
     Raises:
-      UsageError, NotUnderstood: as `read_log`.
+      UsageError, NotUnderstood: as `read_log`, or a number of threads that cannot be read.
       LinkLost: the log is cut off before its results.
       DeviceTrouble: the text is adb's own message about the device.
     """
+    try:
+        return _row(path, budgets)
+    except NotUnderstood as error:
+        named = NotUnderstood(f"{path}: {error}; replay the log as the tool wrote it")
+        named.line = error.line
+        raise named from error
+
+
+def _row(path: Path, budgets: Budgets) -> Row:
     record = read_log(path)
+    command = _companion(path, _stem(path) + ".cmd")
     if record.trouble:
         raise DeviceTrouble(record.trouble, f"{path}: {record.reason}")
     if record.outcome == TRUNCATED:
         raise LinkLost(f"{path}: {in_words('lost', record.reason)}")
     parameters = dict(record.parameters)
-    threads = parameters.get("Num threads", "")
-    unit = ", ".join(record.delegation.requested) or "cpu"
-    return judge(path.name, [from_record(record)], budgets, unit=unit,
-                 model=parameters.get("Graph", ""),
-                 threads=int(threads) if threads.isdigit() else 0)
+    repetition = from_record(record)
+    threads = 0
+    if repetition.outcome == OK:
+        threads, missing = _threads(parameters, command)
+        missing = missing or _missing(record, parameters, command)
+        if missing:
+            repetition = replace(repetition, outcome=UNUSABLE, reason=f"{missing}; {_REMEDY}")
+    model = parameters.get("Graph", "")
+    if not model and (named := _GRAPH.search(command)):
+        model = named[1]
+    notes = []
+    if record.delegation.state == "unknown":
+        notes.append("the log does not say which delegate took the graph")
+    return judge(path.name, [repetition], budgets, unit=", ".join(record.delegation.requested)
+                 or ("" if repetition.outcome == UNUSABLE else "cpu"),
+                 model=model, threads=threads, notes=notes)
+
+
+def _threads(parameters: dict[str, str], command: str) -> tuple[int, str]:
+    """Return the number of threads, 0 for the tool's own choice, and what is not known of it.
+
+    Raises:
+      NotUnderstood: it cannot be read.
+    """
+    printed, asked = parameters.get("Num threads"), _ASKED.search(command)
+    values = [whole_number(text, text) for text in (printed, asked and asked[1]) if text]
+    if any(value > _MOST_THREADS or value < -1 for value in values):
+        raise NotUnderstood(f"a number of threads that no device has: {values[0]}")
+    if len(set(values)) > 1:
+        return 0, f"the log says {values[0]} threads, the command line {values[1]}"
+    if values:
+        return max(values[0], 0), ""
+    return 0, "" if _GRAPH.search(command) else "nothing shows with how many threads it ran"
+
+
+def _missing(record: Record, parameters: dict[str, str], command: str) -> str:
+    """Return in words what results stand alone without: which unit and delegate they are of."""
+    if _GRAPH.search(command) or any(name in parameters for name in _BEGINNING) or (
+            record.delegation.state != "unknown"):
+        return ""
+    return "nothing shows on which unit and delegate it ran"
+
+
+def _stem(path: Path) -> str:
+    return path.name[:-len(_STDOUT)] if path.name.endswith(_STDOUT) else path.stem
 
 
 def _companion(path: Path, name: str) -> str:

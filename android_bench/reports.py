@@ -1,4 +1,4 @@
-"""The report: a table on screen, JSON, Markdown, JUnit; all from the same rows."""
+"""Reports of a campaign: a table on screen, JSON, Markdown, JUnit; all from the same rows."""
 from __future__ import annotations
 
 import dataclasses
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from android_bench.errors import UsageError
 from android_bench.verdict import ABSENT, WITHIN, Row
+from oace_tf.errors import UsageError
 
 VERSION = 1
 WHOLE_ANSWER = ("not measured: resizing the photograph to 512x512 and the mask back to its size "

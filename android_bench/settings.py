@@ -1,4 +1,4 @@
-"""The matrix of settings, and the command line of `benchmark_model` for each."""
+"""Settings of a campaign as a matrix, and the command line of `benchmark_model` for each."""
 from __future__ import annotations
 
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from android_bench.device.facts import core_mask
-from android_bench.errors import UsageError
+from oace_tf.errors import UsageError
 
 _FLAG = re.compile(r"--(\w+)=")
 CACHE_NAME = "weights.cache"

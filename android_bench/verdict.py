@@ -1,4 +1,4 @@
-"""Repetitions -> a row per setting -> a verdict within budgets.
+"""Verdict within budgets: repetitions -> a row per setting -> passed or not.
 
 A row is a result only if every repetition ended well, on the delegate asked for, without throttling
 and with all its options taken. Everything else is named in words and never passes a budget. The

@@ -1,4 +1,4 @@
-"""Make coco.json: the calibration images by id, URL and SHA-256, with taps on their objects.
+"""List of calibration images (coco.json): id, URL, SHA-256, and taps on their objects.
 
     OACE_DATA=FOLDER python calibration_data/build.py
 
@@ -9,7 +9,6 @@ coco.json beside this file. It was run once; the list is committed and the image
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from oace_tf import fileio
-from oace_tf.cli import Parser
+from oace_tf.cli import Parser, required_data_root
 from oace_tf.errors import UsageError, guarded
 from oace_tf.samples.coco import CocoAnnotation, CocoImage, decode_mask, load_coco, read_coco_image
 from oace_tf.samples.taps import KINDS, draw_taps
@@ -80,10 +79,7 @@ def build(folder: Path, seed: int) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> int:
     """Write coco.json and say how many images it lists."""
-    root = args.data or os.environ.get("OACE_DATA")
-    if not root:
-        raise UsageError("no data: set OACE_DATA or give --data FOLDER")
-    content = build(Path(root) / "coco_calibration", args.seed)
+    content = build(required_data_root(args.data) / "coco_calibration", args.seed)
     fileio.write_json(args.out, content)
     print(f"{args.out}: {len(content['images'])} images, seed {args.seed}")
     return 0
@@ -95,7 +91,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Make the list of calibration images.",
         epilog="example: OACE_DATA=~/data python calibration_data/build.py",
     )
-    parser.add_argument("--data", metavar="FOLDER", help="holds coco_calibration/")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="holds coco_calibration/")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("coco.json"))
     return parser.parse_args(argv)
@@ -103,7 +99,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 2 on bad input."""
-    return guarded(lambda: run(parse_args(argv)), "calibration_data/build.py")
+    return guarded(lambda: run(parse_args(argv)), "python calibration_data/build.py")
 
 
 if __name__ == "__main__":

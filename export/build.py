@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from export.convert import keras_pair
 from export.interfaces import build as interfaces
 from export.quantization import recipe
 from oace_tf import fileio
-from oace_tf.cli import Parser
+from oace_tf.cli import Parser, cpu_count, data_root
 from oace_tf.errors import UsageError
 from oace_tf.evaluation import drift
 from oace_tf.tensor_file import read_tensors
@@ -49,12 +48,12 @@ class Job:
     analyze: int | None  # objects of each set that blocks are weighed on; None: no analysis
 
 
-def parse_args(argv: Sequence[str] | None, about: str | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None, about: str | None,
+               prog: str = "python export/quantize.py") -> argparse.Namespace:
     """Return the command's arguments; `about` says what the command does."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser = Parser(
-        prog="quantize", description=about,
-        epilog="example: python export/quantize.py --int8 --images ~/photographs --out build/",
+        prog=prog, description=about,
+        epilog="example: %(prog)s --int8 --images ~/photographs --out build/",
     )
     add = parser.add_argument
     add("--int8", action="store_true", help="make the full-int8 file (the one kind there is)")
@@ -66,7 +65,7 @@ def parse_args(argv: Sequence[str] | None, about: str | None) -> argparse.Namesp
     add("--out", type=Path, default=Path("build"), metavar="DIR", help="default: build/")
     add("--data", type=Path, metavar="DIR", help="data sets (default: what OACE_DATA names)")
     add("--seed", type=int, default=0, help="of drawn taps and of the bootstrap")
-    add("--threads", type=int, default=min(4, cores or 1),
+    add("--threads", type=int, default=min(4, cpu_count()),
         help="worker processes, and threads of the latency measurement (default: %(default)s)")
     add("--max-points", type=int, metavar="N", help="rows of points the file takes at most "
         "(default: 20 taps, 48 for a network of gestures)")
@@ -119,10 +118,8 @@ def check(args: argparse.Namespace) -> Job:
     if kind == keras_pair.PORTED_FORMAT and args.interface:
         raise UsageError(f"--interface {args.interface[0]} has no place for the previous mask that "
                          "RITM takes; leave it out")
-    named = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
-    if named is not None and not named.is_dir():
-        raise UsageError(f"{named}: no such folder; correct OACE_DATA or --data")
-    return Job(weights, fileio.sha256_file(weights), args.trunk, args.out, args.images, named,
+    data = data_root(args.data)
+    return Job(weights, fileio.sha256_file(weights), args.trunk, args.out, args.images, data,
                args.seed, args.threads, _max_points(args.max_points, weights, kind), args.size,
                args.coco_host,
                drift.read_budget(args.budget), args.record_statistics, recipe.load(args.recipe),

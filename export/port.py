@@ -1,4 +1,4 @@
-"""Bring a PyTorch checkpoint over to Keras: every tensor accounted for, and the port proved."""
+"""Command: a PyTorch checkpoint brought to Keras, every tensor mapped, and the port proved."""
 
 from __future__ import annotations
 
@@ -13,26 +13,30 @@ from typing import Any
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from oace_tf.cli import need_or_exit
+
+    need_or_exit("port", "python export/port.py")
 
 from export import report
 from export.porting.checkpoint import read_checkpoint
 from oace_tf import fileio
-from oace_tf.cli import Parser
-from oace_tf.errors import GateFailed, UsageError, guarded
+from oace_tf.cli import Parser, command
+from oace_tf.config import RESIZES
+from oace_tf.errors import GateFailed, UsageError
 
 NETWORKS = ("hrnet18", "hrnet18s", "efficientnet_lite0", "prior", "msfnet", "ritm_hrnet18",
             "ritm_hrnet18s")
-RESIZES = ("half_pixel", "aligned", "nearest")
 TRUNKS = ("efficientnet_lite0", "hrnet")
 REPORT_SUFFIX = ".port.json"
-EXAMPLE = ("example: python export/port.py ritm.onnx --network ritm_hrnet18s "
+PROG = "python export/port.py"
+EXAMPLE = ("example: %(prog)s ritm.onnx --network ritm_hrnet18s "
            "--out build/ritm.safetensors")
 _log = logging.getLogger("port")
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = Parser(prog="port", description=__doc__, epilog=EXAMPLE)
+    parser = Parser(prog=prog, description=__doc__, epilog=EXAMPLE)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help=".onnx, or a state dict: .pth, .safetensors")
     add("--network", choices=NETWORKS, help="what the checkpoint is")
@@ -181,9 +185,7 @@ def _finite(value: Any) -> Any:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 1 the proof failed, 2 bad input."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    _log.setLevel(logging.INFO)
-    return guarded(lambda: run(parse_args(argv)), "port")
+    return command(parse_args, run, argv, PROG, extra="port", logger=_log)
 
 
 if __name__ == "__main__":

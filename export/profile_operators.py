@@ -1,4 +1,4 @@
-"""Where a TFLite file's milliseconds go: by stage of the network, and by kind of operator.
+"""Command: a file's milliseconds by stage of the network, and by kind of operator.
 
 The file is cut at every tensor where one stage ends: each piece runs as a file of its own, and so
 does the file up to there. Then every kind of operator (with its shapes) runs alone, and counts as
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,21 +20,26 @@ from typing import Any
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from oace_tf.cli import need_or_exit
+
+    need_or_exit("export", "python export/profile_operators.py")
 
 import numpy as np
-from tqdm import tqdm
 
-from export import host
+from export import report as build_report
 from export.tflite import extract
 from export.tflite import model as tflite
-from export.tflite.interpreter import fill, opened
+from export.tflite.interpreter import fill
 from export.tflite.operators import multiply_adds
 from oace_tf import fileio
-from oace_tf.cli import Parser
-from oace_tf.errors import UsageError, guarded
+from oace_tf.cli import Parser, command
+from oace_tf.errors import UsageError
+from oace_tf.progress import progress
+from oace_tf.runtime.interpreter import open_interpreter
 
 _log = logging.getLogger("profile_operators")
-EXAMPLE = ("example: python export/profile_operators.py build/oace_int8.tflite "
+PROG = "python export/profile_operators.py"
+EXAMPLE = ("example: %(prog)s build/oace_int8.tflite "
            "--float build/oace_float32.tflite --json build/profile.json")
 LEAST_S = 0.02  # a piece repeats within a round until this time has passed: short ones are noisy
 READING_S = 1e-4  # shorter runs are counted together until a reading takes this
@@ -110,8 +114,8 @@ def least_ms(files: Mapping[str, bytes], threads: int, rounds: int, text: str,
     clock = time.process_time if threads == 1 else time.perf_counter
     best: dict[str, float] = {}
     order = [name for _ in range(rounds) for name in files]
-    for name in tqdm(order, desc=text, unit="file", disable=None, leave=False):
-        interpreter = opened(files[name], threads)
+    for name in progress(order, text, "file"):
+        interpreter = open_interpreter(files[name], threads)
         fill(interpreter, seed=0)
         interpreter.invoke()  # packs the weights
         until, turns = clock() + least_s, 1
@@ -199,9 +203,9 @@ def table(report: Mapping[str, Any], most: int = 20) -> str:
     return "\n".join(lines)
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = Parser(prog="profile_operators", description=__doc__, epilog=EXAMPLE)
+    parser = Parser(prog=prog, description=__doc__, epilog=EXAMPLE)
     add = parser.add_argument
     add("file", type=Path, help="a .tflite file that export/quantize.py made")
     add("--float", dest="named", type=Path, metavar="FILE",
@@ -227,7 +231,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"{args.file}: an int8 file has no names of layers, and there is no "
                              f"{twin}; give the float file of the same build with --float")
     named = None if twin is None else fileio.read_bytes(twin, 2**29)
-    report = {"file": str(args.file), "sha256": fileio.sha256_bytes(content), **host.described(),
+    report = {"file": str(args.file), "sha256": fileio.sha256_bytes(content), **build_report.host(),
               "threads": args.threads, "rounds": args.rounds,
               "clock": "processor time" if args.threads == 1 else "wall clock",
               **profile(content, named, args.threads, args.rounds, args.most)}
@@ -239,9 +243,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 2 bad input."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    return guarded(lambda: run(parse_args(argv)), "profile_operators")
+    return command(parse_args, run, argv, PROG, extra="export")
 
 
 if __name__ == "__main__":

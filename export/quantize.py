@@ -1,4 +1,4 @@
-"""The command that makes the int8 file: weights -> float32 and int8 TFLite files, verified."""
+"""Command: weights -> float32 and int8 TFLite files, verified."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from oace_tf.cli import need_or_exit
 
-from tqdm import tqdm
+    need_or_exit("export", "python export/quantize.py")
 
 from export import rebuild_check, report
 from export.build import Job, check, parse_args
@@ -30,12 +31,15 @@ from export.quantization.calibration_result import CalibrationResult
 from export.tflite import float16, memory, metadata, operator_support
 from export.tflite.interpreter import timing
 from oace_tf import __version__, fileio
-from oace_tf.errors import UsageError, guarded
+from oace_tf.cli import command
+from oace_tf.errors import UsageError
 from oace_tf.evaluation import drift, float_int8
-from oace_tf.evaluation.gate import MOST_LOST, baseline_rows
+from oace_tf.evaluation.gate import gate_report
 from oace_tf.evaluation.protocol import Record
+from oace_tf.progress import progress
 from oace_tf.workers import apart
 
+PROG = "python export/quantize.py"
 INT8_NAME, FLOAT_NAME, REPORT_NAME = "oace_int8.tflite", "oace_float32.tflite", "report.json"
 HALF_NAME = "oace_float16.tflite"
 HALF_PICTURES = 16  # on which the half-precision file is compared with the float file
@@ -137,7 +141,7 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
     described, faults = report.structure(int8_path.read_bytes(), job.threads)
     others, other_faults = interface_files.make_all(
         job.interfaces, int8_path, float_path, folder, job.out, job.threads)
-    measured = _verify(job, float_path, int8_path, made.photographs)
+    measured, drift_failures = _verify(job, float_path, int8_path, made.photographs)
     extras: dict[str, Any] = {}
     if job.float16:
         extras["float16"] = _half_entry(job, folder, made)
@@ -146,8 +150,7 @@ def build(job: Job, folder: Path) -> dict[str, Any]:
     _log.info("5/5 timing")
     latencies = timing({"int8": int8_path, "float32": float_path}, job.threads, LATENCY_RUNS,
                        job.seed)
-    failures = [*faults, *other_faults,
-                *drift.gate(measured, job.budget, labelled=bool(measured["drift"]))]
+    failures = [*faults, *other_faults, *drift_failures]
     return {
         "passed": not failures,
         "failures": failures,
@@ -189,8 +192,8 @@ def _half_entry(job: Job, folder: Path, made: Made) -> dict[str, Any]:
 def _verify(
     job: Job, float_path: Path, int8_path: Path,
     photographs: calibration_images.CalibrationSet | None,
-) -> dict[str, Any]:
-    """Return the report's drift, agreement, baselines and notes."""
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the report's drift, agreement, baselines and notes, and the failures of the gate."""
     files = float_int8.labelled_files(job.data)
     if files:
         found = list(_progress(
@@ -200,14 +203,9 @@ def _verify(
         notes += [f"{name} was not found in {job.data}" for name in float_int8.SETS
                   if name not in {file.dataset for file in files}]
         records = [record for record in found if isinstance(record, Record)]
-        return {
-            "drift": drift.drift_rows(records, job.seed),
-            "agreement": {**drift.agreement([r.agreement or 0.0 for r in records]),
-                          "on": "labelled sets"},
-            "baselines": baseline_rows(records),
-            "most_lost": drift.most_lost(records, MOST_LOST),
-            "notes": notes,
-        }
+        gated = gate_report(records, job.budget, None, job.seed)
+        return {**{key: gated[key] for key in ("drift", "agreement", "baselines", "most_lost")},
+                "notes": notes}, gated["failures"]
     notes = [NO_LABELS]
     if photographs is not None:
         pictures = [agreement.Picture(p.path, p.clicks) for p in photographs.photographs]
@@ -219,7 +217,8 @@ def _verify(
                           len(pictures), "4/5 verifying"))
     agreed = {**drift.agreement([iou for iou, _ in seen]), "on": where,
               "both_empty": sum(empty for _, empty in seen)}
-    return {"drift": [], "agreement": agreed, "baselines": {}, "notes": notes}
+    measured = {"drift": [], "agreement": agreed, "baselines": {}, "notes": notes}
+    return measured, drift.gate(measured, job.budget, labelled=False)
 
 
 def _recorded(job: Job, notes: Sequence[str]) -> tuple[CalibrationResult, dict[str, Any]]:
@@ -282,15 +281,13 @@ def staging(out: Path) -> Iterator[Path]:
 
 def _progress(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
     _log.info("%s (%d)", text, total)
-    return iter(tqdm(items, total=total, desc=text, unit="image", disable=None, leave=False))
+    return progress(items, text, "image", total)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 1 over budget, 2 bad input."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    _log.setLevel(logging.INFO)
-    return guarded(lambda: run(parse_args(argv, __doc__)), "quantize")
+    return command(lambda words, prog: parse_args(words, __doc__, prog), run, argv, PROG,
+                   extra="export", logger=_log)
 
 
 if __name__ == "__main__":

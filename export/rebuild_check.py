@@ -1,4 +1,4 @@
-"""`--check REPORT`: build again what a report tells of, and compare byte for byte."""
+"""Rebuild check (`--check REPORT`): the files of a report built again and compared by SHA-256."""
 from __future__ import annotations
 
 import argparse
@@ -25,56 +25,82 @@ def run(path: Path, args: argparse.Namespace, make: Callable[[Any, Path], Any]) 
     Raises:
       UsageError: no such report, or the weights or calibration images are not those of the report.
     """
-    told = _read(path)
-    given = _arguments(told, args, path)
+    recorded = _read(path)
+    arguments = _arguments(recorded, args, path)
     with tempfile.TemporaryDirectory() as folder:
-        made = make(given, Path(folder))
-        wanted, seen = told["calibration"].get("sha256"), made.calibration.get("sha256")
-        if wanted != seen:
-            raise UsageError(f"{path}: was calibrated on images of SHA-256 {str(wanted)[:12]}, here"
-                             f" are those of {str(seen)[:12]}; give the same ones (--images DIR)")
+        result = make(arguments, Path(folder))
+        before, now = recorded["calibration"].get("sha256"), result.calibration.get("sha256")
+        if before != now:
+            raise UsageError(f"{path}: was calibrated on images of SHA-256 {str(before)[:12]}, here"
+                             f" are those of {str(now)[:12]}; give the same ones (--images DIR)")
         same = True
         for kind, name in _FILES.items():
-            if kind in told:
-                found = fileio.sha256_file(Path(folder) / name)
-                equal = found == told[kind]["sha256"]
+            if kind in recorded:
+                sha256 = fileio.sha256_file(Path(folder) / name)
+                equal = sha256 == recorded[kind]["sha256"]
                 same &= equal
-                print(f"{kind:<8} {'the same' if equal else 'ANOTHER FILE'}: {found}"
-                      + ("" if equal else f", the report has {told[kind]['sha256']}"))
+                print(f"{kind:<8} {'the same' if equal else 'ANOTHER FILE'}: {sha256}"
+                      + ("" if equal else f", the report has {recorded[kind]['sha256']}"))
     if not same:
-        for line in _differences(told.get("versions", {}), report.versions()):
+        for line in _differences(recorded.get("versions", {}), report.versions()):
             print(line)
     print("passed" if same else "not passed")
     return 0 if same else 1
 
 
 def _read(path: Path) -> dict[str, Any]:
-    told = fileio.read_json(path)
-    try:
-        assert isinstance(told, dict)
-        for kind in ("int8", "float32"):
-            assert len(told[kind]["sha256"]) == 64
-        assert {"seed", "max_points", "size"} <= set(told["settings"])
-        assert told["recipe"] and told["weights"]["sha256"] and told["calibration"]
-    except (AssertionError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: is no report of export/quantize.py") from error
-    return told
+    """Return a report that holds what a build follows from.
+
+    Raises:
+      UsageError: it is missing, or something of that is not in it.
+    """
+    recorded = fileio.read_json(path)
+    fault = _fault(recorded)
+    if fault:
+        raise UsageError(f"{path}: is no report of export/quantize.py: {fault}")
+    return recorded
 
 
-def _arguments(told: Mapping[str, Any], args: argparse.Namespace, path: Path) -> argparse.Namespace:
+def _fault(recorded: Any) -> str:
+    """Return what of a report is missing or of another form; empty where it is whole."""
+    if not isinstance(recorded, dict):
+        return "it is no JSON object"
+    for kind in ("int8", "float32", "weights"):
+        entry = recorded.get(kind)
+        sha256 = entry.get("sha256") if isinstance(entry, dict) else None
+        if not isinstance(sha256, str) or len(sha256) != 64:
+            return f"{kind} has no SHA-256"
+    if not isinstance(recorded["weights"].get("path"), str):
+        return "weights has no path"
+    settings = recorded.get("settings")
+    for key in ("seed", "max_points", "size"):
+        if not isinstance(settings, dict) or type(settings.get(key)) is not int:
+            return f"settings has no {key}"
+    if not isinstance(recorded.get("recipe"), str):
+        return "it names no recipe"
+    if not isinstance(recorded.get("calibration"), dict):
+        return "it says nothing of the calibration"
+    if "float16" in recorded and not isinstance(recorded["float16"], dict):
+        return "float16 is no object"
+    return ""
+
+
+def _arguments(
+    recorded: Mapping[str, Any], args: argparse.Namespace, path: Path
+) -> argparse.Namespace:
     """Return the arguments that the report's build had, for what decides the files' bytes."""
-    weights = args.weights or Path(told["weights"]["path"])
+    weights = args.weights or Path(recorded["weights"]["path"])
     if not weights.is_file():
         raise UsageError(f"{path}: its weights {weights} are not here; give --weights FILE")
-    found = fileio.sha256_file(weights)
-    if found != told["weights"]["sha256"]:
-        raise UsageError(f"{weights}: has SHA-256 {found[:12]}, the report {path} was made of "
-                         f"{told['weights']['sha256'][:12]}; give those with --weights FILE")
-    settings = told["settings"]
-    changed = {"weights": weights, "int8": True, "recipe": told["recipe"], "analyze": None,
+    sha256 = fileio.sha256_file(weights)
+    if sha256 != recorded["weights"]["sha256"]:
+        raise UsageError(f"{weights}: has SHA-256 {sha256[:12]}, the report {path} was made of "
+                         f"{recorded['weights']['sha256'][:12]}; give those with --weights FILE")
+    settings = recorded["settings"]
+    changed = {"weights": weights, "int8": True, "recipe": recorded["recipe"], "analyze": None,
                "seed": settings["seed"], "max_points": settings["max_points"],
-               "size": settings["size"], "float16": "float16" in told, "record_statistics": False,
-               "interface": []}  # the other interfaces' files follow from these
+               "size": settings["size"], "float16": "float16" in recorded,
+               "record_statistics": False, "interface": []}  # their files follow from these
     return argparse.Namespace(**{**vars(args), **changed})
 
 

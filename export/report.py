@@ -1,4 +1,4 @@
-"""The report of a build: what was made, from what, how good, how fast; and its table."""
+"""Report of a build: its entries on files, host and versions, and the table for people."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from export.tflite import operator_support
 from export.tflite.delegation import cost_outside, delegation
 from export.tflite.operators import operator_faults, operators
 from oace_tf import fileio
+from oace_tf.cli import cpu_count
 from oace_tf.errors import GateFailed
 
 _PACKAGES = ("oace-tf", "tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "numpy",
              "opencv-python-headless", "flatbuffers", "safetensors")
+_CPUINFO = Path("/proc/cpuinfo")
+_CPU_NAMES = ("model name", "hardware", "cpu model")
+# Instructions that int8 and float kernels choose between.
+_CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
 
 
 def file_entry(path: Path, shown: Path) -> dict[str, Any]:
@@ -68,7 +73,7 @@ def latency_entries(timing: Mapping[str, Mapping[str, float]], threads: int) -> 
 def versions() -> dict[str, str]:
     """Return the versions of what took part, and the host's kind."""
     found = {"python": platform.python_version(), "machine": platform.machine(),
-             "cpus": str(os.cpu_count()), "cpu": _cpu()}
+             "cpus": str(os.cpu_count()), "cpu": str(host()["cpu"])}
     for package in _PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
@@ -77,15 +82,29 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _cpu() -> str:
-    """Return the processor's own name, or the platform's word for it."""
+def host(cpuinfo: Path = _CPUINFO) -> dict[str, object]:
+    """Return the processor's name, its instructions that matter, and the load when asked.
+
+    Returns:
+      {"cpu", "cpu_features", "cpus" that this process may use, "load_average" of the last minute
+      or None}.
+    """
+    fields: dict[str, str] = {}
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith(("model name", "Hardware")):
-                return line.split(":", 1)[1].strip()
-    except OSError:
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            fields.setdefault(key.strip().lower(), value.strip())
+    except OSError:  # not Linux
         pass
-    return platform.processor() or platform.machine()
+    name = next((fields[key] for key in _CPU_NAMES if fields.get(key)), "")
+    if not name and "cpu part" in fields:  # Arm's kernel names neither maker nor model
+        name = (f"Arm implementer {fields.get('cpu implementer', '?')}, part "
+                f"{fields['cpu part']}")
+    words = set((fields.get("flags") or fields.get("features") or "").split())
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    return {"cpu": name or platform.processor() or platform.machine(),
+            "cpu_features": [word for word in _CPU_FEATURES if word in words],
+            "cpus": cpu_count(), "load_average": load}
 
 
 def table(report: Mapping[str, Any]) -> str:

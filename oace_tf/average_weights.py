@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oace_tf.cli import Parser
-from oace_tf.errors import UsageError, guarded
+from oace_tf.cli import Parser, command, typed
+from oace_tf.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from oace_tf.config import NetworkConfig
 
 PROG = "python -m oace_tf.average_weights"
-_EPILOG = f"""example:
-  {PROG} first.safetensors second.safetensors:0.6 -o build/mean.safetensors
+_EPILOG = """example:
+  %(prog)s first.safetensors second.safetensors:0.6 -o build/mean.safetensors
 """
 # What holds for a part and not for the mean.
 _OF_ONE_RUN = ("scores", "licence", "mean_of", "validation", "quantize_aware", "skipped_images")
@@ -132,10 +131,11 @@ def record_of(parts: Sequence[Part]) -> dict[str, Any]:
     return record
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = Parser(prog=PROG, description=__doc__, epilog=_EPILOG,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(
+        prog=prog, description="Average the weights of several trainings of one network.",
+        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="+", metavar="FILE[:SHARE]",
                         help=".safetensors weights, or a checkpoint of a run (its moving average); "
                         "share: a number, 1 where none is named")
@@ -151,10 +151,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("a mean is of two files or more")
     parts = [read_part(path, share) for path, share in named]
     arrays = mean_of(parts)
-    from oace_tf.networks.pair import build_pair
+    from oace_tf.networks.build import build_networks
     from oace_tf.networks.weights import save_weights, set_arrays
 
-    pair = build_pair(parts[0].config, size=None)
+    pair = build_networks(parts[0].config, size=None)
     set_arrays(pair, arrays, str(args.out))
     record = record_of(parts)
     save_weights(args.out, pair, record)
@@ -163,10 +163,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command: 0 done, 2 bad input."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return guarded(lambda: run(parse_args(argv)), "oace_tf.average_weights")
+    return command(parse_args, run, argv, prog or typed(PROG), extra="train")
 
 
 if __name__ == "__main__":

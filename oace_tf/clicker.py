@@ -1,7 +1,7 @@
-"""The simulated user: where the field's protocol puts the first click and every next one.
+"""Clicker, the simulated user: the first click and every next one, by the field's protocol.
 
 The first click is the object pixel farthest from the object's edge; the image's border counts as
-edge. The next one is the same over the false negatives and over the false positives (DESIGN, 6;
+edge. The next one is the same over the false negatives and over the false positives (
 the rule of RITM's evaluation).
 """
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
 
-OBJECT, BACKGROUND = 1, 0
+OBJECT, BACKGROUND, IGNORED = 1, 0, -1  # pixels of a mask
 
 
 def first_click(mask: np.ndarray) -> Click:

@@ -17,12 +17,13 @@ from oace_tf.errors import UsageError
 
 DISK_RADIUS = 5.0  # px of the network frame; paper, as in RITM
 DISK_ON = 127 / 128  # the largest value of the int8 image scale 1/128
+# Two constants of the drawing, here and in every file (networks/fused.py, export's float16.py).
+FAR = 1e12  # squared px: takes points of another label, and unused ones, out of every frame
+STEEP = 1e9  # the smallest float32 step above 25 (1.9e-6) times this is well above 1
 POSITIVE, NEGATIVE, UNUSED = 1.0, 0.0, -1.0  # labels in `points`, as in SAM-type exports
 
 _NUMBER = r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*"
 _TAP = re.compile(f"{_NUMBER},{_NUMBER}")
-_PUSH = np.float32(1e12)  # squared px added per unit of label difference: far outside any disk
-_STEEP = np.float32(1e9)  # the smallest float32 step above 25 is 1.9e-6: times 1e9 well above 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,6 @@ def pack_points(clicks: Sequence[Click], max_points: int) -> np.ndarray:
       (N, 3) float32: x, y, label (1 object, 0 background); unused rows are (0, 0, -1).
     Raises:
       UsageError: more than `max_points` clicks, or none that is positive.
-    Source: DESIGN, 2.
     """
     if len(clicks) > max_points:
         raise UsageError(f"{len(clicks)} taps, but the model takes at most {max_points}; "
@@ -93,16 +93,30 @@ def draw_disks(points: np.ndarray, size_hw: tuple[int, int], label: float) -> np
       label: 1 for object taps, 0 for background taps.
     Returns:
       (H, W) float32, 0 or 127/128.
-    Source: CONVERSION, 4.
     """
     points = np.asarray(points, np.float32)
     height, width = size_hw
     columns = np.arange(width, dtype=np.float32)[None, :]  # (1, W)
     rows = np.arange(height, dtype=np.float32)[:, None]  # (H, 1)
-    nearest = np.full(size_hw, _PUSH, np.float32)  # squared px
+    far, steep = np.float32(FAR), np.float32(STEEP)
+    nearest = np.full(size_hw, far, np.float32)  # squared px
     for x, y, point_label in points:
         dx2 = np.square(columns - x)
-        dy2 = np.square(rows - y) + np.square(point_label - np.float32(label)) * _PUSH
+        dy2 = np.square(rows - y) + np.square(point_label - np.float32(label)) * far
         nearest = np.minimum(nearest, dx2 + dy2)  # (H, W)
     outside = np.maximum(nearest - np.float32(DISK_RADIUS**2), np.float32(0))
-    return np.maximum(np.float32(1) - _STEEP * outside, np.float32(0)) * np.float32(DISK_ON)
+    return np.maximum(np.float32(1) - steep * outside, np.float32(0)) * np.float32(DISK_ON)
+
+
+def disk_maps(points: np.ndarray, size_hw: tuple[int, int], channels: int) -> np.ndarray:
+    """Return the disk maps of object taps and, with two channels, of background taps.
+
+    Args:
+      points: (N, 3) float32: x, y, label.
+      size_hw: height and width of the maps, pixels.
+      channels: 1 or 2.
+    Returns:
+      (H, W, channels) float32, 0 or 127/128.
+    """
+    labels = (POSITIVE, NEGATIVE)[:channels]
+    return np.stack([draw_disks(points, size_hw, label) for label in labels], axis=-1)

@@ -1,11 +1,15 @@
-"""The errors that end a command with one line and an exit code of their own.
+"""Errors that end a command with one line and an exit code of their own.
 
 Everything else is a bug and keeps its traceback.
 """
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
+
+_LONGEST = 1200  # characters of a message
+_ASCII_SPACE = re.compile(r"[ \t\n\r\f\v]+")
 
 
 class OaceError(Exception):
@@ -39,6 +43,28 @@ def guarded(run: Callable[[], int], prog: str) -> int:
     try:
         return run()
     except OaceError as error:
-        message = " ".join(str(error).split())  # one line, whatever a file name contains
-        print(f"{prog}: error: {message}", file=sys.stderr)
+        print(f"{prog}: error: {one_line(str(error))}", file=sys.stderr)
         return error.exit_code
+
+
+def one_line(text: str) -> str:
+    """Return a message as one printable line of bounded length, whatever a file name contains.
+
+    The end is kept where it is cut: the remedy stands there.
+    """
+    line = printable(_ASCII_SPACE.sub(" ", text).strip())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST // 2]} … " + (
+        line[-_LONGEST // 2:])
+
+
+def quoted(text: str, most: int = 80) -> str:
+    """Return what a message quotes: printable, and cut where it is longer than `most`."""
+    return printable(text if len(text) <= most else f"{text[:most]}…")
+
+
+def printable(text: str) -> str:
+    """Return the text with an escape (such as \\u200e) for each character that cannot be seen."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode(
+        "unicode_escape", "surrogatepass").decode("ascii") for char in text)

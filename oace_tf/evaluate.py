@@ -3,16 +3,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from oace_tf import fileio
-from oace_tf.cli import Parser
-from oace_tf.errors import UsageError, guarded
+from oace_tf.cli import Parser, command, cpu_count, data_root, typed
+from oace_tf.errors import UsageError
 from oace_tf.evaluation import gate as drift_gate
 from oace_tf.evaluation import tables, tap_ratio
 from oace_tf.evaluation.journal import Journal
@@ -20,6 +18,7 @@ from oace_tf.evaluation.object_trials import BASELINES, MOST_CLICKS, Plan
 from oace_tf.evaluation.predictors import (
     Embed,
     ModelFile,
+    check_gesture,
     check_models,
     open_embedding,
     seen_categories,
@@ -27,19 +26,20 @@ from oace_tf.evaluation.predictors import (
 )
 from oace_tf.evaluation.runner import Group, SetResult, name_of_run, photographs, run_sets
 from oace_tf.evaluation.scores import score
+from oace_tf.evaluation.simulated_gestures import GESTURES, least_rows
 from oace_tf.samples.layouts import PUBLISHED_SIZE, available, list_samples
 from oace_tf.samples.sample import Sample
 from oace_tf.segmenter import DEFAULT_MODEL
 
 PROG = "python -m oace_tf.evaluate"
-EXAMPLE = (f"example: {PROG} --model build/oace_int8.tflite --dataset grabcut --data data "
+EXAMPLE = ("example: %(prog)s --model build/oace_int8.tflite --dataset grabcut --data data "
            "--html build/report.html")
 _log = logging.getLogger("evaluate")
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
     """Return the arguments; UsageError for wrong ones."""
-    parser = Parser(prog=PROG, epilog=EXAMPLE, description="Measure models click by click on "
+    parser = Parser(prog=prog, epilog=EXAMPLE, description="Measure models click by click on "
                     "labelled sets, or gate the int8 file against its float twin.")
     add = parser.add_argument
     add("--model", nargs="+", action="extend", type=Path, metavar="FILE",
@@ -57,6 +57,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--spread-taps", type=int, default=10, metavar="K",
         help="random taps an object, each near the centre, near the border and anywhere; "
         "0 for none (default: %(default)s)")
+    add("--gesture", choices=GESTURES, default="tap", help="what the simulated user does first; "
+        "taps on errors follow (default: %(default)s; others need a file that was trained on them; "
+        "without baselines and random taps)")
+    add("--corrections", action="store_true", help="try second taps at random places: do they do "
+        "what they say; about 30 more runs an object")
+    add("--tidy", action="store_true", help="measure masks as the library gives them, without "
+        "pieces that hold no tap and without small holes (default: as the file gives them)")
     add("--oace-taps", type=int, default=0, metavar="K",
         help="compare the OACE with the plain disk: K taps on each object and K beside it; needs "
         "weights and Keras (default: %(default)s, not measured)")
@@ -65,7 +72,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--limit", type=int, metavar="N", help="only the first N photographs of each set")
     add("--weights", type=Path, metavar="FILE", help="what the first model was made from, for the "
         "categories it has seen and for pictures of the OACE (default: found by SHA-256)")
-    add("--workers", type=int, default=_cores(), metavar="N",
+    add("--workers", type=int, default=min(4, cpu_count()), metavar="N",
         help="processes of one thread each (default: %(default)s)")
     add("--seed", type=int, default=0, help="of random taps and of the bootstrap")
     add("--journal", type=Path, metavar="FILE",
@@ -78,12 +85,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                       help="the largest accepted loss, JSON, such as export/drift_budget.json")
     gate.add_argument("--accepted", type=Path, metavar="FILE",
                       help="the report (--json) of an earlier --compare that was accepted")
+    parser.set_defaults(prog=prog)
     return parser.parse_args(argv)
 
 
 def run(args: argparse.Namespace) -> int:
     """List, gate or measure; return the exit code."""
-    root = _root(args.data)
+    root = data_root(args.data)
     if args.list:
         print(tables.listing(available(root), root))
         return 0
@@ -95,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
     origins = {model.name: weights_of(model, args.weights if not k else None)
                for k, model in enumerate(models)}
     embeds = _embeddings(origins) if args.oace_taps else {}
-    plan = Plan(args.clicks, args.spread_taps,
-                tuple(name for name in args.baselines if name != "none"), args.seed, args.skip_bad)
+    plan = _plan(args)
+    _check_gestures(models, plan)
     journal = Journal(_journal_path(args), name_of_run(models, plan))
     if journal.finished:
         _log.info("going on with %s: %d photographs are done", journal.path, len(journal.finished))
@@ -158,6 +166,8 @@ def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult]
                 "clicks": plan.clicks if model else 1,
                 "spread_taps": plan.spread_taps if model else 0,
                 "seed": plan.seed,
+                "gesture": plan.gesture if model else "tap",
+                "tidy": plan.tidy and model is not None,
                 **score(name, result.records, plan.clicks, plan.seed,
                         seen.get(name), earlier),
                 "oace_against_disk": None,
@@ -165,6 +175,26 @@ def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult]
                 "harness": result.harness(workers),
             })
     return entries
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    """Return what is measured; of gestures that are no tap without baselines and random taps."""
+    tap = args.gesture == "tap"
+    return Plan(clicks=args.clicks, spread_taps=args.spread_taps if tap else 0,
+                baselines=tuple(name for name in args.baselines if name != "none" and tap),
+                seed=args.seed, skip_bad=args.skip_bad, gesture=args.gesture,
+                corrections=args.corrections, tidy=args.tidy)
+
+
+def _check_gestures(models: Sequence[ModelFile], plan: Plan) -> None:
+    """Refuse files that take fewer rows than a gesture and its clicks need, or no such gesture."""
+    rows = max(least_rows(plan.gesture) + plan.clicks - 1, 2 if plan.corrections else 1)
+    for model in models:
+        if model.max_points < rows:
+            raise UsageError(f"{model.path} takes {model.max_points} rows, the gesture "
+                             f"{plan.gesture} and its clicks need {rows}; give a smaller --clicks")
+        if plan.gesture != "tap":
+            check_gesture(model, plan.gesture)
 
 
 def _embeddings(origins: Mapping[str, Path | None]) -> dict[str, Embed]:
@@ -191,13 +221,6 @@ def _readable(groups: Sequence[Group]) -> Iterator[Sample]:
         yield sample
 
 
-def _root(named: Path | None) -> Path | None:
-    root = named or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
-    if root is not None and not root.is_dir():
-        raise UsageError(f"{root}: no such folder; correct OACE_DATA or --data")
-    return root
-
-
 def _check(args: argparse.Namespace) -> None:
     if args.compare and not args.budget:
         raise UsageError("--compare needs --budget, such as export/drift_budget.json")
@@ -211,6 +234,12 @@ def _check(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and value < low:
             raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least {low}")
+    if args.gesture != "tap" and (args.html or args.corrections or args.oace_taps):
+        raise UsageError("--html, --corrections and --oace-taps are of taps; leave them out, or "
+                         "leave --gesture out")
+    if args.compare and (args.corrections or args.tidy or args.gesture != "tap"):
+        raise UsageError("--compare is of single taps; leave --gesture, --corrections and --tidy "
+                         "out")
     if args.clicks > MOST_CLICKS:
         raise UsageError(f"--clicks is {args.clicks}; the protocol ends at {MOST_CLICKS}")
     for name in ("spread_taps", "oace_taps"):
@@ -238,7 +267,8 @@ def _sets(args: argparse.Namespace, root: Path | None) -> dict[str, list[Group]]
     """Return the photographs of each set that was named, or of those the gate looks at."""
     names = args.dataset or (drift_gate.found(root) if args.compare else None)
     if not names:
-        raise UsageError(f"no set to measure on: give --dataset SET and --data DIR; {EXAMPLE}")
+        raise UsageError("no set to measure on: give --dataset SET and --data DIR; "
+                         + EXAMPLE % {"prog": args.prog})
     sets: dict[str, list[Group]] = {}
     for name in names:
         groups = photographs(list_samples(name, root), args.limit)
@@ -256,22 +286,10 @@ def _journal_path(args: argparse.Namespace) -> Path | None:
     return beside.with_name(f"{beside.name}.journal") if beside else None
 
 
-def _cores() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(4, cores or 1)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command: 0 done, 1 over budget, 2 bad input, 130 interrupted."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # should Keras be needed
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    _log.setLevel(logging.INFO)
-    try:
-        return guarded(lambda: run(parse_args(argv)), PROG)
-    except KeyboardInterrupt:
-        print(f"{PROG}: interrupted; with --json or --html the same command goes on where it "
-              "stopped", file=sys.stderr)
-        return 130
+    return command(parse_args, run, argv, prog or typed(PROG), extra="evaluate", logger=_log,
+                   interrupted="with --json or --html the same command goes on where it stopped")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def sha256_file(path: PathLike) -> str:
         with open(path, "rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     return digest.hexdigest()
 
@@ -90,7 +90,7 @@ def read_bytes(path: PathLike, max_bytes: int | None = None) -> bytes:
     try:
         with open(path, "rb") as file:
             data = file.read(-1 if max_bytes is None else max_bytes + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter at a name that no file can have
         raise _unreadable(path, error) from error
     if max_bytes is not None and len(data) > max_bytes:
         raise UsageError(f"{path} is larger than {max_bytes} bytes; it is not the file meant here")
@@ -132,8 +132,8 @@ def write_json(path: PathLike, value: Any) -> None:
     atomic_write(path, text.encode("utf-8") + b"\n")
 
 
-def _unreadable(path: PathLike, error: OSError) -> UsageError:
-    return UsageError(f"cannot read {path}: {error.strerror or error}")
+def _unreadable(path: PathLike, error: OSError | ValueError) -> UsageError:
+    return UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

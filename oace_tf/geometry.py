@@ -1,19 +1,22 @@
-"""The way between the photograph and the network's square frame, for image, clicks and mask.
+"""Frame: from the photograph to the network's square and back, for image, clicks and mask.
 
-Both axes are scaled on their own: the aspect ratio is ignored, as in the paper (DESIGN, 1 and 2).
+Both axes are scaled on their own: the aspect ratio is ignored, as in the paper.
 The same arithmetic runs on the phone.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from oace_tf.clicks import Click
+from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
 
 NETWORK_SIZE = 512  # px, side of the network's frame
+# Of photographs as byte / 255, for networks of other makers (ours take (byte - 128) / 128).
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BYTE_SCALE = 256.0  # the int8 sigmoid: byte = round(256 p), so that 128 is exactly one half
 
 
@@ -73,6 +76,14 @@ class Frame:
         for axis, side in ((0, self.width), (1, self.height)):
             moved[:, axis] = (moved[:, axis] + 0.5) * self.size / side - 0.5
         return moved.astype(np.float32)
+
+    def points(self, clicks: Sequence[Click], max_points: int) -> np.ndarray:
+        """Return clicks of the photograph as the network's `points`, (max_points, 3) float32.
+
+        Raises:
+          UsageError: a click outside the photograph, too many of them, or none on the object.
+        """
+        return pack_points([self.click(click) for click in clicks], max_points)
 
     def mask_back(self, mask: np.ndarray) -> np.ndarray:
         """Return the network's mask as probabilities at the photograph's size.
@@ -149,6 +160,6 @@ def normalise(image_u8: np.ndarray) -> np.ndarray:
       image_u8: uint8, any shape.
     Returns:
       float32 of the same shape, in [-1, 127/128], exact.
-    Source: CONVERSION, 3.1; the trainer uses the same.
+    The trainer uses the same.
     """
     return (np.asarray(image_u8, np.float32) - np.float32(128)) / np.float32(128)

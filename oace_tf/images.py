@@ -5,6 +5,7 @@ Whatever is wrong with a file becomes one `UsageError` that names it.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -12,24 +13,71 @@ import numpy as np
 
 from oace_tf.errors import UsageError
 from oace_tf.fileio import PathLike, atomic_write, read_bytes
+from oace_tf.image_header import Header, read_header, upright
+from oace_tf.quiet import quiet_libraries
 
+MAX_PIXELS = 200_000_000  # of one photograph: 600 MB
+MAX_SIDE = 2**20  # px, that of OpenCV
+MAX_FILE_BYTES = 256 * 2**20
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif")
 _WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 
 
 def read_image(path: PathLike) -> np.ndarray:
-    """Return a photograph, upright: its EXIF orientation is applied.
+    """Return a photograph, upright, whatever way its file says that it is to be turned.
 
     Returns:
-      (H, W, 3) uint8 RGB; an alpha channel is dropped, grey is repeated.
+      (H, W, 3) uint8 RGB; transparent parts stand on white, grey is repeated.
     Raises:
-      UsageError: the file is missing, cut short, or no image.
+      UsageError: the file is missing, cut short, no image, or one of too many pixels.
     """
-    return decode_image(read_bytes(path), os.fspath(path))
+    return read_photograph(path).image
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
     """Return the photograph that these bytes are, as `read_image`; `name` is for messages."""
-    return _decode(data, name, cv2.IMREAD_COLOR_RGB)
+    return decode_photograph(data, name).image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photograph:
+    """A photograph, upright.
+
+    Attributes:
+      image: (H, W, 3) uint8 RGB; transparent parts stand on white.
+      alpha: (H, W) uint8, the file's own transparency, or None where nothing is clear.
+      colours: (H, W, 3) uint8 RGB, as `image`, without the white.
+      stored_hw: height and width of the stored picture.
+      is_turned: whether it is stored in another orientation.
+    """
+
+    image: np.ndarray
+    alpha: np.ndarray | None
+    colours: np.ndarray
+    stored_hw: tuple[int, int]
+    is_turned: bool
+
+
+def read_photograph(path: PathLike) -> Photograph:
+    """Return a photograph with its transparency (raises UsageError as `read_image`)."""
+    return decode_photograph(read_bytes(path, MAX_FILE_BYTES), os.fspath(path))
+
+
+def decode_photograph(data: bytes, name: str) -> Photograph:
+    """Return the photograph that these bytes are, as `read_photograph`; `name` is for messages."""
+    header = _checked_header(data, name)
+    image = _decoded(data, name, header, cv2.IMREAD_COLOR_RGB)
+    if header.kind == "avif":  # OpenCV turns all other kinds by itself
+        image = upright(image, header.turns)
+    alpha = _alpha(data, name, header, image.shape[:2]) if header.has_alpha else None
+    shown = image if alpha is None else on_white(image, alpha)
+    return Photograph(shown, alpha, image, (header.height, header.width), header.is_turned)
+
+
+def on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Return a picture with its transparent parts on a white ground; (H, W, 3) uint8."""
+    share = alpha[..., None].astype(np.uint16)
+    return ((image * share + np.uint16(255) * (255 - share) + 127) // 255).astype(np.uint8)
 
 
 def read_brightest(path: PathLike) -> np.ndarray:
@@ -40,7 +88,7 @@ def read_brightest(path: PathLike) -> np.ndarray:
     Raises:
       UsageError: the file is missing, cut short, or no image.
     """
-    blue, green, red = cv2.split(_decode(read_bytes(path), os.fspath(path),
+    blue, green, red = cv2.split(_decode(read_bytes(path, MAX_FILE_BYTES), os.fspath(path),
                                          cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION))
     return cv2.max(cv2.max(blue, green), red)  # much faster than .max(axis=2)
 
@@ -71,11 +119,61 @@ def write_image(path: PathLike, image: np.ndarray) -> None:
 
 
 def _decode(data: bytes, name: str, flags: int) -> np.ndarray:
+    return _decoded(data, name, _checked_header(data, name), flags)
+
+
+def _checked_header(data: bytes, name: str) -> Header:
+    """Return what the file says of itself; too many pixels are refused before any is unpacked."""
+    header = read_header(data)
+    if header is None:
+        raise _unreadable(name)
+    if header.kind == "heic":
+        raise UsageError(f"{name} is a HEIC photograph, which cannot be read here; save it as "
+                         "JPEG (iPhone: Settings, Camera, Formats, Most Compatible)")
+    if header.pixels > MAX_PIXELS:
+        raise UsageError(f"{name} has {header.pixels / 1e6:.0f} megapixels; at most "
+                         f"{MAX_PIXELS / 1e6:.0f} are taken, make it smaller")
+    if max(header.width, header.height) > MAX_SIDE:
+        raise UsageError(f"{name} has {header.width}x{header.height} pixels; a side of at most "
+                         f"{MAX_SIDE} is taken, make it smaller")
+    return header
+
+
+def _decoded(data: bytes, name: str, header: Header, flags: int) -> np.ndarray:
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error:  # such as more pixels than OpenCV takes
+        with quiet_libraries():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise UsageError(f"{name}: memory does not suffice for its {header.pixels / 1e6:.0f} "
+                             "megapixels; make it smaller") from None
         image = None
     if image is None:
-        raise UsageError(f"{name} is not a readable image (damaged, cut short or another kind of "
-                         "file); replace it or leave it out")
+        raise _unreadable(name)
     return image
+
+
+def _unreadable(name: str) -> UsageError:
+    return UsageError(f"{name} is not a readable image (damaged, cut short or another kind of "
+                      "file); replace it or leave it out")
+
+
+def _alpha(data: bytes, name: str, header: Header, size_hw: tuple[int, ...]) -> np.ndarray | None:
+    """Return the transparency, (H, W) uint8, upright; None where nothing is clear."""
+    stored = _decoded(data, name, header, cv2.IMREAD_UNCHANGED)
+    if stored.ndim == 2 and header.clear_grey is not None:
+        value, bits = header.clear_grey
+        if bits < 8:
+            value = value * 255 // (2**bits - 1)
+        alpha = np.where(stored == value, np.uint8(0), np.uint8(255))
+    elif stored.ndim == 3 and stored.shape[2] == 4 and stored.dtype in (np.uint8, np.uint16):
+        alpha = stored[..., 3]
+        if stored.dtype == np.uint16:
+            alpha = (alpha // 256).astype(np.uint8)
+    else:
+        return None
+    if (alpha == 255).all():
+        return None
+    if header.kind != "tiff":  # OpenCV turns upright what it reads with transparency of TIFF alone
+        alpha = upright(alpha, header.turns)
+    return np.ascontiguousarray(alpha) if alpha.shape == size_hw else None

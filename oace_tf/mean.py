@@ -2,4 +2,4 @@
 from oace_tf.average_weights import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(prog="python -m oace_tf.mean"))

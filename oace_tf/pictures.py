@@ -1,4 +1,4 @@
-"""What is shown of a mask: cutout, mask picture, overlay. Arrays in, arrays out."""
+"""Pictures of a mask: cutout, mask picture, overlay. Arrays in, arrays out."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -13,17 +13,18 @@ OUTLINE = (255, 200, 0)
 TAP_COLOURS = {True: (0, 220, 80), False: (230, 30, 30)}  # object green, background red
 
 
-def cutout(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def cutout(image: np.ndarray, mask: np.ndarray, alpha: np.ndarray | None = None) -> np.ndarray:
     """Return the object alone: transparent, and black beneath, where the mask is not.
 
     Args:
       image: (H, W, 3) uint8 RGB.
       mask: (H, W) bool.
+      alpha: (H, W) uint8, the photograph's own transparency, which stays; None where it has none.
     Returns:
-      (H, W, 4) uint8 RGBA, alpha 0 or 255.
+      (H, W, 4) uint8 RGBA; without transparency of its own, alpha is 0 or 255.
     """
-    alpha = mask_picture(mask)
-    return np.dstack([np.where(mask[..., None], image, np.uint8(0)), alpha])
+    own = mask_picture(mask) if alpha is None else np.where(mask, alpha, np.uint8(0))
+    return np.dstack([np.where(own[..., None] > 0, image, np.uint8(0)), own])
 
 
 def mask_picture(mask: np.ndarray) -> np.ndarray:

@@ -12,23 +12,23 @@ import cv2
 import numpy as np
 
 from oace_tf import pictures
-from oace_tf.cli import Parser
+from oace_tf.cli import Parser, command, typed
 from oace_tf.clicks import Click, parse_tap
-from oace_tf.errors import UsageError, guarded
+from oace_tf.errors import UsageError, printable
 from oace_tf.geometry import Frame
-from oace_tf.images import read_image, write_image
+from oace_tf.images import Photograph, read_photograph, write_image
 from oace_tf.segmenter import TapSegmenter
 
 PROG = "python -m oace_tf.predict"
 KINDS = ("cutout", "mask", "overlay")
 WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 DEFAULT_SUFFIX = {"cutout": ".png", "mask": ".png", "overlay": ".jpg"}
-EXAMPLE = f"example: {PROG} photo.jpg --tap 240,310 -o cutout.png"
+EXAMPLE = "example: %(prog)s photo.jpg --tap 240,310 -o cutout.png"
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
     """Return the arguments; UsageError for wrong ones."""
-    parser = Parser(prog=PROG, description="Cut the tapped object out of a photograph.",
+    parser = Parser(prog=prog, description="Cut the tapped object out of a photograph.",
                     epilog=EXAMPLE)
     parser.add_argument("photo", type=Path, help="the photograph; it is turned upright first")
     parser.add_argument("--tap", action="append", default=[], metavar="X,Y",
@@ -45,6 +45,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--refine", action=argparse.BooleanOptionalAction, default=False,
                         help="draw the mask's edges along those of the photograph")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
+    parser.set_defaults(prog=prog)
     return parser.parse_args(argv)
 
 
@@ -53,19 +54,25 @@ def run(args: argparse.Namespace) -> int:
     clicks = [parse_tap(text) for text in args.tap]
     clicks += [parse_tap(text, positive=False) for text in args.background_tap]
     if not args.tap:
-        raise UsageError(f"give at least one --tap X,Y on the object; {EXAMPLE}")
+        raise UsageError("give at least one --tap X,Y on the object; "
+                         + EXAMPLE % {"prog": args.prog})
     out, kind = choose_output(args.photo, args.out, args.kind)
-    image = read_image(args.photo)
+    photograph = read_photograph(args.photo)
+    image = photograph.image
     frame = Frame(image.shape[0], image.shape[1])
     for click in clicks:
         frame.click(click)
     segmenter = TapSegmenter(args.model, args.threads, refine=args.refine)
     start = time.perf_counter()
-    mask = segmenter.segment(image, clicks)
-    milliseconds = 1000 * (time.perf_counter() - start)
-    write_image(out, _picture(kind, image, mask, clicks))
-    print(f"{out}: {kind}, {image.shape[1]}x{image.shape[0]}, object {100 * mask.mean():.1f} % of "
-          f"the photograph, {milliseconds:.0f} ms")
+    try:
+        mask = segmenter.segment(image, clicks)
+        milliseconds = 1000 * (time.perf_counter() - start)
+        write_image(out, _picture(kind, photograph, mask, clicks))
+    except MemoryError:
+        raise UsageError(f"{args.photo}: memory does not suffice for its {image.shape[1]}x"
+                         f"{image.shape[0]} pixels; make it smaller") from None
+    print(f"{printable(str(out))}: {kind}, {image.shape[1]}x{image.shape[0]}, object "
+          f"{100 * mask.mean():.1f} % of the photograph, {milliseconds:.0f} ms")
     return 0
 
 
@@ -102,13 +109,13 @@ def choose_output(photo: Path, out: Path | None, kind: str | None) -> tuple[Path
     return out, kind
 
 
-def _picture(kind: str, image: np.ndarray, mask: np.ndarray,
+def _picture(kind: str, photograph: Photograph, mask: np.ndarray,
              clicks: Sequence[Click]) -> np.ndarray:
     if kind == "cutout":
-        return pictures.cutout(image, mask)
+        return pictures.cutout(photograph.colours, mask, photograph.alpha)
     if kind == "mask":
         return pictures.mask_picture(mask)
-    return pictures.overlay(image, mask, clicks)
+    return pictures.overlay(photograph.image, mask, clicks)
 
 
 def silence_opencv() -> None:
@@ -119,10 +126,10 @@ def silence_opencv() -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command; return its exit code: 0 done, 2 bad input."""
     silence_opencv()
-    return guarded(lambda: run(parse_args(argv)), PROG)
+    return command(parse_args, run, argv, prog or typed(PROG))
 
 
 if __name__ == "__main__":

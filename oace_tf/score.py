@@ -1,27 +1,27 @@
-"""Score weights on the validation sets and write the scores into the file's record."""
+"""Command: weights scored on the validation sets, the scores written into their record."""
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from oace_tf.cli import Parser
-from oace_tf.errors import UsageError, guarded
+from oace_tf.cli import Parser, command, required_data_root, typed
+from oace_tf.progress import Progress
 
+PROG = "python -m oace_tf.score"
 _EPILOG = """example:
-  OACE_DATA=data python -m oace_tf.score build/train/weights.safetensors \\
+  OACE_DATA=data %(prog)s build/train/weights.safetensors \\
       --out oace_tf/weights/efficientnet_lite0.safetensors
 """
 DATASETS = ("grabcut", "ecssd", "coco_mval")
 VALIDATION = ("ecssd", "coco_mval")  # GrabCut is for reporting only
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.Namespace:
     """Parse the command line."""
     parser = Parser(
-        prog="python -m oace_tf.score", description=__doc__, epilog=_EPILOG,
+        prog=prog, description=__doc__, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, help="a .safetensors file of this project")
     parser.add_argument("--data", type=Path, metavar="DIR",
@@ -41,12 +41,18 @@ def run(args: argparse.Namespace) -> int:
     Raises:
       UsageError: no data, or weights that cannot be read.
     """
-    root = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
-    if root is None:
-        raise UsageError("no labelled sets; name their folder with --data, or set OACE_DATA")
-    from oace_tf.networks.weights import build_from_weights, save_weights
+    root = required_data_root(args.data, "labelled sets")
+    from oace_tf.networks.weights import (
+        build_from_weights,
+        build_gestures_from_weights,
+        read_record,
+        save_weights,
+    )
 
-    pair, record = build_from_weights(args.weights, batch=1)
+    if read_record(args.weights)[0].one_trunk:
+        pair, record = build_gestures_from_weights(args.weights, batch=1)
+    else:
+        pair, record = build_from_weights(args.weights, batch=1)
     scores: dict[str, Any] = {"miou_at_1": _mask_scores(pair, root, args)}
     if pair.prior is not None:
         scores["within_pass_auc"] = _embedding_scores(pair, root, args)
@@ -70,6 +76,10 @@ def _samples(name: str, root: Path, limit: int | None) -> Any:
 
 
 def _forward(pair: Any) -> Any:
+    if pair.config.one_trunk:
+        from oace_tf.networks.gesture_predictor import GesturePredictor
+
+        return GesturePredictor(pair)
     from oace_tf.networks.predictor import Forward
 
     return Forward(pair, _side(pair))
@@ -77,19 +87,20 @@ def _forward(pair: Any) -> Any:
 
 def _side(pair: Any) -> int:
     """Return the side of the square that the networks see, px."""
+    if pair.config.one_trunk:
+        return int(pair.encoder.input_shape[1])
     return int(pair.msfnet.input_shape[0][1])
 
 
 def _embedding_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
-    from tqdm import tqdm
 
     from oace_tf.evaluation.oace_auc import summarise, within_pass_auc
 
     forward = _forward(pair)
     rows, pooled = {}, []
     for name in DATASETS:
-        with tqdm(desc=f"OACE, {name}", unit="object", disable=None) as bar:
+        with Progress(None, f"OACE, {name}", "object") as bar:
             records = within_pass_auc(forward.oace, _samples(name, root, args.limit),
                                       np.random.default_rng(args.seed), size=_side(pair),
                                       progress=lambda _: bar.update())
@@ -101,14 +112,13 @@ def _embedding_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[s
 
 def _mask_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
-    from tqdm import tqdm
 
     from oace_tf.evaluation.metrics import bootstrap_mean_ci
     from oace_tf.evaluation.protocol import evaluate_first_click
 
     forward, rows = _forward(pair), {}
     for name in DATASETS:
-        with tqdm(desc=f"masks, {name}", unit="object", disable=None) as bar:
+        with Progress(None, f"masks, {name}", "object") as bar:
             records = evaluate_first_click({"float": forward.mask},
                                            _samples(name, root, args.limit),
                                            progress=lambda _: bar.update())
@@ -124,9 +134,9 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code."""
-    return guarded(lambda: run(parse_args(argv)), "oace_tf.score")
+    return command(parse_args, run, argv, prog or typed(PROG), extra="train")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,26 @@
-"""Image + taps -> mask of the tapped object, at the photograph's own size."""
+"""Segmenter: image + taps -> mask of the tapped object, at the photograph's own size."""
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from oace_tf.clicks import Click, pack_points
+from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
-from oace_tf.geometry import Frame, window_around
+from oace_tf.geometry import BYTE_SCALE, Frame, Window, window_around
 from oace_tf.gestures import Gesture, pack_rows
 from oace_tf.images import read_image
+from oace_tf.pieces import tidy as tidied
 from oace_tf.runtime.edge_refinement import Refinement, refine
 from oace_tf.runtime.model import open_model
 
 DEFAULT_MODEL = Path(__file__).resolve().parent / "weights" / "oace_int8.tflite"
 THRESHOLD = 0.5
+TAPS = frozenset(("tap", "background"))  # all that a file knows that names no gestures
 BOX_MARGIN = 0.1  # of the box's longer side, shown around it
 
 Image = np.ndarray | str | os.PathLike[str]
@@ -36,16 +40,19 @@ class TapSegmenter:
       model_path: a .tflite file of the interface `points`; None for the one in the package.
       threads: threads of the interpreter.
       sha256: the SHA-256 that the file must have; None not to ask for one.
-      refine: whether the mask's edges are drawn along those of the photograph (docs/refine.md);
+      refine: whether the mask's edges are drawn along those of the photograph (docs/reference.md);
         settings to take others than its own.
+      tidy: whether `segment` drops pieces without a tap and fills small holes; see `pieces.tidy`.
     Raises:
       UsageError: the file is missing, damaged or of another interface; see `open_model`.
     """
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, threads: int = 1,
-                 sha256: str | None = None, refine: bool | Refinement = False) -> None:
+                 sha256: str | None = None, refine: bool | Refinement = False,
+                 tidy: bool = True) -> None:
         self.model = open_model(model_file(model_path), threads, sha256)
         self.refinement = Refinement() if refine is True else refine or None
+        self.tidy = tidy
 
     def probability(self, image: Image, clicks: Sequence[Tap] | Gesture) -> np.ndarray:
         """Return the probability that a pixel belongs to the tapped object.
@@ -80,10 +87,7 @@ class TapSegmenter:
         Raises:
           UsageError: as `probability`; a gesture that the file was not trained on.
         """
-        pixels = image if isinstance(image, np.ndarray) else read_image(image)
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-            raise UsageError("an image must be (H, W, 3) uint8 RGB, "
-                             f"got {pixels.shape} {pixels.dtype}")
+        pixels = _pixels(image)
         if self.model.gestures:
             return self._of_gesture(pixels, _as_gesture(gesture), previous)
         if isinstance(gesture, Gesture):
@@ -100,30 +104,61 @@ class TapSegmenter:
 
     def _of_gesture(self, pixels: np.ndarray, gesture: Gesture,
                     previous: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        unknown = gesture.kinds - self.model.gestures
+        points, seen, shown, previous, window = self._asked(pixels, gesture, previous)
+        mask = self.model.run(seen, points, previous)
+        frame = Frame(shown.shape[0], shown.shape[1], self.model.size)
+        probability = self._at_full_size(mask, seen, shown, frame)
+        if window is not None:
+            probability = window.paste(probability, *pixels.shape[:2])
+        return probability, mask
+
+    def _asked(self, pixels: np.ndarray, gesture: Gesture, previous: np.ndarray | None,
+               ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, Window | None]:
+        """Return points, frame's image, its part of the photograph, previous mask and window."""
+        unknown = gesture.kinds - (self.model.gestures or TAPS)
         if unknown:
             raise UsageError(f"{self.model.path} was not trained on {', '.join(sorted(unknown))}; "
-                             f"it knows {', '.join(sorted(self.model.gestures))}")
+                             f"it knows {', '.join(sorted(self.model.gestures or TAPS))}")
         height, width = pixels.shape[:2]
         whole = Frame(height, width, self.model.size)
         for tap in gesture.taps:
             whole.click(tap)  # refuses taps outside the photograph
-        rows, shown, window = gesture.rows(), pixels, None
-        if gesture.bounds is not None:
-            inside = [[tap.x, tap.y] for tap in gesture.taps if tap.positive]
-            points = np.concatenate([gesture.bounds, np.array(inside).reshape(-1, 2)])
-            window = window_around(points, height, width, BOX_MARGIN)
+        rows, shown, window = gesture.rows(), pixels, window_of(gesture, height, width)
+        if window is not None:
             rows, shown = window.rows(rows), np.ascontiguousarray(window.crop(pixels))
+            if previous is not None and gesture.taps:
+                previous = _moved(previous, _without_last_tap(gesture, height, width), window,
+                                  (height, width))
         frame = Frame(shown.shape[0], shown.shape[1], self.model.size)
         if len(rows) > self.model.max_points:
             raise UsageError(f"the gesture has {len(rows)} rows, {self.model.path} takes "
                              f"{self.model.max_points}; leave taps out")
-        seen = frame.image(shown)
-        mask = self.model.run(seen, pack_rows(frame.rows(rows), self.model.max_points), previous)
-        probability = self._at_full_size(mask, seen, shown, frame)
+        points = pack_rows(frame.rows(rows), self.model.max_points)
+        return points, frame.image(shown), shown, previous, window
+
+    def alternatives(self, image: Image, gesture: Sequence[Tap] | Gesture,
+                     previous: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return several answers to one gesture: a part, the object, a larger whole.
+
+        Args:
+          image, gesture, previous: as in `answer`.
+        Returns:
+          masks, (K, H, W) float32: the probability of each; scores, (K,) float32: the IoU that the
+          file predicts for each. In the file's own order.
+        Raises:
+          UsageError: as `answer`; a file that gives one answer alone.
+        """
+        if not self.model.has_alternatives:
+            raise UsageError(f"{self.model.path} gives one answer alone; take a file of the "
+                             "interface points-multi")
+        pixels = _pixels(image)
+        points, seen, shown, previous, window = self._asked(pixels, _as_gesture(gesture), previous)
+        masks, scores = self.model.run_all(seen, points, previous)
+        frame = Frame(shown.shape[0], shown.shape[1], self.model.size)
+        whole = [self._at_full_size(mask, seen, shown, frame) for mask in masks]
         if window is not None:
-            probability = window.paste(probability, height, width)
-        return probability, mask
+            whole = [window.paste(mask, *pixels.shape[:2]) for mask in whole]
+        return np.stack(whole), scores
 
     def _at_full_size(self, mask: np.ndarray, seen: np.ndarray, pixels: np.ndarray,
                       frame: Frame) -> np.ndarray:
@@ -141,10 +176,13 @@ class TapSegmenter:
     def segment(self, image: Image, clicks: Sequence[Tap] | Gesture) -> np.ndarray:
         """Return the mask of the tapped object: (H, W) bool, where `probability` is >= 0.5.
 
+        With `tidy`, without pieces that hold no object tap and without small holes.
+
         Raises:
           UsageError: as `probability`.
         """
-        return self.probability(image, clicks) >= THRESHOLD
+        mask = self.probability(image, clicks) >= THRESHOLD
+        return tidied(mask, taps_of(clicks)) if self.tidy else mask
 
     def points(self, frame: Frame, clicks: Sequence[Tap]) -> np.ndarray:
         """Return taps of the photograph as the model's `points`, (N, 3) float32."""
@@ -161,7 +199,54 @@ class TapSegmenter:
 
     def _packed(self, frame: Frame, taps: Sequence[Click]) -> np.ndarray:
         """Return the taps as the model's `points`, (N, 3) float32."""
-        return pack_points([frame.click(tap) for tap in taps], self.model.max_points)
+        return frame.points(taps, self.model.max_points)
+
+
+def _pixels(image: Image) -> np.ndarray:
+    pixels = image if isinstance(image, np.ndarray) else read_image(image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise UsageError("an image must be (H, W, 3) uint8 RGB, "
+                         f"got {pixels.shape} {pixels.dtype}")
+    return pixels
+
+
+def taps_of(gesture: Sequence[Tap] | Gesture) -> tuple[Click, ...]:
+    """Return the taps of a gesture; a drag begins with one on the object."""
+    whole = _as_gesture(gesture)
+    return (*((Click(*whole.drag[0]),) if whole.drag else ()), *whole.taps)
+
+
+def window_of(gesture: Gesture, height: int, width: int) -> Window | None:
+    """Return the part of a photograph that a file sees of a gesture; None for all of it.
+
+    With a box or extreme points it is what lies around them and the object taps.
+
+    Raises:
+      UsageError: the box or the points lie beside the photograph.
+    """
+    if gesture.bounds is None:
+        return None
+    inside = [[tap.x, tap.y] for tap in gesture.taps if tap.positive]
+    points = np.concatenate([gesture.bounds, np.array(inside).reshape(-1, 2)])
+    return window_around(points, height, width, BOX_MARGIN)
+
+
+def _without_last_tap(gesture: Gesture, height: int, width: int) -> Window:
+    window = window_of(replace(gesture, taps=gesture.taps[:-1]), height, width)
+    assert window is not None
+    return window
+
+
+def _moved(mask: np.ndarray, before: Window, now: Window, size_hw: tuple[int, int]) -> np.ndarray:
+    """Return a mask in the frame of one window in the frame of another, in its own dtype."""
+    if before == now:
+        return mask
+    frame = Frame(before.bottom - before.top, before.right - before.left, mask.shape[0])
+    part = now.crop(before.paste(frame.mask_back(mask), *size_hw))
+    moved = cv2.resize(part, mask.shape, interpolation=cv2.INTER_LINEAR)
+    if mask.dtype == np.uint8:
+        return np.minimum(np.rint(moved * np.float32(BYTE_SCALE)), 255).astype(np.uint8)
+    return moved
 
 
 def _as_gesture(gesture: Sequence[Tap] | Gesture) -> Gesture:

@@ -1,4 +1,4 @@
-"""Command: what the networks cost, per stage: shapes, parameters, GMAC, share."""
+"""Command: the cost of the networks per stage: shapes, parameters, GMAC, share."""
 from __future__ import annotations
 
 import argparse
@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from oace_tf.cli import Parser
+from oace_tf.cli import Parser, command, typed
 from oace_tf.config import PRESETS, NetworkConfig
-from oace_tf.errors import UsageError, guarded
+from oace_tf.errors import UsageError
 from oace_tf.fileio import write_json
 
 if TYPE_CHECKING:
     from oace_tf.networks.cost import StageCost, Totals
 
 PROG = "python -m oace_tf.summary"
-EXAMPLE = f"example: {PROG} --preset hrnet --size 512"
+EXAMPLE = "example: %(prog)s --preset hrnet --size 512"
 SIZE_MULTIPLE = 64  # the coarsest features of any preset
 STEM_STRIDES = (4, 2, 1)
 HEADER = ("stage", "output", "parameters", "GMAC", "share of GMAC")
@@ -41,20 +41,20 @@ class PairCost:
 
 def pair_cost(config: NetworkConfig, size: int) -> PairCost:
     """Return the costs of a configuration's networks for a file whose square has side `size`."""
+    from oace_tf.networks.build import build_networks
     from oace_tf.networks.cost import cost_table
-    from oace_tf.networks.pair import build_pair
 
-    pair = build_pair(config, config.network_side(size))
+    pair = build_networks(config, config.network_side(size))
     return PairCost(config, {model.name: cost_table(model) for model in pair.models()})
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
     """Return the arguments; UsageError for wrong ones."""
-    parser = Parser(prog=PROG, description="Print what the networks of each preset cost: shapes, "
+    parser = Parser(prog=prog, description="Print what the networks of each preset cost: shapes, "
                     "parameters and GMAC per stage.", epilog=EXAMPLE)
     parser.add_argument("--preset", nargs="+", metavar="NAME", choices=tuple(PRESETS),
-                        default=[name for name in PRESETS if name != "tiny"],
-                        help=f"which, of {', '.join(PRESETS)}; default: all but tiny")
+                        default=[name for name in PRESETS if not name.startswith("tiny")],
+                        help=f"which, of {', '.join(PRESETS)}; default: all but the tiny ones")
     parser.add_argument("--size", type=int, default=512, metavar="PIXELS",
                         help=f"side of the frame, a multiple of {SIZE_MULTIPLE}; "
                         "default: %(default)s")
@@ -159,9 +159,9 @@ def print_table(title: str, header: Sequence[str], lines: Sequence[Sequence[str]
     print()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command; return its exit code: 0 done, 2 bad input."""
-    return guarded(lambda: run(parse_args(argv)), PROG)
+    return command(parse_args, run, argv, prog or typed(PROG), extra="train")
 
 
 if __name__ == "__main__":

@@ -1,29 +1,28 @@
-"""Train the prior, MSFNet, or both at once: `python -m oace_tf.train STAGE --data DIR`."""
+"""Command: train prior and MSFNet, apart or at once, or one trunk with many gestures."""
 from __future__ import annotations
 
 import argparse
 import json
-import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from oace_tf.cli import Parser
-from oace_tf.errors import UsageError, guarded
+from oace_tf.cli import Parser, command, need, required_data_root, typed
+from oace_tf.errors import UsageError
 from oace_tf.fileio import read_json
 from oace_tf.training.settings import STAGES, TrainSettings
 
+PROG = "python -m oace_tf.train"
 _EPILOG = """example:
-  python -m oace_tf.train joint --data data/train --config configs/train.json \\
+  %(prog)s joint --data data/train --config configs/train.json \\
       --init imagenet --out build/train
 """
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.Namespace:
     """Parse the command line."""
     parser = Parser(
-        prog="python -m oace_tf.train", description=__doc__, epilog=_EPILOG,
+        prog=prog, description="Train the prior, MSFNet, or both at once.", epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=(*STAGES, "gestures"), help="prior: contrastive loss; "
                         "msfnet: mask loss, prior frozen; joint: both losses at once; gestures: "
@@ -103,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
     settings = TrainSettings.from_json(fields, str(args.config))
     data = _data_record(folders, settings)
     validation = _validation(args, settings)
+    need("train")
     # Keras is loaded only now, so that bad arguments are answered at once.
     from oace_tf.training.devices import make_deterministic, use_devices
 
@@ -179,10 +179,8 @@ def _validation(args: argparse.Namespace, settings: TrainSettings) -> Any:
 def _folders(given: Sequence[Path] | None) -> list[Path]:
     if given:
         folders = list(given)
-    elif os.environ.get("OACE_DATA"):
-        folders = [Path(os.environ["OACE_DATA"]) / "train"]
     else:
-        raise UsageError("no training data; name a folder with --data, or set OACE_DATA")
+        folders = [required_data_root(what="training data") / "train"]
     from oace_tf.training.sources import named_files
 
     for folder in folders:
@@ -216,7 +214,11 @@ def _pair(args: argparse.Namespace, settings: TrainSettings) -> tuple[Any, Any]:
     if first not in ("none", "imagenet"):
         pair, record = build_from_weights(first, size=None)
         return pair, {"weights": sha256_file(first), "record": record}
-    pair = build_pair(NetworkConfig.preset(preset), size=None)
+    config = NetworkConfig.preset(preset)
+    if config.one_trunk:
+        raise UsageError(f"--preset {preset} is one trunk with gestures: train it with the stage "
+                         "`gestures`")
+    pair = build_pair(config, size=None)
     changed = zero_start(pair) if settings.zero_start else []
     if first == "imagenet":
         init_trunks(pair)
@@ -230,10 +232,10 @@ def _data_record(folders: list[Path], settings: TrainSettings) -> list[dict[str,
     return [source.record() for source in find_sources(folders, dict(settings.sources))]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    return guarded(lambda: run(parse_args(argv)), "oace_tf.train")
+    return command(parse_args, run, argv, prog or typed(PROG), extra="train",
+                   interrupted="the same call with --resume goes on from the last checkpoint")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Run a function over tasks in worker processes, each with its own opened files."""
+"""Workers: a function over tasks in processes, each with its own opened files."""
 from __future__ import annotations
 
 import concurrent.futures
@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from oace_tf.cli import silence_imports
 from oace_tf.errors import OaceError
 
 Task = TypeVar("Task")
@@ -59,10 +60,16 @@ def _begin(setup: Callable[..., None], setup_args: Sequence[Any]) -> None:
     """Set a worker up; an interrupt from the keyboard is left to the process that began it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
+    silence_imports()
     try:
         setup(*setup_args)
     except OaceError as fault:  # raised here it would only break the pool
         _faults.append(fault)
+
+
+def _begin_apart() -> None:
+    end_with_parent()
+    silence_imports()
 
 
 def _set_up(function: Callable[[Task], Result], task: Task) -> Result:
@@ -90,5 +97,5 @@ def _wait_for_parent() -> None:
 def apart(function: Callable[..., Result], *args: Any) -> Result:
     """Return `function(*args)`, computed in a process of its own, whose memory is then free."""
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, context, end_with_parent) as pool:
+    with concurrent.futures.ProcessPoolExecutor(1, context, _begin_apart) as pool:
         return pool.submit(function, *args).result()

@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from oace_tf import progress
+
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # one thread: sums in one order, and no fight for the cores with whatever else runs
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
               "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# on a loaded machine a short command would write lines of progress at random
+progress.EVERY_S = float("inf")
 
 # no time limit an example: on a loaded machine it would fail at random
 settings.register_profile("oace", deadline=None)

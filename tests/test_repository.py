@@ -74,16 +74,19 @@ def pins() -> dict[str, str]:
 # --- README and CI
 
 
-def test_first_screen_has_a_picture_and_exactly_two_lines_to_copy():
-    first_screen = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## ")[0]
-    blocks = re.findall(r"```\w*\n(.*?)```", first_screen, re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines() if line.strip()]
-    assert lines == [*marked_lines(first_screen, "main-line"),
-                     *marked_lines(first_screen, "test-line")]
-    assert len(lines) == 2
-    assert "-c constraints.txt" in lines[0] and "export/quantize.py --int8" in lines[0]
-    assert "-c constraints.txt" in lines[1] and "pytest" in lines[1]
+def test_the_readme_is_a_tour():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    first_screen = text.split("\n## ")[0]
     assert re.search(r"!\[[^]]+\]\(docs/images/\w+\.png\)", first_screen)
+    assert "for research only" in first_screen and "docs/weights_licence.md" in first_screen
+    doors = re.findall(r"^\| \*\*(.+?)\*\* \|", first_screen, re.MULTILINE)
+    assert doors == ["cut out an object", "put it in an Android or web app",
+                     "train or quantize my own"]
+    for name, command in (("main-line", "export/quantize.py --int8"), ("test-line", "pytest")):
+        (line,) = marked_lines(text, name)
+        assert "-c constraints.txt" in line and command in line
+    assert "--config configs/train.json" in text
 
 
 def test_ci_runs_the_lines_of_the_readme():
@@ -100,13 +103,34 @@ def test_ci_runs_the_lines_of_the_readme():
     assert ".ci/run" in (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
 
 
-def test_files_that_the_documentation_names_exist():
-    missing = []
-    for page in (path for path in tracked_files() if path.suffix == ".md"):
-        for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8")):
-            if "://" not in target and not (page.parent / target).exists():
-                missing.append(f"{page.relative_to(ROOT)}: {target}")
-    assert not missing
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a Markdown page's headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def test_links_of_the_documentation_lead_somewhere():
+    pages = [path for path in tracked_files() if path.suffix == ".md"]
+    broken, checked = [], 0
+    for page in pages:
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)",
+                                         page.read_text(encoding="utf-8")):
+            if "://" in target:
+                continue
+            checked += 1
+            file = page.parent / target if target else page
+            if not file.exists() or (anchor and file.suffix == ".md"
+                                     and anchor not in anchors(file)):
+                broken.append(f"{page.relative_to(ROOT)}: {target}#{anchor}")
+    assert not broken and checked > 50
+
+
+def test_the_site_holds_every_page():
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r": (\S+\.md)$", text, re.MULTILINE))
+    docs = ROOT / "docs"
+    assert listed == {page.relative_to(docs).as_posix() for page in docs.rglob("*.md")}
 
 
 # --- packages
@@ -130,7 +154,7 @@ def test_runtime_extra_is_what_is_always_installed(setup_cfg):
     extras = setup_cfg["options.extras_require"]
     assert (requirements(extras["runtime"])
             == requirements(setup_cfg["options"]["install_requires"]))
-    for name in ("runtime", "train", "export", "evaluate", "port", "test"):
+    for name in ("runtime", "train", "export", "evaluate", "port", "docs", "test"):
         assert name in extras
 
 
@@ -185,9 +209,14 @@ def runnable_files() -> list[str]:
     return found
 
 
+def words(command: str) -> list[str]:
+    """Return what follows `python` to run a command."""
+    return ["-m", command] if "/" not in command else [command]
+
+
 @pytest.mark.parametrize("command", sorted({*COMMANDS, *runnable_files()}))
 def test_help_opens_with_a_sentence_and_closes_with_an_example(command):
-    call = ["-m", command] if command.startswith("oace_tf.") else [command]
+    call = words(command)
     done = subprocess.run([sys.executable, *call, "--help"], cwd=ROOT, capture_output=True,
                           text=True, timeout=120, env={**os.environ, "COLUMNS": "100"})
     assert done.returncode == 0, done.stderr[-2000:]
@@ -201,9 +230,9 @@ def test_help_opens_with_a_sentence_and_closes_with_an_example(command):
 @pytest.mark.parametrize("command", sorted(
     command for command in {*COMMANDS, *runnable_files()} if not command.startswith("tests/")))
 def test_a_wrong_call_is_answered_in_one_line(command):
-    call = ["-m", command] if command.startswith("oace_tf.") else [command]
+    call = words(command)
     done = subprocess.run([sys.executable, *call, "--no-such-option"], cwd=ROOT, text=True,
                           capture_output=True, timeout=120)
     assert done.returncode == 2 and done.stdout == "", done.stderr[-2000:]
-    assert re.fullmatch(r".*\berror: .*(--no-such-option|required|name a).*python .*\n",
-                        done.stderr)
+    assert re.fullmatch(rf"python {re.escape(' '.join(call))}: error: "
+                        r".*(--no-such-option|required|name a).*python .*\n", done.stderr)

@@ -2,7 +2,7 @@
 
 `record` runs in the main environment: photograph and tap -> the inputs and LiteRT's mask, one .npz.
 `compare` runs where only tflite-runtime and numpy are: the same inputs -> the same mask, nearly.
-The two runtimes round differently (CONVERSION, 5), so the masks may differ in a few bytes.
+The two runtimes round differently, so the masks may differ in a few bytes.
 """
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ assert mask.dtype == bool and 0.02 < mask.mean() < 0.6, mask.mean()
 assert (package / "py.typed").is_file()
 assert samples.read_sample("coffee.jpg") == photograph.read_bytes()
 assert all((package / "demo" / "page" / name).is_file()
-           for name in ("index.html", "page.js", "show.js", "style.css", "icon.svg"))
+           for name in ("index.html", "page.js", "show.js", "state.js", "engine.js",
+                        "benchmark.js", "style.css", "icon.svg"))
 
 packages = Path(str(package)).parent
 imported = {name.partition(".")[0] for name, module in sys.modules.items()

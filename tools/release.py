@@ -265,7 +265,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 1 something released would not be current, 2 bad input."""
-    return guarded(lambda: run(parse_args(argv)), "tools/release.py")
+    return guarded(lambda: run(parse_args(argv)), "python tools/release.py")
 
 
 if __name__ == "__main__":

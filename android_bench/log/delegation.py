@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from android_bench.errors import NotUnderstood
 from android_bench.log.lines import Line
+from android_bench.log.numbers import whole_number
 
 _REPLACING = re.compile(r"Replacing (\d+)(?: out of (\d+))? node\(s\) with delegate \((.+?)\) "
                         r"node, yielding (\d+) partitions(?: for .*|\.)")
@@ -140,10 +141,13 @@ def _replacements(lines: Sequence[Line]) -> tuple[Replacement, ...]:
         if not line.message.startswith("Replacing "):
             continue
         match = _REPLACING.fullmatch(line.message)
-        if match is None or (match[2] and int(match[1]) > int(match[2])):
+        if match is None:
             raise NotUnderstood("an announcement of a delegate that cannot be read", line.raw)
-        total = int(match[2]) if match[2] else None
-        found[Replacement(match[3], int(match[1]), total, int(match[4]))] = None
+        taken, parts = (whole_number(match[k], line.raw) for k in (1, 4))
+        total = whole_number(match[2], line.raw) if match[2] else None
+        if total is not None and taken > total:
+            raise NotUnderstood("an announcement of a delegate that cannot be read", line.raw)
+        found[Replacement(match[3], taken, total, parts)] = None
     return tuple(found)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from android_bench.errors import NotUnderstood
 from android_bench.log.lines import Line
+from android_bench.log.numbers import whole_number
 
 _N = r"(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _STARTS = re.compile(r"Running benchmark for (?:at least )?[\d.e+-]+ iterations.*")
@@ -187,7 +188,7 @@ def _count(match: re.Match[str], line: Line) -> _Count:
     names = ("curr", "min", "max", "avg", "std", "p5", "p50", "p95")
     value = {name: number(match[name], line) if match[name] else None for name in names}
     first = number(match[2], line) if match[2] else None
-    count = _Count(int(match["count"]), first, **value)
+    count = _Count(whole_number(match["count"], line.raw), first, **value)
     ordered = ((count.min, count.avg, count.max), (count.p5, count.p50, count.p95),
                (count.min, count.p50, count.max))
     for row in ordered:
@@ -295,7 +296,7 @@ def _block(lines: Sequence[Line]) -> dict[str, float | bool]:
         step = 1000 if "footprint" not in match[1] else 1  # ms -> us; MB as they are
         values[match[1]] = round(number(match[2], line) * step, 6)
         if match[4]:
-            values[f"{match[1]} runs"] = int(match[4])
+            values[f"{match[1]} runs"] = whole_number(match[4], line.raw)
     return values
 
 
@@ -321,7 +322,7 @@ def number(text: str, line: Line) -> float:
     Raises:
       NotUnderstood: it is too large to be one.
     """
-    value = float(text)
+    value = float(text) if text.isascii() else math.nan
     if not math.isfinite(value):
-        raise NotUnderstood(f"{text} is no figure", line.raw)
+        raise NotUnderstood(f"{text[:40]} is no figure", line.raw)
     return value

@@ -1,7 +1,8 @@
 """Captured text -> lines with level and message, whatever was written around the message.
 
-Knows plain output, CR LF of a pty, logcat (threadtime, brief, process, tag), glog, and the Python
-logging of LiteRT's tool. Pure functions over text.
+Knows plain output, CR LF of a pty, logcat (all its formats but raw, which is plain; with years,
+zones, user ids, seconds since 1970, colours; Android Studio's two), glog, and the Python logging of
+LiteRT's tool. Pure functions over text.
 """
 from __future__ import annotations
 
@@ -10,7 +11,15 @@ from dataclasses import dataclass
 
 _LEVELS = {"V": "VERBOSE", "D": "DEBUG", "I": "INFO", "W": "WARN", "E": "ERROR", "F": "FATAL",
            "WARNING": "WARN"}
-_THREADTIME = re.compile(r"\d\d-\d\d \d\d:\d\d:\d\d\.\d+ +\d+ +\d+ ([VDIWEF]) (\S[^:]*?) *: ?(.*)")
+_TIME = r"(?:(?:[0-9]{4}-)?[0-9]{2}-[0-9]{2} [0-9:]{8}| *[0-9]+)\.[0-9]{3,9}(?: [+-][0-9]{4})?"
+_LETTER = r"([VDIWEF])"
+_THREADTIME = re.compile(rf"{_TIME}(?: +[\w-]+)? +\d+ +\d+ {_LETTER} (\S[^:]*?) *: ?(.*)")
+_TIMED = re.compile(rf"{_TIME} +{_LETTER}/([^(]*?) *\( *\d+\): ?(.*)")
+_STUDIO_OLD = re.compile(rf"{_TIME} +\d+-\d+/\S+ {_LETTER}/(.*?): ?(.*)")
+_STUDIO = re.compile(rf"{_TIME} +\d+-\d+ +(\S+) +\S+ +{_LETTER} +(.*)")
+_THREAD = re.compile(rf"{_LETTER}\( *\d+: *\d+\) (.*)")
+_LONG = re.compile(rf"\[ {_TIME} +(?:[\w-]+: *)?\d+: *\d+ {_LETTER}/(.*?) *\]")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BRIEF = re.compile(r"([VDIWEF])/([\w.-]+) *(?:\( *\d+\))?: ?(.*)")
 _PROCESS = re.compile(r"([VDIWEF])\( *\d+\) (.*?)  \(([\w.-]+)\)")
 _BUFFER_START = re.compile(r"--------- beginning of \w+")
@@ -72,9 +81,21 @@ def read_text(stdout: str, stderr: str = "") -> Text:
 def _lines(text: str) -> list[Line]:
     pieces = text.split("\n")
     last = pieces.pop()
-    found = [_line(piece.rstrip("\r"), True) for piece in pieces]
-    if last.strip():
-        found.append(_line(last.rstrip("\r"), False))
+    found: list[Line] = []
+    head: re.Match[str] | None = None  # of logcat's long format: the message follows on its own
+    for piece, ended in [*((piece, True) for piece in pieces), (last, False)]:
+        raw = _COLOUR.sub("", piece.rstrip("\r"))
+        if not ended and not raw.strip():
+            continue
+        start = _LONG.fullmatch(raw)
+        if start is not None:
+            head = start
+            found.append(Line("", "", "", "logcat", raw, ended))
+        elif head is not None and raw:
+            found.append(_inner(raw, _LEVELS[head[1]], head[2], "logcat", raw, ended))
+        else:
+            head = None
+            found.append(_line(raw, ended))
     return found
 
 
@@ -82,6 +103,15 @@ def _line(raw: str, ended: bool) -> Line:
     match = _THREADTIME.match(raw)
     if match:
         return _inner(match[3], _LEVELS[match[1]], match[2], "logcat", raw, ended)
+    match = _TIMED.match(raw) or _STUDIO_OLD.match(raw)
+    if match:
+        return _inner(match[3], _LEVELS[match[1]], match[2], "logcat", raw, ended)
+    match = _STUDIO.match(raw)
+    if match:
+        return _inner(match[3], _LEVELS[match[2]], match[1], "logcat", raw, ended)
+    match = _THREAD.match(raw)
+    if match:
+        return _inner(match[2], _LEVELS[match[1]], "", "logcat", raw, ended)
     match = _BRIEF.match(raw)
     if match:
         return _inner(match[3], _LEVELS[match[1]], match[2], "logcat", raw, ended)

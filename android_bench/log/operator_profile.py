@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from android_bench.log.lines import Line
+from android_bench.log.numbers import whole_number
 
 _TITLE = re.compile(r"Operator-wise Profiling Info for Regular Benchmark Runs:")
 _SUMMARY = re.compile(r"=+ Summary by node type =+")
@@ -49,7 +50,8 @@ def read_profile(lines: Sequence[Line]) -> tuple[OperatorTime, ...]:
         except ValueError:
             return ()
         name = match["name"].replace("\t", ",")  # the CSV form writes commas as tabs
-        rows.append(OperatorTime(name, int(match["count"]), avg_ms, int(match["times"])))
+        rows.append(OperatorTime(name, whole_number(match["count"], line.raw), avg_ms,
+                                 whole_number(match["times"], line.raw)))
     else:
         closed = False
     return tuple(sorted(rows, key=lambda row: -row.avg_ms)) if closed else ()

@@ -16,17 +16,24 @@ from android_bench.log import figures as log_figures
 from android_bench.log.delegation import Delegation, read_delegation
 from android_bench.log.figures import Figures
 from android_bench.log.lines import Line, Text, read_text
+from android_bench.log.numbers import whole_number
 from android_bench.log.operator_profile import OperatorTime, read_profile
 
 OK, NOT_DELEGATED, FAILED = "ok", "not_delegated", "failed"
 TRUNCATED, UNUSABLE = "truncated", "unusable"
 
 _PROGRAM = re.compile(r"benchmark[-_]model|litert-benchmark")
-_MARKER = re.compile(r"bench_rc=(\d+)")
+_MARKER = re.compile(r"bench_rc=(-?\d+)")
 _SHELL = re.compile(r"(?:\S*/)?(?:sh|bash|ash|linker64|linker)\b.*: .*(?:not found|"
                     r"Permission denied|Exec format error|can't cd|can't execute|inaccessible|"
                     r"No such file|[Nn]o space left).*|CANNOT LINK EXECUTABLE.*|"
-                    r"nohup: .*(?:failed|not found).*|error: \".*\": .*")
+                    r"nohup: .*(?:failed|not found).*|error: \".*\": .*|"
+                    r"zsh: (?:command not found|permission denied|exec format error|"
+                    r"no such file or directory|killed|segmentation fault|abort).*|"
+                    r"(?:adb|'adb'|\S+) ?:? .*is not recognized as .*|"
+                    r"<stdin>\[\d+\]: .*|(?:chmod|cd|su|run-as|taskset|nice|timeout|env|cat): .*"
+                    r"(?:not found|No such file|[Pp]ermission denied|not debuggable|unknown|"
+                    r"not permitted|failed).*")
 _CRASH = re.compile(r"Aborted|Segmentation fault|Bus error|Illegal instruction|"
                     r"Floating point exception|Trace/breakpoint trap|Out of memory|"
                     r"qemu: uncaught target signal \d+.*")
@@ -95,7 +102,7 @@ def parse_log(stdout: str, stderr: str = "", exit_code: int | None = None,
     for line in lines:
         match = _MARKER.fullmatch(line.message)
         if match and line.ended:
-            exit_code = int(match[1])
+            exit_code = whole_number(match[1], line.raw)
     blank = not any(line.message for line in lines)
     if blank or not _known(lines):
         return _without_benchmark(text, blank, exit_code, command)

@@ -1,10 +1,9 @@
-"""Train and measure every row of an ablation on one short schedule; goes on where it stopped."""
+"""Command: every row of an ablation trained and measured; it goes on where it stopped."""
 from __future__ import annotations
 
 import argparse
 import logging
 import multiprocessing
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +14,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from experiments.ablation.table import Plan, read_plan
-from oace_tf.cli import Parser
+from oace_tf.cli import Parser, required_data_root
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import atomic_write, read_json, write_json
 
@@ -101,9 +100,7 @@ def _known(path: Path, plan: Plan) -> dict[str, Any]:
 
 
 def _data(named: Path | None) -> Path:
-    if named is None and not os.environ.get("OACE_DATA"):
-        raise UsageError("no data; name their folder with --data, or set OACE_DATA")
-    data = named or Path(os.environ["OACE_DATA"])
+    data = required_data_root(named)
     if not (data / "train").is_dir():
         raise UsageError(f"{data}: no folder train in it; name the folder of the data with --data")
     return data
@@ -113,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     _log.setLevel(logging.INFO)
-    return guarded(lambda: run(parse_args(argv)), "experiments/ablation/ablate.py")
+    return guarded(lambda: run(parse_args(argv)), "python experiments/ablation/ablate.py")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The figures of an ablation as a Markdown table, with intervals over objects."""
+"""Results of an ablation as a Markdown table, with intervals over objects."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""One row of an ablation: trained stage by stage, then measured object by object."""
+"""Row of an ablation: trained stage by stage, then measured object by object."""
 from __future__ import annotations
 
 import csv

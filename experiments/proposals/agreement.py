@@ -1,4 +1,4 @@
-"""Masks for photographs without labels: where two networks agree on what a tap means.
+"""Agreement of two networks on what a tap means: masks for photographs without labels.
 
 One proposes several masks for a tap (a SAM-type network knows edges, not which extent is meant),
 the other, ours, says which extent; the kept mask is the mean of both. Numpy and OpenCV only.
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+from oace_tf.evaluation.metrics import mask_agreement
 
 # A tap in pixels -> our probabilities (H, W), the teacher's logits (k, H, W) and scores (k,).
 Ask = Callable[[float, float], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -81,7 +83,7 @@ def agreed(ours: np.ndarray, logits: np.ndarray, scores: np.ndarray, tap_xy: tup
       Of the teacher's masks that with the largest sum of score and agreement, its probabilities
       averaged with ours, at least one half, the piece under the tap.
     """
-    agreement = [_soft_iou(ours, mask > 0) for mask in logits]
+    agreement = [_softmask_agreement(ours, mask > 0) for mask in logits]
     best = int(np.argmax(np.asarray(agreement) + scores))
     if scores[best] < rules.score or agreement[best] < rules.agreement:
         return None
@@ -98,7 +100,7 @@ def agreed(ours: np.ndarray, logits: np.ndarray, scores: np.ndarray, tap_xy: tup
 
 def with_new(found: Sequence[Proposal], new: Proposal, same: float) -> list[Proposal]:
     """Return the proposals with one more; of two of one object the surer one stays."""
-    rivals = [one for one in found if _iou(one.mask, new.mask) > same]
+    rivals = [one for one in found if mask_agreement(one.mask, new.mask) > same]
     if any(_sureness(one) >= _sureness(new) for one in rivals):
         return list(found)
     return [one for one in found if all(one is not rival for rival in rivals)] + [new]
@@ -114,13 +116,9 @@ def _sureness(proposal: Proposal) -> float:
     return proposal.score + proposal.agreement
 
 
-def _soft_iou(probability: np.ndarray, mask: np.ndarray) -> float:
+def _softmask_agreement(probability: np.ndarray, mask: np.ndarray) -> float:
     overlap = float(np.minimum(probability, mask).sum())
     return overlap / max(float(np.maximum(probability, mask).sum()), 1.0)
-
-
-def _iou(first: np.ndarray, second: np.ndarray) -> float:
-    return float((first & second).sum()) / max(float((first | second).sum()), 1.0)
 
 
 def _cell(x: float, y: float, size_hw: Sequence[int]) -> tuple[int, int]:

@@ -29,8 +29,7 @@ from oace_tf.samples.coco import MAX_BYTES, Where, image_path
 from oace_tf.segmenter import TapSegmenter, model_file
 from oace_tf.workers import in_processes
 
-NAME = "experiments/proposals/propose.py"
-PROG = f"python {NAME}"
+PROG = "python experiments/proposals/propose.py"
 EXAMPLE = f"example: {PROG} data/train/coco_unlabelled --workers 2"
 LISTS = ("images.json", "instances.json")
 FOUND = "instances_proposed.json"
@@ -193,9 +192,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
-        return guarded(lambda: run(parse_args(argv)), NAME)
+        return guarded(lambda: run(parse_args(argv)), PROG)
     except KeyboardInterrupt:
-        print(f"{NAME}: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print(f"{PROG}: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
 
 

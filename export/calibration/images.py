@@ -1,4 +1,4 @@
-"""Where calibration photographs and their taps come from; the first source that can be had wins.
+"""Calibration photographs and their taps; the first source that can be had wins.
 
 1. a folder (`--images`): with an instances.json, taps on its objects; else taps at random;
 2. the images of calibration_data/coco.json, in DATA/coco_calibration;
@@ -22,11 +22,11 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from oace_tf import fileio
-from oace_tf.clicks import Click, pack_points
+from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, normalise
-from oace_tf.images import read_image
-from oace_tf.samples.coco import CocoImage, decode_mask, load_coco
+from oace_tf.images import SUFFIXES, read_image
+from oace_tf.samples.coco import CocoImage, decode_mask, load_coco, read_coco_image
 from oace_tf.samples.taps import KINDS, draw_taps, random_taps
 
 LIST = Path(__file__).resolve().parents[2] / "calibration_data" / "coco.json"
@@ -36,7 +36,6 @@ HOST = "http://images.cocodataset.org"
 _TIMEOUT_S = 20
 _DOWNLOADS = 8  # at a time
 _MIN_SHARE = 0.01  # of the frame: what an object to tap should cover
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _ENTRY_KEYS = frozenset({"id", "url", "sha256", "width", "height", "kind", "taps"})
 
 _log = logging.getLogger(__name__)
@@ -50,6 +49,7 @@ class Photograph:
     sha256: str
     clicks: tuple[Click, ...]
     kind: str = ""  # of the taps, see `samples.taps.KINDS`
+    on_object: bool = True  # whether the taps lie on a labelled object, or at random
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,14 @@ class CalibrationSet:
 
     def summary(self) -> dict[str, Any]:
         """Return the report's entry on the calibration."""
+        on_objects = sum(photo.on_object for photo in self.photographs)
         return {
             "images": len(self.photographs),
             "source": self.source,
             "sha256": self.sha256,
             "taps": self.taps,
+            "tapped_on_objects": on_objects,
+            "tapped_at_random": len(self.photographs) - on_objects,
             "skipped": list(self.skipped),
             "notes": list(self.notes),
         }
@@ -137,12 +140,12 @@ def from_folder(folder: Path, seed: int) -> CalibrationSet:
     places = inner if inner.is_dir() else folder
     records: list[CocoImage | Path] = []
     if instances.is_file():
-        listed = sorted(load_coco(instances, places).images, key=lambda image: image.path.name)
-        records += listed
+        listed = load_coco(instances, places, strict=False).images
+        records += sorted(listed, key=lambda image: image.path.name)
     else:
-        records += sorted(path for path in places.iterdir() if path.suffix.lower() in _SUFFIXES)
+        records += sorted(path for path in places.iterdir() if path.suffix.lower() in SUFFIXES)
     if not records:
-        raise UsageError(f"{folder} holds no photograph ({', '.join(_SUFFIXES)}); add some")
+        raise UsageError(f"{folder} holds no photograph ({', '.join(SUFFIXES)}); add some")
     rng = np.random.default_rng(seed)
     if len(records) > COUNT:
         records = [records[k] for k in sorted(rng.permutation(len(records))[:COUNT])]
@@ -156,8 +159,8 @@ def from_folder(folder: Path, seed: int) -> CalibrationSet:
     if not photographs:
         raise UsageError(f"{folder}: none of the {len(records)} images can be read "
                          f"({skipped[0]}); replace them")
-    taps = "on objects of instances.json" if instances.is_file() else "at random (no masks here)"
-    return CalibrationSet(f"folder {folder.name}", taps, tuple(photographs), tuple(skipped))
+    return CalibrationSet(f"folder {folder.name}", _taps_in_words(photographs, instances.is_file()),
+                          tuple(photographs), tuple(skipped))
 
 
 def read_list(path: Path) -> list[dict[str, Any]]:
@@ -235,10 +238,9 @@ def feeds(
     for photo in photographs:
         image = read_image(photo.path)
         frame = Frame(image.shape[0], image.shape[1], size)
-        clicks = [frame.click(click) for click in photo.clicks[:max_points]]
         yield {
             "image": normalise(frame.image(image))[None],
-            "points": pack_points(clicks, max_points)[None],
+            "points": frame.points(photo.clicks[:max_points], max_points)[None],
         }
 
 
@@ -274,18 +276,29 @@ def _reason(error: Exception) -> str:
     return f"HTTP {response.status_code}" if response is not None else type(error).__name__
 
 
+def _taps_in_words(photographs: Sequence[Photograph], labelled: bool) -> str:
+    """Return where the taps of a folder come from, for the report."""
+    if not labelled:
+        return "at random (no masks here)"
+    on_objects = sum(photo.on_object for photo in photographs)
+    if on_objects == len(photographs):
+        return "on objects of instances.json"
+    others = len(photographs) - on_objects
+    words = f"at random on {others} of {len(photographs)} photographs (no object to tap on there)"
+    _log.warning("taps %s", words)
+    return words if not on_objects else f"on objects of instances.json on {on_objects}, {words}"
+
+
 def _tapped(record: CocoImage | Path, kind: str, rng: np.random.Generator) -> Photograph:
     path = record if isinstance(record, Path) else record.path
-    pixels = read_image(path)
+    pixels = read_image(path) if isinstance(record, Path) else read_coco_image(record)
     height, width = pixels.shape[:2]
     objects = [] if isinstance(record, Path) else [
         a for a in record.annotations if not a.iscrowd
     ]
-    if isinstance(record, CocoImage) and (height, width) != (record.height, record.width):
-        raise UsageError(f"{path}: is {width}x{height}, instances.json says "
-                         f"{record.width}x{record.height}")
     large = [a for a in objects if a.area >= _MIN_SHARE * height * width] or objects
     mask = decode_mask(large[int(rng.integers(len(large)))], height, width) if large else None
-    clicks = (random_taps(height, width, kind, rng) if mask is None or not mask.any()
-              else draw_taps(mask, kind, rng))
-    return Photograph(path, fileio.sha256_file(path), clicks, kind)
+    if mask is None or not mask.any():
+        return Photograph(path, fileio.sha256_file(path), random_taps(height, width, kind, rng),
+                          kind, False)
+    return Photograph(path, fileio.sha256_file(path), draw_taps(mask, kind, rng), kind)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from export.tflite import model as tflite
+from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.runtime.tflite_reader import SIGNATURE
 
 KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -64,8 +65,6 @@ class InnerTensors:
 
     def __init__(self, content: bytes, threads: int = 1) -> None:
         """Open the file; it keeps its tensors, which takes memory (0.5 GB for ours)."""
-        from ai_edge_litert.interpreter import Interpreter
-
         self.model = tflite.parse(content)
         self._inputs, _ = tflite.signature(self.model)
         self.kept = inner_tensors(self.model)
@@ -74,9 +73,7 @@ class InnerTensors:
         ends = [int(i) for i in graph.outputs]
         graph.outputs = ends + [i for i in self.kept if i not in ends]
         opened.metadata = []  # the seal would not fit any more
-        self._interpreter = Interpreter(model_content=tflite.serialise(opened),
-                                        num_threads=threads)
-        self._interpreter.allocate_tensors()
+        self._interpreter = open_interpreter(tflite.serialise(opened), threads)
 
     def run(self, feed: Mapping[str, np.ndarray]) -> None:
         """Run one input; a uint8 file takes the same float image as the float file."""

@@ -1,4 +1,4 @@
-"""The third input of a float file that is guided by its previous mask (RITM), for calibration.
+"""Previous mask, the third input of a float file (RITM), for calibration.
 
 Half of the photographs are shown as at the first click, with a mask of zeros; the other half with
 the file's own answer to the same taps, as at a click that changes little.
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from export.tflite import model as tflite
+from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE
 
 
@@ -40,8 +41,5 @@ class Guide:
 
     def _run(self, content: bytes, feed: Mapping[str, np.ndarray]) -> np.ndarray:
         if self._runner is None:
-            from ai_edge_litert.interpreter import Interpreter
-
-            self._runner = Interpreter(model_content=content, num_threads=1
-                                       ).get_signature_runner(SIGNATURE)
+            self._runner = open_interpreter(content).get_signature_runner(SIGNATURE)
         return np.array(self._runner(**feed)["mask"])

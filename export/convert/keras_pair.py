@@ -1,4 +1,4 @@
-"""Fused Keras model -> float32 TFLite file (bytes).
+"""Conversion of the fused Keras model to a float32 TFLite file (bytes).
 
 The file's contract: inputs image float32 [1,S,S,3] = (byte - 128) / 128 and points float32 [1,N,3],
 output mask float32 [1,S,S,1]; one signature `serving_default` with these names. A network that is

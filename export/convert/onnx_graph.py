@@ -19,6 +19,7 @@ from typing import Any
 from oace_tf import fileio
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes
+from oace_tf.geometry import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 OLDEST_OPSET = 11  # from here on Resize says how it samples
 MAX_BYTES = 2**31
@@ -26,7 +27,7 @@ SETTINGS_SUFFIX = ".inputs.json"
 # Mean and deviation of byte / 255 behind each range.
 RANGES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "unit": ((0.0,) * 3, (1.0,) * 3),
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "imagenet": (IMAGENET_MEAN, IMAGENET_DEVIATION),
     "symmetric": ((0.5,) * 3, (0.5,) * 3),
     "byte": ((0.0,) * 3, (1 / 255,) * 3),
 }

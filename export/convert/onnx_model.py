@@ -1,4 +1,4 @@
-"""ONNX graph of any click model -> float32 TFLite file of the contract, through onnx2tf.
+"""Conversion of any click model's ONNX graph to a float32 file of the contract, by onnx2tf.
 
 onnx2tf makes a Keras 2 model with channels last. Around it go the drawing of the taps, the
 photograph's range and, where the graph gives logits, the sigmoid; what comes out has the tensors of

@@ -1,4 +1,4 @@
-"""Ported RITM weights -> float32 TFLite file: the second architecture of the contract."""
+"""Conversion of ported RITM weights to a float32 file: the second architecture."""
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The interfaces beside `points`, made of the finished int8 file, one of the float file.
+"""Interfaces beside `points`, made of the finished int8 file, one of the float file.
 
 The network inside is that of the file, operator by operator; only the entrance (how photograph and
 tap come in) and, for MediaPipe, the ending are others. The entrance of a pair makes the tensor
@@ -15,9 +15,8 @@ import numpy as np
 
 from export.interfaces import input_graphs
 from export.quantization.int8 import MASK_SCALE, UNIT_SCALE
-from export.tflite import float16
+from export.tflite import float16, splice
 from export.tflite import model as tflite
-from export.tflite import splice
 from oace_tf.errors import UsageError
 from oace_tf.runtime.tflite_reader import PREVIOUS
 

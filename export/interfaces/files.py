@@ -1,4 +1,4 @@
-"""Make the files of the other interfaces, and hold each against the file that it is made of."""
+"""Files of the other interfaces, each held against the file that it is made of."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.geometry import Frame, normalise
+from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.runtime.tflite_reader import PREVIOUS, read_facts
 from oace_tf.workers import apart
 
@@ -241,10 +242,7 @@ def masks(
 
 
 def _runner(content: bytes) -> tuple[Any, Mapping[str, Mapping[str, Any]]]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=content, num_threads=1)
-    runner = interpreter.get_signature_runner()
+    runner = open_interpreter(content).get_signature_runner()
     return runner, runner.get_input_details()
 
 

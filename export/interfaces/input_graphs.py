@@ -1,4 +1,4 @@
-"""Entrances of the other interfaces as small float TFLite files: one input -> image, taps.
+"""Input graphs of the other interfaces as small float TFLite files: one input -> image, taps.
 
 Made by TensorFlow's converter and joined to the int8 file by `build`. Those of a pair draw disks
 with the same `Disks` layer as the file's own drawing, those of a network of gestures give rows of
@@ -21,7 +21,7 @@ from oace_tf.clicks import DISK_ON, DISK_RADIUS
 from oace_tf.gestures import Label
 
 _TINY = 1e-6  # an empty tap channel must not divide by zero; one grey level is 1
-_STEEP = 1e6
+_SLOPE = 1e6
 _CORE = 0.9  # MediaPipe's dots: 1.0 inside, 0.93 at the lower right corner, edges below 0.35
 _TIP = 2  # pixels from the middle of the diamond to its tips
 _MIN_BLOCK = 4  # pixels
@@ -92,7 +92,7 @@ def _centroid(grey: Any, size: int) -> tuple[Any, Any, Any]:
     safe = ops.maximum(total, _TINY)
     x, y = (ops.sum(line * index.reshape(1, -1, 1), axis=1, keepdims=True) / safe
             for line in (by_column, by_row))
-    label = 1.0 - 2.0 * ops.relu(1.0 - _STEEP * total)  # 1, or -1 where nothing is drawn
+    label = 1.0 - 2.0 * ops.relu(1.0 - _SLOPE * total)  # 1, or -1 where nothing is drawn
     return x, y, label
 
 

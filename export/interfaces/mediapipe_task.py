@@ -1,4 +1,4 @@
-"""The `.task` bundle of MediaPipe 1.x's InteractiveSegmenter: a zip of two models and a record.
+"""MediaPipe task bundle of 1.x's InteractiveSegmenter: a zip of two models and a record.
 
 The same files give the same bytes: entries are stored, in a fixed order, with a fixed date. Each
 begins at a multiple of 16 bytes, as a TFLite file must where it is read in place.

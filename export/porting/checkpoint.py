@@ -1,4 +1,4 @@
-"""What a PyTorch model left behind: an ONNX graph, or a state dict -> tensors by published name.
+"""Checkpoint of PyTorch: an ONNX graph, or a state dict -> tensors by published name.
 
 ONNX is read through its initialisers, so it must have been exported such that names and batch
 normalisations survive; `EXPORT_FLAGS` says how, and docs/port.md shows it.

@@ -1,4 +1,4 @@
-"""The same graph by an independent road: onnxruntime, Keras and onnx2tf on the same inputs.
+"""Check through onnx2tf: onnxruntime, Keras and onnx2tf's file on the same inputs.
 
 onnx2tf's own check feeds ones, which says nothing about padding, layout or resizing, and is left
 out where memory is short.
@@ -20,6 +20,7 @@ from export.porting.checkpoint import Checkpoint
 from export.porting.parity import TOLERANCE, deviation, nhwc, open_graph
 from export.porting.parity_inputs import Feed, graph_side
 from oace_tf.errors import UsageError
+from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.workers import apart
 
 
@@ -81,12 +82,9 @@ def run_onnx2tf(path: Path, side: int,
     Returns:
       For each input the results by the graph's names, channels last.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
     with tempfile.TemporaryDirectory() as folder:
         content = tflite_by_onnx2tf(path, side, Path(folder)).read_bytes()
-    interpreter = Interpreter(model_content=content, num_threads=1)
-    interpreter.allocate_tensors()
+    interpreter = open_interpreter(content)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     found = []
     for feed in feeds:

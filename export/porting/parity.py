@@ -1,4 +1,4 @@
-"""The proof of a port: the ONNX graph under onnxruntime and the Keras model on the same inputs.
+"""Parity of a port: the ONNX graph under onnxruntime and the Keras model on the same inputs.
 
 Compared are not the results alone but the output of every layer that has weights: a graph's node
 names its layer by its weights. The deviation of a layer is the largest absolute difference over

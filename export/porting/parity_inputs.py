@@ -1,4 +1,4 @@
-"""Inputs for the proof: the same photograph, clicks and previous mask for ONNX graph and Keras.
+"""Parity inputs: the same photograph, clicks and previous mask for ONNX graph and Keras.
 
 A graph's inputs are told apart by their shapes (channels first): three channels are a photograph,
 four a photograph and the previous mask, two the click maps, one the previous mask, a second input
@@ -17,7 +17,7 @@ import numpy as np
 
 from export.convert.onnx_graph import input_shapes, takes_unit
 from export.porting.checkpoint import Checkpoint
-from oace_tf.clicks import NEGATIVE, POSITIVE, UNUSED, draw_disks
+from oace_tf.clicks import NEGATIVE, POSITIVE, UNUSED, disk_maps
 from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, normalise
 from oace_tf.images import read_image
@@ -133,9 +133,7 @@ def standardised(ported: Ported, image: np.ndarray) -> np.ndarray:
 
 def _disks(scene: Scene) -> np.ndarray:
     """(S, S, 2) float32 in {0, 1}: object taps, background taps."""
-    size = scene.image.shape[:2]
-    maps = [draw_disks(scene.points, size, label) > 0 for label in (POSITIVE, NEGATIVE)]
-    return np.stack(maps, axis=-1).astype(np.float32)
+    return (disk_maps(scene.points, scene.image.shape[:2], 2) > 0).astype(np.float32)
 
 
 def _part_inputs(model: keras.Model, scene: Scene) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What `port.py` does once its arguments are read: describe, fill, prove, save."""
+"""Port of a network: checkpoint described, Keras model filled, parity proved, weights saved."""
 from __future__ import annotations
 
 import argparse
@@ -16,7 +16,7 @@ from export.porting.onnx2tf_check import RoadRow
 from export.porting.onnx2tf_check import cross_check as check
 from export.porting.onnx2tf_check import table as cross_check_table
 from oace_tf import fileio
-from oace_tf.config import NetworkConfig
+from oace_tf.config import RESIZES, NetworkConfig
 from oace_tf.errors import UsageError
 from oace_tf.networks.ported.classifiers import HRNET_HEAD
 from oace_tf.networks.ported.registry import PARTS, RITM, Ported, build_ported, save_ported
@@ -149,12 +149,11 @@ def graph_resizes(graph: Any) -> set[str]:
 
 
 def _resize(args: argparse.Namespace, proved: Checkpoint, classifier: bool) -> str:
-    known = ("half_pixel", "aligned", "nearest")
     if proved.graph is not None:
         found = graph_resizes(proved.graph)
-        if not found <= set(known) or len(found) > 1:
+        if not found <= set(RESIZES) or len(found) > 1:
             raise UsageError(f"{proved.path}: its resizes are {', '.join(sorted(found))}; expected "
-                             f"one of {', '.join(known)} throughout")
+                             f"one of {', '.join(RESIZES)} throughout")
         if found and args.resize not in (None, *found):
             raise UsageError(f"{proved.path}: its graph resizes by the convention "
                              f"{found.pop()}, --resize says {args.resize}; leave --resize out")

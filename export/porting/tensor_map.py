@@ -1,4 +1,4 @@
-"""Every tensor of a checkpoint accounted for: name, layout, shape, statistics before and after.
+"""Tensor map of a checkpoint: name, layout, shape, statistics before and after.
 
 Names are the published ones on both sides (see `oace_tf.networks`); what a checkpoint puts before
 all of them (`module.`, `model.`, `feature_extractor.`) is found and taken off. Layouts follow the

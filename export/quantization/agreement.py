@@ -1,4 +1,4 @@
-"""Float and int8 file on the same pictures, in worker processes: do their masks agree?"""
+"""Agreement of float and int8 file on the same pictures, in worker processes."""
 
 from __future__ import annotations
 

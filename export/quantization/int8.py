@@ -1,4 +1,4 @@
-"""float32 TFLite file -> full-int8 TFLite file: calibration, pinned ranges, file edits.
+"""Int8 file from the float32 file: pinned ranges, quantization, the contract's border.
 
 The photograph is a uint8 tensor whose int8 form is byte - 128 (scale 1/128, zero point 0) without
 arithmetic. That holds because the range of every tensor that only copies or resizes photograph,

@@ -1,4 +1,4 @@
-"""Signal and noise of every tensor: float file against int8 file, on the same inputs.
+"""Noise of every tensor: float file against int8 file, on the same inputs.
 
 A fault is a jump (an operator that gives much less than it got), noise is a slope.
 """

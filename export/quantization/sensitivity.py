@@ -1,4 +1,4 @@
-"""Where int8 loses: signal and noise of every tensor, and the blocks ranked by what they cost.
+"""Sensitivity to int8: noise of every tensor, and the blocks ranked by what they cost.
 
 What a block costs is measured, not estimated: the block alone stays float in a real mixed file, all
 else is int8 as before, and that file answers the same taps. What agreement with the float file
@@ -24,7 +24,6 @@ from export.quantization.on_objects import SETS, bar, float_masks, objects, per_
 from export.quantization.recipe import Recipe
 from export.tflite import metadata
 from oace_tf import fileio
-from oace_tf.clicks import pack_points
 from oace_tf.evaluation.metrics import bootstrap_mean_ci
 from oace_tf.geometry import Frame, normalise
 from oace_tf.samples.layouts import find_dataset
@@ -76,7 +75,7 @@ def _drawn(rng: np.random.Generator, size: int, max_points: int) -> dict[str, np
     picture_u8, clicks = synthetic(rng)
     frame = Frame(picture_u8.shape[0], picture_u8.shape[1], size)
     return {"image": normalise(frame.image(picture_u8))[None],
-            "points": pack_points([frame.click(c) for c in clicks], max_points)[None]}
+            "points": frame.points(clicks, max_points)[None]}
 
 
 def analyze(

@@ -1,7 +1,6 @@
 """Delegation of a TFLite file on this host: what the delegate takes, what is left outside."""
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from export.tflite import model as tflite
-from export.tflite.interpreter import opened
+from oace_tf.runtime.interpreter import open_interpreter, timed_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ def delegation(content: bytes, threads: int = 1) -> Delegation:
     The interpreter lists the original operators and, at the end, a DELEGATE node a partition;
     what lies between the inputs and the outputs of such a node is inside.
     """
-    interpreter = opened(content, threads)
+    interpreter = open_interpreter(content, threads)
     nodes = interpreter._get_ops_details()  # the only way to see the delegate from Python
     original = [node for node in nodes if node["op_name"] != "DELEGATE"]
     producer = {int(t): k for k, node in enumerate(original) for t in node["outputs"]}
@@ -58,27 +57,23 @@ def cost_outside(content: bytes, found: Delegation, threads: int = 1) -> list[di
     Each one is cut out of the file and run by itself on random values.
     """
     rows = []
-    for place in found.places:
+    for index in found.places:
         model = tflite.parse(content)
         graph = tflite.graph(model)
-        operator = graph.operators[place]
+        operator = graph.operators[index]
         graph.operators = [operator]
         graph.inputs = np.array(tflite.activations(model, operator.inputs), np.int32)
         graph.outputs = np.array(operator.outputs, np.int32)
         model.signatureDefs, model.metadata = [], []
-        alone = opened(tflite.serialise(model), threads)
+        alone = open_interpreter(tflite.serialise(model), threads)
         rng = np.random.default_rng(0)
         for entry in alone.get_input_details():
             value = rng.integers(0, 100, entry["shape"])
             alone.set_tensor(entry["index"], value.astype(entry["dtype"]))
-        taken = []
-        for _ in range(22):
-            begin = time.perf_counter()
-            alone.invoke()
-            taken.append(1e3 * (time.perf_counter() - begin))
+        times = timed_ms(alone.invoke, 22)
         name = tflite.name_of(graph.tensors[int(operator.outputs[0])])
-        rows.append({"operator": found.outside[found.places.index(place)], "tensor": name,
-                     "ms": round(float(np.median(taken[1:])), 4)})
+        rows.append({"operator": found.outside[found.places.index(index)], "tensor": name,
+                     "ms": round(float(np.median(times[1:])), 4)})
     return rows
 
 

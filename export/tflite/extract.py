@@ -1,4 +1,4 @@
-"""Parts of a TFLite file as files of their own, and the layers that its operators come from.
+"""Extraction of parts of a TFLite file, and the layers that its operators come from.
 
 A part holds some of the operators; what they read and nobody among them makes are its inputs, what
 others read its outputs. Parts are for measuring: they carry no signature and no metadata.

@@ -1,4 +1,4 @@
-"""float32 file -> half-precision file: weights as float16, for GPUs, where int8 gains nothing.
+"""Half-precision file from the float32 file: weights as float16, for GPUs.
 
 Each kernel and bias lies in the file as float16 with a DEQUANTIZE behind it, the form that the GPU
 delegate and XNNPACK fold away. Activations are float32 to the file; a GPU computes in half. The
@@ -18,12 +18,15 @@ from ai_edge_litert import schema_py_generated as schema
 
 from export.tflite import model as tflite
 from export.tflite import splice
+from oace_tf.clicks import FAR, STEEP
 from oace_tf.errors import UsageError
-from oace_tf.gestures import FAR
+from oace_tf.gestures import FAR as GESTURE_FAR
 
 HALF_MAX = float(np.finfo(np.float16).max)
-_FAR = 3.0e4  # squared pixels: beyond the 25 of a disk, within half's range
-_STEEP = 3.0e4  # twice: 3e4 times 3e4 times the smallest float32 step beyond 25 (1.9e-6) is above 1
+_HALF_FAR = 3.0e4  # squared pixels: beyond the 25 of a disk, within half's range
+# twice: 3e4 times 3e4 times the smallest float32 step beyond 25 (1.9e-6) is above 1
+_HALF_STEEP = 3.0e4
+_IN_HALF = {np.float32(FAR): _HALF_FAR, np.float32(STEEP): _HALF_STEEP}
 _LEAST_SUM = 1e-4  # beside sums of weights, which are about one where they are not zero
 _SMALLEST = 64  # constants of fewer numbers stay float32: shapes of the drawing, scalars
 
@@ -109,8 +112,12 @@ def _tame_drawing(model: Any) -> None:
         value = tflite.constant(model, constants[0])
         if value.size != 1 or abs(float(value.ravel()[0])) <= HALF_MAX:
             continue
-        steep = abs(float(value.ravel()[0])) == 1e9
-        small = np.full_like(value, np.sign(value.ravel()[0]) * (_STEEP if steep else _FAR))
+        magnitude = np.abs(value.ravel()[0])
+        if magnitude not in _IN_HALF:
+            raise ValueError(f"the drawing of the taps multiplies by {magnitude:g}, which is none "
+                             "of the constants in oace_tf/clicks.py")
+        steep = magnitude == np.float32(STEEP)
+        small = np.full_like(value, np.sign(value.ravel()[0]) * _IN_HALF[magnitude])
         tflite.set_constant(model, constants[0], small)
         if steep:
             operators.append(_once_more(model, operator, constants[0]))
@@ -128,7 +135,7 @@ def _tamed_gesture(model: Any, operator: Any, constant: int) -> list[Any]:
         small = np.full_like(tflite.constant(model, constant), _LEAST_SUM)
         operator.inputs = np.array([_new_constant(model, small) if int(i) == constant else int(i)
                                     for i in operator.inputs], np.int32)
-    if kind == "MUL" and value == FAR:
+    if kind == "MUL" and value == GESTURE_FAR:
         return [_cut(model, operator)]
     return []
 
@@ -142,7 +149,7 @@ def _cut(model: Any, operator: Any) -> Any:
     graph.tensors.append(between)
     index = len(graph.tensors) - 1
     operator.outputs = np.array([index], np.int32)
-    limit = _new_constant(model, np.array(_FAR, np.float32))
+    limit = _new_constant(model, np.array(_HALF_FAR, np.float32))
     return splice.operator(model, "MINIMUM", 1, [index, limit], [made])
 
 

@@ -1,4 +1,4 @@
-"""Interpreter of a TFLite file on this host: opened, filled with a picture of noise, and timed."""
+"""Latency of TFLite files on this host, on a picture of noise."""
 from __future__ import annotations
 
 import time
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from oace_tf.runtime.interpreter import open_interpreter, timed_ms
 
 
 def timing(
@@ -28,17 +30,15 @@ def timing(
     for name, path in files.items():
         content = Path(path).read_bytes()
         begin = time.perf_counter()
-        interpreter = opened(content, threads)
+        interpreter = open_interpreter(content, threads)
         fill(interpreter, seed)
         interpreter.invoke()
         load[name] = 1e3 * (time.perf_counter() - begin)
         ready[name] = interpreter
-    taken: dict[str, list[float]] = {name: [] for name in files}
+    times: dict[str, list[float]] = {name: [] for name in files}
     for _ in range(runs):
         for name, interpreter in ready.items():
-            begin = time.perf_counter()
-            interpreter.invoke()
-            taken[name].append(1e3 * (time.perf_counter() - begin))
+            times[name] += timed_ms(interpreter.invoke)
     return {
         name: {
             "load_ms": round(load[name], 1),
@@ -46,17 +46,8 @@ def timing(
             "latency_min_ms": round(min(ms), 2),
             "latency_max_ms": round(max(ms), 2),
         }
-        for name, ms in taken.items()
+        for name, ms in times.items()
     }
-
-
-def opened(content: bytes, threads: int) -> Any:
-    """Return an interpreter of a file, ready for its inputs."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=content, num_threads=threads)
-    interpreter.allocate_tensors()
-    return interpreter
 
 
 def fill(interpreter: Any, seed: int) -> None:

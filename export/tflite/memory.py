@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from export.tflite import model as tflite
+from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.workers import apart
 
 _ALIGNMENT = 64  # bytes
@@ -42,12 +43,10 @@ def measure(path: Path, threads: int = 1) -> dict[str, float | None]:
 
 def _measure(path: Path, threads: int) -> dict[str, float | None]:
     import numpy as np
-    from ai_edge_litert.interpreter import Interpreter
 
     before = resident_mb()
     begin = time.perf_counter()
-    interpreter = Interpreter(model_path=str(path), num_threads=threads)
-    interpreter.allocate_tensors()
+    interpreter = open_interpreter(path, threads)
     opened = time.perf_counter()
     loaded = resident_mb()
     for entry in interpreter.get_input_details():

@@ -113,6 +113,10 @@ def points_texts(model: Any, about: Description) -> dict[str, TensorText]:
         "points": TensorText(
             f"taps, {about.max_points} rows of x, y in pixels of the frame (pixel centres are "
             f"whole numbers) and label: {labels}"),
+        "masks": TensorText(
+            "several masks for the same taps, as `mask`",
+            (0.0, 255.0) if mask == "uint8" else (0.0, 1.0)),
+        "scores": TensorText("the predicted IoU of each of them", (0.0, 1.0)),
         PREVIOUS: TensorText(
             "the mask that this file gave for the taps before; zeros at the first tap",
             (0.0, 255.0) if mask == "uint8" else (0.0, 1.0)),

@@ -1,4 +1,4 @@
-"""The TFLite file as Python objects: read, write, look at tensors and operators by name.
+"""TFLite file as Python objects: read, write, tensors and operators by name.
 
 Everything here works on `ModelT`, the object form of the file's schema that the LiteRT wheel
 brings along. Files in this toolkit have one subgraph and one signature.

@@ -1,4 +1,4 @@
-"""Join two TFLite files into one, and cut away what no output needs.
+"""Splice of two TFLite files into one, without what no output needs.
 
 The interfaces beside `points` are the shipped int8 file behind another entrance: the network's
 operators, weights and scales are taken over as they are, so nothing is calibrated or quantized

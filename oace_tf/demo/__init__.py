@@ -1,1 +1,1 @@
-"""A local page on which a tap becomes a cutout: `python -m oace_tf.demo`."""
+"""Demo: a local page on which a tap becomes a cutout (`python -m oace_tf.demo`)."""

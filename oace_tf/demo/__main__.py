@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import ipaddress
 import os
 import socket
@@ -13,23 +12,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oace_tf.cli import Parser
-from oace_tf.errors import UsageError, guarded
+from oace_tf.cli import Parser, command, need, typed
+from oace_tf.errors import UsageError
 
 if TYPE_CHECKING:
     from oace_tf.demo.engine import Engine
 
 PROG = "python -m oace_tf.demo"
-EXAMPLE = f"example: {PROG} --no-browser --port 8000"
+EXAMPLE = "example: %(prog)s --no-browser --port 8000"
 FIRST_PORT, PORTS = 7860, 20
 BUILT_FLOAT = Path("build") / "oace_float32.tflite"  # where export/quantize.py writes it
 MAX_IMAGE_PIXELS = 2**28  # OpenCV refuses larger pictures before it asks for their memory
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
     """Return the arguments; UsageError for wrong ones."""
-    parser = Parser(prog=PROG, description="Open a local page on which a tap becomes a cutout.",
+    parser = Parser(prog=prog, description="Open a local page on which a tap becomes a cutout.",
                     epilog=EXAMPLE)
     add = parser.add_argument
     add("--host", default="127.0.0.1", metavar="ADDRESS",
@@ -42,16 +41,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help=f"its float twin, timed beside it (default: {BUILT_FLOAT} where it is there)")
     add("--threads", type=int, default=1, metavar="N",
         help="of each interpreter (default: %(default)s)")
+    add("--static", type=Path, metavar="DIR",
+        help="write the site in which the browser runs the model itself, and end; needs npm")
     add("--no-browser", action="store_true", help="print the address, open nothing")
+    parser.set_defaults(prog=prog)
     return parser.parse_args(argv)
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C; return 0. Everything that can be refused is refused first."""
-    for package in ("starlette", "uvicorn"):
-        if importlib.util.find_spec(package) is None:
-            raise UsageError(f"the page needs {package}; pip install starlette uvicorn, or this "
-                             "package with its extra `demo`")
+    if args.static is not None:
+        return _write_site(args)
+    need("demo")
     # Read once, when OpenCV is loaded, so before everything below.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_IMAGE_PIXELS))
     import uvicorn
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
                                            lifespan="off", server_header=False))
     print(f"{address} (Ctrl-C ends it)", flush=True)
     if not local:
-        print(f"{PROG}: warning: everybody who reaches this machine's port can use the page",
+        print(f"{args.prog}: warning: everybody who reaches this machine's port can use the page",
               file=sys.stderr)
     if not args.no_browser and _has_screen():
         threading.Timer(0.5, webbrowser.open, [address]).start()
@@ -121,6 +122,20 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _write_site(args: argparse.Namespace) -> int:
+    """Write the static site; return 0."""
+    from oace_tf.demo.static import write_site
+    from oace_tf.runtime.model import open_model
+    from oace_tf.segmenter import model_file
+
+    model = model_file(args.model)
+    open_model(model)  # refused here, not in somebody's browser
+    size = write_site(args.static, model)
+    print(f"{args.static}: {size / 1e6:.1f} MB, of which a visitor loads a third; any static host "
+          f"will do, such as: python -m http.server -d {args.static}")
+    return 0
+
+
 def _engine(args: argparse.Namespace) -> Engine:
     """Return the files at work.
 
@@ -155,9 +170,9 @@ def _has_screen() -> bool:
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command; return its exit code: 0 ended by Ctrl-C, 2 bad input."""
-    return guarded(lambda: run(parse_args(argv)), PROG)
+    return command(parse_args, run, argv, prog or typed(PROG), extra="demo")
 
 
 if __name__ == "__main__":

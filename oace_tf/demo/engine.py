@@ -1,4 +1,4 @@
-"""Photograph + taps -> mask, OACE picture, cutout, and the milliseconds they took."""
+"""Engine of the page: photograph + taps -> mask, OACE picture, cutout, milliseconds."""
 from __future__ import annotations
 
 import threading
@@ -14,6 +14,7 @@ from oace_tf import pictures
 from oace_tf.clicks import Click, pack_points
 from oace_tf.demo.photos import Photo
 from oace_tf.errors import UsageError
+from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.runtime.model import TfliteModel, open_model
 from oace_tf.runtime.oace_reader import OaceReader, oace_picture
 from oace_tf.segmenter import THRESHOLD
@@ -79,7 +80,7 @@ class Engine:
           photo: made for this engine's frame.
           taps: in pixels of the photograph.
         Raises:
-          UsageError: the taps do not fit; see `clicks.pack_points` and `Frame.click`.
+          UsageError: the taps do not fit; see `Frame.points`.
         """
         raw, milliseconds = self._run(self.model, photo, taps)
         return Answer(photo.preview_frame.mask_back(raw) >= THRESHOLD, milliseconds)
@@ -91,9 +92,7 @@ class Engine:
             return Details(oace, oace_note, None, None, FLOAT_HINT)
         raw, milliseconds = self._run(self.float_model, photo, taps)
         masks = (photo.preview_frame.mask_back(raw) >= THRESHOLD, self.answer(photo, taps).mask)
-        union = np.count_nonzero(masks[0] | masks[1])
-        agreement = np.count_nonzero(masks[0] & masks[1]) / union if union else 1.0
-        return Details(oace, oace_note, milliseconds, agreement, "")
+        return Details(oace, oace_note, milliseconds, mask_agreement(*masks), "")
 
     def cutout(self, photo: Photo, taps: Sequence[Click]) -> bytes:
         """Return the cutout at the photograph's own size as the bytes of a PNG file."""
@@ -108,7 +107,7 @@ class Engine:
         """Return the taps as the file's `points`, (N, 3) float32."""
         if self.model.click_channels == 1 and not all(tap.positive for tap in taps):
             raise UsageError("this file has one click channel and takes no background taps")
-        return pack_points([photo.frame.click(tap) for tap in taps], self.model.max_points)
+        return photo.frame.points(taps, self.model.max_points)
 
     def _run(self, model: TfliteModel, photo: Photo,
              taps: Sequence[Click]) -> tuple[np.ndarray, float]:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame
-from oace_tf.images import decode_image
+from oace_tf.images import MAX_PIXELS, decode_photograph
+from oace_tf.quiet import quiet_libraries
 
 PREVIEW_SIDE = 1600  # px, the longer side of what the page shows
-MAX_PIXELS = 200_000_000  # of one photograph, and of all that are kept: 600 MB
 _WITH_ALPHA = (b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")  # first bytes; RIFF is WebP
 
 
@@ -61,19 +60,12 @@ def read_photo(data: bytes, name: str, size: int) -> Photo:
     Raises:
       UsageError: the bytes are no readable image, or too large a one.
     """
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"heim", b"heis"):
-        raise UsageError(f"{name} is a HEIC photograph, which cannot be read here; save it as "
-                         "JPEG (iPhone: Settings, Camera, Formats, Most Compatible)")
-    image = decode_image(data, name)
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise UsageError(f"{name} has {image.shape[0] * image.shape[1] / 1e6:.0f} megapixels; at "
-                         f"most {MAX_PIXELS / 1e6:.0f} are taken, make it smaller")
+    photograph = decode_photograph(data, name)
+    image, alpha = photograph.image, photograph.alpha
     notes = []
     if _is_animated(data):
         notes.append("This file is animated: its first picture is used.")
-    alpha = _alpha(data, image)
     if alpha is not None:
-        image = _on_white(image, alpha)
         notes.append("Transparent parts stand on white, and stay transparent in the cutout.")
     frame = Frame(image.shape[0], image.shape[1], size)
     return Photo(name, image, alpha, _preview(image), frame.image(image), " ".join(notes))
@@ -84,43 +76,12 @@ def _is_animated(data: bytes) -> bool:
     if data[:4] not in _WITH_ALPHA:  # neither JPEG nor BMP has several
         return False
     try:
-        done, two = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR, None, (0, 2))
+        with quiet_libraries():
+            done, two = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR, None,
+                                          (0, 2))
     except cv2.error:  # the first picture is sound, the second is not
         return False
     return done and len(two) > 1
-
-
-def _alpha(data: bytes, image: np.ndarray) -> np.ndarray | None:
-    """Return the transparency, (H, W) uint8, turned as `image` is; None where nothing is clear."""
-    if data[:4] not in _WITH_ALPHA:
-        return None
-    stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
-        return None
-    if stored.dtype == np.uint16:
-        stored = (stored // 256).astype(np.uint8)
-    if stored.dtype != np.uint8:
-        return None
-    # OpenCV turns upright only what it reads without transparency: turn this until both agree
-    colours = cv2.cvtColor(stored, cv2.COLOR_BGRA2RGB)
-    for mirrored in (False, True):
-        for quarters in range(4):
-            turned = np.rot90(colours[:, ::-1] if mirrored else colours, quarters)
-            if turned.shape == image.shape and _alike(turned, image):
-                alpha = np.rot90(stored[:, ::-1, 3] if mirrored else stored[..., 3], quarters)
-                return np.ascontiguousarray(alpha) if (alpha < 255).any() else None
-    return None
-
-
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:
-    """Return whether two pictures of one file are turned alike; rounding may differ."""
-    return float(cv2.absdiff(np.ascontiguousarray(one), other).max()) <= 1
-
-
-def _on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Return the picture on a white ground; (H, W, 3) uint8."""
-    share = alpha[..., None].astype(np.uint16)
-    return ((image * share + np.uint16(255) * (255 - share) + 127) // 255).astype(np.uint8)
 
 
 def _preview(image: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The sample photographs: in the wheel beside this file, in a checkout under docs/samples."""
+"""Sample photographs: in the wheel beside this file, in a checkout under docs/samples."""
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The web application: photographs in, masks and pictures out, for a browser on this machine.
+"""Web application: photographs in, masks and pictures out, for a browser on this machine.
 
 Nothing is loaded from anywhere else: the page's Content-Security-Policy forbids it. Other pages in
 the same browser cannot reach it: the host name is checked against DNS rebinding, and a request
@@ -33,7 +33,7 @@ from oace_tf.errors import UsageError
 
 MAX_UPLOAD_BYTES = 256 * 2**20
 PAGE = Path(__file__).resolve().parent / "page"
-_FILES = ("page.js", "show.js", "style.css", "icon.svg")
+_FILES = ("page.js", "show.js", "state.js", "engine.js", "benchmark.js", "style.css", "icon.svg")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; connect-src 'self'; form-action 'none'; base-uri 'none'; "
@@ -168,7 +168,6 @@ def make_app(engine: Engine, facts: dict[str, Any], hosts: Sequence[str] | None)
     pages = Pages(engine, facts)
     routes = [
         Route("/", pages.index),
-        Route("/page/{name}", pages.file),
         Route("/facts", pages.facts),
         Route("/samples/{name}", pages.sample),
         Route("/photos", pages.open_upload, methods=["POST"]),
@@ -177,6 +176,7 @@ def make_app(engine: Engine, facts: dict[str, Any], hosts: Sequence[str] | None)
         Route("/photos/{key}/mask", pages.mask, methods=["POST"]),
         Route("/photos/{key}/details", pages.details, methods=["POST"]),
         Route("/photos/{key}/cutout.png", pages.cutout),
+        Route("/{name}", pages.file),
     ]
     return Starlette(
         routes=routes, middleware=[Middleware(Guard, hosts=hosts)],

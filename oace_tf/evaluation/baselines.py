@@ -1,4 +1,4 @@
-"""Answers without a network, for the same clicks: what a network must beat (DESIGN, 6).
+"""Baselines: answers without a network for the same clicks, which a network must beat.
 
 On GrabCut (50 images): mIoU@1 44.6 for the disk, 78.9 for OpenCV's grabCut, about 2 s an image.
 """

@@ -1,4 +1,4 @@
-"""What quantization costs: float against int8 on the same objects and taps, and the gate.
+"""Drift by quantization: float against int8 on the same objects and taps, and the gate.
 
 Pure: records in, rows of the report out. Opposite errors cancel in a mean, so the agreement of
 the two files' masks is gated beside the drop. A figure that is missing, NaN or of an empty set

@@ -1,4 +1,4 @@
-"""The gate as a command: int8 against float, and against the last accepted report."""
+"""Gate as a command: int8 against float, and against the last accepted report."""
 from __future__ import annotations
 
 import argparse

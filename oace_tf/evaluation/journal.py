@@ -1,4 +1,4 @@
-"""A journal of finished photographs, so that an interrupted run goes on where it stopped.
+"""Journal of finished photographs, so that an interrupted run goes on where it stopped.
 
 One JSON line each, the first one naming the run: models by SHA-256, settings, version. A journal
 of another run is begun anew. A photograph whose files have changed since is measured again. A last

@@ -1,11 +1,12 @@
-"""The figures of the evaluation: IoU, agreement of masks, AUC, NoC, and bootstrap intervals."""
+"""Metrics: IoU, agreement of masks, AUC, NoC, and bootstrap intervals."""
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
 
-IGNORED = -1
+from oace_tf.clicker import IGNORED, OBJECT
+
 _CHUNK = 200  # resamples at a time
 Values = Sequence[float] | np.ndarray
 
@@ -20,7 +21,7 @@ def iou(prediction: np.ndarray, mask: np.ndarray) -> float:
       In [0, 1]; 1 where both are empty.
     """
     valid = mask != IGNORED
-    return mask_agreement(prediction & valid, mask == 1)
+    return mask_agreement(prediction & valid, mask == OBJECT)
 
 
 def mask_agreement(a: np.ndarray, b: np.ndarray) -> float:
@@ -179,3 +180,29 @@ def _group_sums(values: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray, 
     sums = np.zeros((len(sizes), values.shape[1]))
     np.add.at(sums, place, values)
     return sums, sizes
+
+
+def bootstrap_ratios(sums: np.ndarray, counts: Values, groups: Sequence[str],
+                     rng: np.random.Generator, n: int = 2000, level: float = 0.95) -> np.ndarray:
+    """Return the percentile bootstrap interval of sum / count of each column, by whole groups.
+
+    For means over trials of which objects have different numbers.
+
+    Args:
+      sums: (objects, columns), finite: the sum over the trials of each object.
+      counts: the trials of each object, 0 or more, at least one in all.
+      groups: the image of each object.
+      rng, n, level: as in `bootstrap_table`.
+    Returns:
+      (columns, 2) float64: lower and upper ends; resamples without a trial are left out.
+    Raises:
+      ValueError: no trial, a value that is not finite, or another number of groups.
+    """
+    table = np.column_stack([sums, np.asarray(counts, np.float64)])
+    totals, _ = _group_sums(table, groups)
+    if totals[:, -1].sum() <= 0:
+        raise ValueError("a ratio needs at least one trial")
+    drawn = rng.multinomial(len(totals), np.full(len(totals), 1 / len(totals)), n) @ totals
+    drawn = drawn[drawn[:, -1] > 0]
+    ends = np.quantile(drawn[:, :-1] / drawn[:, -1:], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return ends.T

@@ -1,4 +1,4 @@
-"""Is the OACE more than a constant, and more than a blob around the tap? (DESIGN, 4.)
+"""AUC of the OACE: whether it is more than a constant, and more than a blob around the tap.
 
 The within-pass AUC: in the one pass that inference runs, every pixel's cosine to the mean embedding
 of the tap's disk, object pixels against background pixels. A constant embedding scores 0.5. A mere

@@ -1,10 +1,11 @@
-"""Everything that is measured on one photograph: all its objects, all models, all baselines."""
+"""Trials on one photograph: all its objects, all models, all baselines."""
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -12,12 +13,28 @@ import numpy as np
 
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
+from oace_tf.evaluation.alternatives import Alternatives, alternative_trial
 from oace_tf.evaluation.baselines import disk_predictor, grabcut_predictor
-from oace_tf.evaluation.predictors import ModelFile, open_predictor
-from oace_tf.evaluation.protocol import Predictor, run_clicks
+from oace_tf.evaluation.corrections import correction_trials
+from oace_tf.evaluation.crumbs import count_crumbs
+from oace_tf.evaluation.predictors import (
+    ModelFile,
+    open_alternatives,
+    open_gesture_predictor,
+    open_predictor,
+)
+from oace_tf.evaluation.protocol import (
+    ClickRun,
+    GesturePredictor,
+    Predictor,
+    run_clicks,
+    run_gesture,
+)
 from oace_tf.evaluation.shapes import thinness
+from oace_tf.evaluation.simulated_gestures import gesture_generator, simulate
 from oace_tf.evaluation.spread import PLACES, generator_of, random_taps, tap_spread
 from oace_tf.evaluation.tapped_object import cross_iou
+from oace_tf.gestures import Gesture
 from oace_tf.samples.sample import Sample, SampleFile
 
 MOST_CLICKS = 20
@@ -43,6 +60,9 @@ class Plan:
     baselines: tuple[str, ...] = tuple(BASELINES)
     seed: int = 0
     skip_bad: bool = False  # leave out what cannot be read, and say so
+    gesture: str = "tap"  # what the simulated user does first, of `simulated_gestures.GESTURES`
+    corrections: bool = False  # whether second taps are tried, see `corrections`
+    tidy: bool = False  # whether masks are measured as `TapSegmenter.segment` tidies them
 
 
 @dataclass(slots=True)
@@ -58,6 +78,10 @@ class Answer:
     confused: bool | None = None
     spread: dict[str, list[float]] = dataclasses.field(default_factory=dict)  # IoU by place
     mutual: dict[str, float] = dataclasses.field(default_factory=dict)
+    crumbs: list[int] = dataclasses.field(default_factory=list)  # pieces, holes of the first mask
+    gesture: list[list[float]] = dataclasses.field(default_factory=list)  # rows, if no tap
+    corrections: dict[str, list[list[float]]] = dataclasses.field(default_factory=dict)
+    alternatives: list[list[float]] = dataclasses.field(default_factory=list)  # IoU, score of each
 
 
 @dataclass(slots=True)
@@ -99,11 +123,11 @@ class GroupResult:
 class _Timed:
     """A predictor that adds up its time."""
 
-    def __init__(self, predict: Predictor) -> None:
+    def __init__(self, predict: Callable[[np.ndarray, Any], np.ndarray]) -> None:
         self._predict = predict
         self.seconds = 0.0
 
-    def __call__(self, image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
+    def __call__(self, image: np.ndarray, clicks: Any) -> np.ndarray:
         begin = time.perf_counter()
         try:
             return self._predict(image, clicks)
@@ -114,7 +138,12 @@ class _Timed:
 def start(models: Sequence[ModelFile], plan: Plan) -> None:
     """Open the models in this process, one interpreter with one thread each."""
     cv2.setNumThreads(1)
-    _opened.update(predictors={model.name: open_predictor(model) for model in models}, plan=plan)
+    opener = open_predictor if plan.gesture == "tap" else open_gesture_predictor
+    _opened.update(
+        predictors={model.name: opener(model, plan.tidy) for model in models}, plan=plan,
+        alternatives={model.name: more for model in models
+                      if (more := open_alternatives(model)) is not None},
+        most_taps={model.name: model.max_points - plan.clicks + 1 for model in models})
 
 
 def measure(files: Sequence[SampleFile]) -> GroupResult:
@@ -123,17 +152,22 @@ def measure(files: Sequence[SampleFile]) -> GroupResult:
     Raises:
       UsageError: an object cannot be read, and the plan does not say to leave such out.
     """
-    return measure_group(files, _opened["predictors"], _opened["plan"])
+    return measure_group(files, _opened["predictors"], _opened["plan"],
+                         _opened["alternatives"], _opened["most_taps"])
 
 
-def measure_group(files: Sequence[SampleFile], predictors: Mapping[str, Predictor],
-                  plan: Plan) -> GroupResult:
+def measure_group(files: Sequence[SampleFile],
+                  predictors: Mapping[str, Predictor] | Mapping[str, GesturePredictor],
+                  plan: Plan, alternatives: Mapping[str, Alternatives] = MappingProxyType({}),
+                  most_taps: Mapping[str, int] = MappingProxyType({})) -> GroupResult:
     """Return the records of the objects of one photograph.
 
     Args:
       files: the objects, all of one photograph.
-      predictors: the models by name.
+      predictors: the models by name; those of gestures where the plan's gesture is no tap.
       plan: what is measured.
+      alternatives: gives several answers to a gesture, of the models that can.
+      most_taps: the taps of a scribble at most, by model; 20 where it is not named.
     Raises:
       UsageError: as `measure`.
     """
@@ -155,7 +189,14 @@ def measure_group(files: Sequence[SampleFile], predictors: Mapping[str, Predicto
                               thinness(sample.mask), {})
         masks = {}
         for name, predict in {**baselines, **models}.items():
-            answer, masks[name] = _answer(predict, sample, name, name in models, plan)
+            if name in models and plan.gesture != "tap":
+                answer, masks[name] = _gesture_answer(predict, sample, name, plan,
+                                                      most_taps.get(name, MOST_CLICKS))
+            else:
+                answer, masks[name] = _answer(predict, sample, name, name in models, plan)
+            if name in alternatives:
+                answer.alternatives = alternative_trial(
+                    alternatives[name], sample, _first_gesture(sample, plan, most_taps.get(name)))
             record.answers[name] = answer
         records.append(record)
         if len(files) > 1 and record.share >= LEAST_SHARE:
@@ -170,14 +211,38 @@ def measure_group(files: Sequence[SampleFile], predictors: Mapping[str, Predicto
 def _answer(predict: Predictor, sample: Sample, name: str, is_model: bool,
             plan: Plan) -> tuple[Answer, np.ndarray | None]:
     run = run_clicks(predict, sample, plan.clicks if is_model else 1, name)
-    answer = Answer(list(run.iou), list(run.boundary_iou), [1000 * s for s in run.seconds],
-                    [[click.x, click.y, float(click.positive)] for click in run.clicks])
+    answer = _of_run(run, sample)
     for place in PLACES if is_model and plan.spread_taps else ():
         taps = random_taps(sample.mask, place, plan.spread_taps,
                            generator_of(plan.seed, sample, place))
         scores, answer.mutual[place] = tap_spread(predict, sample, taps)
         answer.spread[place] = list(scores)
+    if is_model and plan.corrections:
+        answer.corrections = correction_trials(predict, sample, plan.seed)
     return answer, run.first_mask
+
+
+def _gesture_answer(predict: Callable[[np.ndarray, Any], np.ndarray], sample: Sample, name: str,
+                    plan: Plan, most_taps: int) -> tuple[Answer, np.ndarray | None]:
+    gesture = _first_gesture(sample, plan, most_taps)
+    run = run_gesture(predict, sample, gesture, plan.clicks, name)
+    answer = _of_run(run, sample)
+    answer.gesture = gesture.rows().tolist()
+    return answer, run.first_mask
+
+
+def _first_gesture(sample: Sample, plan: Plan, most_taps: int | None) -> Gesture:
+    rng = gesture_generator(plan.seed, sample, plan.gesture)
+    return simulate(plan.gesture, sample.mask, rng, most_taps or MOST_CLICKS)
+
+
+def _of_run(run: ClickRun, sample: Sample) -> Answer:
+    answer = Answer(list(run.iou), list(run.boundary_iou), [1000 * s for s in run.seconds],
+                    [[click.x, click.y, float(click.positive)] for click in run.clicks])
+    if run.first_mask is not None:
+        crumbs = count_crumbs(run.first_mask, sample.mask)
+        answer.crumbs = [crumbs.pieces, crumbs.holes]
+    return answer
 
 
 def _was_it_the_tapped_one(

@@ -1,4 +1,4 @@
-"""What is evaluated: a .tflite file of the contract, or weights; opened as a `Predictor`.
+"""Predictors: a .tflite file of the contract, or weights, opened for the evaluation.
 
 Weights need Keras, which is imported only where weights are opened.
 """
@@ -7,19 +7,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from oace_tf.clicks import Click, pack_points
+from oace_tf.clicks import Click, disk_maps, pack_points
 from oace_tf.errors import UsageError
+from oace_tf.evaluation.alternatives import Alternatives
 from oace_tf.evaluation.previous_mask import Guided
-from oace_tf.evaluation.protocol import Predictor
+from oace_tf.evaluation.protocol import THRESHOLD, GesturePredictor, Predictor
 from oace_tf.fileio import sha256_file
 from oace_tf.geometry import NETWORK_SIZE, Frame, normalise
-from oace_tf.segmenter import TapSegmenter
+from oace_tf.gestures import Gesture
+from oace_tf.pieces import tidy
+from oace_tf.segmenter import TAPS, TapSegmenter, taps_of
 
 WEIGHTS_SUFFIX = ".safetensors"
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"
@@ -59,17 +63,77 @@ def check_models(paths: Sequence[Path], clicks: int) -> tuple[ModelFile, ...]:
     return found
 
 
-def open_predictor(model: ModelFile) -> Predictor:
+def open_predictor(model: ModelFile, tidy: bool = False) -> Predictor:
     """Return the predictor of a model, warmed up; a model of one channel gets object taps only.
 
+    Args:
+      model: a file that was checked.
+      tidy: whether its masks are tidied, as `TapSegmenter.segment` does.
     Raises:
       UsageError: the file cannot be opened, or is another one by now.
     """
     predict = _open(model)
     predict(np.zeros((64, 64, 3), np.uint8), [Click(32, 32)])  # packs the weights
+    if tidy:
+        predict = tidied(predict)
     if model.click_channels == 2:
         return predict
     return lambda image, clicks: predict(image, [click for click in clicks if click.positive])
+
+
+def open_gesture_predictor(model: ModelFile, tidy: bool = False) -> GesturePredictor:
+    """Return the predictor of a model for gestures, warmed up; arguments as `open_predictor`.
+
+    Raises:
+      UsageError: as `open_predictor`; weights, which know taps alone here.
+    """
+    check_gesture(model, "tap")
+    segmenter = open_segmenter(model)
+    segmenter.probability(np.zeros((64, 64, 3), np.uint8), [Click(32, 32)])
+    predict: Any = (Guided(segmenter.answer) if segmenter.model.takes_previous
+                    else segmenter.probability)
+    return tidied(predict) if tidy else predict
+
+
+def check_gesture(model: ModelFile, kind: str) -> None:
+    """Raise UsageError unless a model takes a gesture of `simulated_gestures.GESTURES`."""
+    if model.kind == "weights":
+        raise UsageError(f"{model.path}: gestures are measured on .tflite files; make one with "
+                         "export/quantize.py")
+    needed = {"box_tap": {"box", "tap"}, "scribble": {"tap"}}.get(kind, {kind})
+    known = open_segmenter(model).model.gestures or TAPS
+    if needed - known:
+        raise UsageError(f"{model.path} was not trained on {', '.join(sorted(needed - known))}; "
+                         f"it knows {', '.join(sorted(known))}")
+
+
+def open_alternatives(model: ModelFile) -> Alternatives | None:
+    """Return what gives several answers of a model; None where it gives one.
+
+    Raises:
+      UsageError: as `open_predictor`.
+    """
+    if model.kind == "weights":
+        return None
+    segmenter = open_segmenter(model)
+    return segmenter.alternatives if segmenter.model.has_alternatives else None
+
+
+@lru_cache(maxsize=8)
+def open_segmenter(model: ModelFile) -> TapSegmenter:
+    """Return the opened .tflite file of a model, the same one each time in a process."""
+    return TapSegmenter(model.path, sha256=model.sha256)
+
+
+def tidied(predict: Callable[[np.ndarray, Any], np.ndarray]) -> Any:
+    """Return a predictor whose answers, 0 or 1, are the tidy masks of another one's."""
+    def answer(image: np.ndarray, asked: Sequence[Click] | Gesture) -> np.ndarray:
+        probability = predict(image, asked)
+        if not np.isfinite(probability).all():
+            return probability
+        return tidy(probability >= THRESHOLD, taps_of(asked)).astype(np.float32)
+
+    return answer
 
 
 def _open(model: ModelFile) -> Predictor:
@@ -77,7 +141,7 @@ def _open(model: ModelFile) -> Predictor:
         from oace_tf.networks.ported.initialize import is_ported
 
         return _open_ported(model) if is_ported(model.path) else _open_weights(model)
-    segmenter = TapSegmenter(model.path, sha256=model.sha256)
+    segmenter = open_segmenter(model)
     return Guided(segmenter.answer) if segmenter.model.takes_previous else segmenter.probability
 
 
@@ -129,27 +193,41 @@ def open_embedding(weights: Path) -> Embed | None:
     None where the network has no prior or Keras is not installed.
     """
     try:
-        from oace_tf.networks.weights import build_from_weights
+        from oace_tf.networks.weights import build_from_weights, read_record
         from oace_tf.tensor_file import PAIR_FORMAT, format_of
     except ImportError:
         return None
     if format_of(weights) != PAIR_FORMAT:
         return None
+    if read_record(weights)[0].one_trunk:
+        return _gesture_embedding(weights)
     pair, _ = build_from_weights(weights, NETWORK_SIZE, 1)
     if pair.prior is None:
         return None
     channels, side = pair.config.click_channels, pair.config.network_side(NETWORK_SIZE)
 
     def embed(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
-        from oace_tf.clicks import NEGATIVE, POSITIVE, draw_disks
-
         frame = Frame(image.shape[0], image.shape[1], side)
-        points = pack_points([frame.click(click) for click in clicks], len(clicks))
-        disks = np.stack([draw_disks(points, (side, side), label)
-                          for label in (POSITIVE, NEGATIVE)[:channels]], axis=-1)
+        points = frame.points(clicks, len(clicks))
+        disks = disk_maps(points, (side, side), channels)
         oace = pair.embedding(normalise(frame.image(image)), disks)
         if side == NETWORK_SIZE:
             return oace
+        return cv2.resize(oace, (NETWORK_SIZE, NETWORK_SIZE), interpolation=cv2.INTER_LINEAR)
+
+    return embed
+
+
+def _gesture_embedding(weights: Path) -> Embed:
+    from oace_tf.networks.gesture_predictor import GesturePredictor
+    from oace_tf.networks.weights import build_gestures_from_weights
+
+    networks, _ = build_gestures_from_weights(weights, NETWORK_SIZE, 1)
+    predictor, side = GesturePredictor(networks), networks.config.network_side(NETWORK_SIZE)
+
+    def embed(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
+        frame = Frame(image.shape[0], image.shape[1], side)
+        oace = predictor.oace(frame.image(image), frame.points(clicks, len(clicks)))
         return cv2.resize(oace, (NETWORK_SIZE, NETWORK_SIZE), interpolation=cv2.INTER_LINEAR)
 
     return embed
@@ -188,19 +266,20 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _open_weights(model: ModelFile) -> Predictor:
-    from oace_tf.networks.fused import build_fused
-    from oace_tf.networks.weights import build_from_weights
+    from oace_tf.networks.predictor import Forward
+    from oace_tf.networks.weights import (
+        build_from_weights,
+        build_gestures_from_weights,
+        read_record,
+    )
 
+    if read_record(model.path)[0].one_trunk:
+        from oace_tf.networks.gesture_predictor import GesturePredictor
+
+        networks, _ = build_gestures_from_weights(model.path, NETWORK_SIZE, 1)
+        return Guided(GesturePredictor(networks).answer)
     pair, _ = build_from_weights(model.path, NETWORK_SIZE, 1)
-    fused: Any = build_fused(pair, _POINTS, NETWORK_SIZE)
-
-    def predict(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
-        frame = Frame(image.shape[0], image.shape[1], NETWORK_SIZE)
-        points = pack_points([frame.click(click) for click in clicks], _POINTS)
-        mask = fused.predict_on_batch([normalise(frame.image(image))[None], points[None]])
-        return frame.mask_back(np.asarray(mask)[0, ..., 0])
-
-    return predict
+    return Forward(pair, NETWORK_SIZE, _POINTS).mask
 
 
 def _ported_channels(path: Path) -> int:

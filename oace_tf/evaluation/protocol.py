@@ -1,4 +1,4 @@
-"""Clicks in, scores out: several predictors on the same samples (DESIGN, 6).
+"""Protocol of the evaluation: several predictors, the same clicks on the same samples.
 
 After one click all predictors see the same click; from the second on each one gets the clicks that
 its own errors ask for.
@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oace_tf.clicker import first_click, next_click
+from oace_tf.clicker import IGNORED, first_click, next_click
 from oace_tf.clicks import Click
-from oace_tf.evaluation.metrics import IGNORED, iou, mask_agreement
+from oace_tf.evaluation.metrics import iou, mask_agreement
 from oace_tf.evaluation.shapes import band_iou, boundary_band
+from oace_tf.gestures import Gesture
 from oace_tf.samples.layouts import Sample
 
 # (H, W, 3) uint8 RGB and clicks in its pixels -> (H, W) float32 in [0, 1]
 Predictor = Callable[[np.ndarray, Sequence[Click]], np.ndarray]
+# the same of a gesture; `Guided(TapSegmenter.answer)` is one
+GesturePredictor = Callable[[np.ndarray, Gesture], np.ndarray]
 
 THRESHOLD = 0.5
 
@@ -82,10 +85,11 @@ def evaluate_first_click(predictors: Mapping[str, Predictor], samples: Iterable[
 class ClickRun:
     """What one predictor made of one sample, click by click: entry 0 is after the first click.
 
-    `iou` and `boundary_iou` are in [0, 1], NaN where a prediction was not finite; `seconds` are
-    those of each call. A run ends before the last click when nothing wrong is left to click (its
-    last score then holds) or when a prediction is not finite. `first_mask` is (H, W) bool, the
-    mask after the first click, or None where that was not finite.
+    Where the run began with a gesture, that stands for the first click, and `clicks` are its taps
+    and those that followed. `iou` and `boundary_iou` are in [0, 1], NaN where a prediction was not
+    finite; `seconds` are those of each call. A run ends before the last click when nothing wrong
+    is left to click (its last score then holds) or when a prediction is not finite. `first_mask`
+    is (H, W) bool, the mask after the first click, or None where that was not finite.
     """
 
     clicks: tuple[Click, ...]
@@ -109,25 +113,49 @@ def run_clicks(predict: Predictor, sample: Sample, most: int, name: str = "the p
       ValueError: the predictor gives another shape than (H, W), or `most` is below 1.
       UsageError: the sample has no object pixel.
     """
+    return _run(lambda clicks: predict(sample.image, clicks), [first_click(sample.mask)], sample,
+                most, name, clock)
+
+
+def run_gesture(predict: GesturePredictor, sample: Sample, gesture: Gesture, most: int,
+                name: str = "the predictor", *,
+                clock: Callable[[], float] = time.perf_counter) -> ClickRun:
+    """Return what a predictor makes of a gesture and up to `most` - 1 clicks on its errors.
+
+    Args:
+      predict: sees the photograph, and the gesture with all clicks so far among its taps.
+      sample: a photograph and its object.
+      gesture: the first thing that the simulated user does.
+      most: the answers at most, at least 1.
+      name, clock: as in `run_clicks`.
+    Raises:
+      ValueError: as `run_clicks`.
+    """
+    return _run(lambda clicks: predict(sample.image, replace(gesture, taps=tuple(clicks))),
+                list(gesture.taps), sample, most, name, clock)
+
+
+def _run(answer: Callable[[list[Click]], np.ndarray], clicks: list[Click], sample: Sample,
+         most: int, name: str, clock: Callable[[], float]) -> ClickRun:
     if most < 1:
         raise ValueError(f"most is {most}; there is at least one click")
-    clicks, scores, bands, seconds = [first_click(sample.mask)], [], [], []
+    scores, bands, seconds = [], [], []
     first: np.ndarray | None = None
     band, valid = boundary_band(sample.mask == 1), sample.mask != IGNORED
     while True:
         start = clock()
-        probability = predict(sample.image, clicks)
+        probability = answer(clicks)
         seconds.append(clock() - start)
         mask = _object_mask(probability, sample.mask.shape, name)
         if mask is None:
             scores.append(float("nan"))
             bands.append(float("nan"))
             break
-        if len(clicks) == 1:
+        if not scores:
             first = mask
         scores.append(iou(mask, sample.mask))
         bands.append(band_iou(mask, band, valid))
-        more = next_click(sample.mask, mask, clicks) if len(clicks) < most else None
+        more = next_click(sample.mask, mask, clicks) if len(scores) < most else None
         if more is None:
             break
         clicks.append(more)

@@ -1,4 +1,4 @@
-"""The report as one page of HTML that needs nothing beside itself: no script, no other file."""
+"""Report as one page of HTML that needs nothing beside itself: no script, no other file."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -113,7 +113,9 @@ def _set_part(dataset: str, rows: Entries, result: SetResult) -> list[str]:
          *(_cell(row, figure(row), key, digits) for _, figure, key, digits in measured)]
         for row in rows]))
     parts.append(_charts(dataset, rows, result, colours))
-    parts += [f"<p>{escape(line)}.</p>" for row in rows for line in tables.oace_lines(row)]
+    parts += [f"<p>{escape(line)}.</p>" for row in rows
+              for lines in (tables.oace_lines, tables.correction_lines, tables.alternative_lines)
+              for line in lines(row)]
     parts += _spread_part(rows) + _groups_part(rows) + _against_part(rows)
     return parts
 
@@ -132,6 +134,7 @@ _FIGURES: tuple[tuple[str, Callable[[Mapping[str, Any]], Any], str, int], ...] =
     ("confused %", lambda e: e["confusion"], "confusion", 1),
     ("spread", lambda e: e["click_spread"], "click_spread", 1),
     ("worst of 10", lambda e: e["worst_of_ten"], "worst_of_ten", 1),
+    ("crumbs %", lambda e: e["crumbs"]["share"], "crumbs.share", 1),
     ("ms/click", lambda e: e["ms_per_click"], "ms_per_click", 1),
 )
 

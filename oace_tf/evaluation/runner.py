@@ -1,4 +1,4 @@
-"""All sets through all models: photographs to worker processes, results to journal and list."""
+"""Runner: all sets through all models, photographs to workers, results to journal and list."""
 from __future__ import annotations
 
 import dataclasses

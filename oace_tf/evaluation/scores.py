@@ -1,4 +1,4 @@
-"""Records of objects -> the figures of one model on one set, each with its 95 % interval.
+"""Scores of one model on one set from records of objects, each with its 95 % interval.
 
 IoU, spread and shares are in points of 100, NoC in clicks, failures in objects. Intervals come from
 resampling photographs, not objects. A figure that was not measured, or of which one value is not
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from oace_tf.evaluation import alternatives, corrections
 from oace_tf.evaluation.metrics import bootstrap_table, clicks_needed, held, sign_flip_p
 from oace_tf.evaluation.object_trials import BASELINES, MOST_CLICKS, Answer, ObjectRecord
 from oace_tf.evaluation.shapes import size_class, thinness_class
@@ -37,8 +38,11 @@ def score(name: str, records: Records, clicks: int, seed: int = 0,
     Returns:
       {n, photographs, miou_at, boundary_iou_at, noc, noc_failures, noc_failures_ritm,
       own_minus_other, own, other, tapped_objects, confusion, click_spread, worst_of_ten, spread,
-      ms_per_click, not_finite, ci95, groups, against}; plain values. `ci95` and the differences in
-      `against` repeat the names of the figures, with a dot for each step down.
+      crumbs, ms_per_click, corrections, alternatives, not_finite, ci95, groups, against}; plain
+      values. `crumbs` is {share of masks with any, in percent; pieces, holes: mean number a mask}
+      after the first answer; `corrections` and `alternatives` are None where they were not
+      measured, see their modules. `ci95` and the differences in `against` repeat the names of the
+      figures, with a dot for each step down.
     """
     most = 1 if name in BASELINES else clicks
     columns = _columns(name, records, most)
@@ -59,12 +63,29 @@ def score(name: str, records: Records, clicks: int, seed: int = 0,
         "noc_failures_ritm": {key: _count(share, len(records)) for key, share in ritm.items()},
         **{key: tree[key] for key in ("own_minus_other", "own", "other", "confusion")},
         "tapped_objects": int(_asked(records).sum()),
-        **{key: tree[key] for key in ("click_spread", "worst_of_ten", "spread", "ms_per_click")},
+        **{key: tree[key]
+           for key in ("click_spread", "worst_of_ten", "spread", "crumbs", "ms_per_click")},
+        "corrections": _corrections(answers, records, seed),
+        "alternatives": _alternatives(answers),
         "not_finite": sum(not np.isfinite(answer.iou).all() for answer in answers),
         "ci95": ci95,
         "groups": _all_groups(columns, records, most, seed, seen),
         "against": [_against(name, other, records, most, seed) for other in others],
     }
+
+
+def _corrections(answers: Sequence[Answer], records: Records, seed: int) -> dict[str, Any] | None:
+    if not all(answer.corrections for answer in answers):
+        return None
+    return corrections.summarise([answer.corrections for answer in answers],
+                                 [record.group for record in records], seed)
+
+
+def _alternatives(answers: Sequence[Answer]) -> dict[str, Any] | None:
+    if not all(answer.alternatives for answer in answers):
+        return None
+    return alternatives.summarise([answer.alternatives for answer in answers],
+                                  [answer.iou[0] for answer in answers])
 
 
 def _columns(name: str, records: Records, most: int) -> Columns:
@@ -87,6 +108,10 @@ def _columns(name: str, records: Records, most: int) -> Columns:
         columns |= _spread_columns(answers, place)
     columns["click_spread"] = columns["spread.anywhere.std"]
     columns["worst_of_ten"] = _of(answers, _worst_of_ten)
+    columns["crumbs.share"] = _of(
+        answers, lambda a: 100.0 * any(a.crumbs) if a.crumbs else None)
+    columns["crumbs.pieces"] = _of(answers, lambda a: float(a.crumbs[0]) if a.crumbs else None)
+    columns["crumbs.holes"] = _of(answers, lambda a: float(a.crumbs[1]) if a.crumbs else None)
     columns["ms_per_click"] = _of(answers, lambda a: float(np.mean(a.ms)))
     return columns
 

@@ -1,4 +1,4 @@
-"""What an object looks like: its size class, its thinness, and the band along its outline."""
+"""Shape of an object: its size class, its thinness, and the band along its outline."""
 from __future__ import annotations
 
 import math
@@ -6,8 +6,8 @@ import math
 import cv2
 import numpy as np
 
-from oace_tf.clicker import bounding_box, edge_distance
-from oace_tf.evaluation.metrics import IGNORED, mask_agreement
+from oace_tf.clicker import IGNORED, bounding_box, edge_distance
+from oace_tf.evaluation.metrics import mask_agreement
 
 SMALL, LARGE = 32**2, 96**2  # px, as in COCO's evaluation
 BAND = 0.02  # of the diagonal

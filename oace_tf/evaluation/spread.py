@@ -1,4 +1,4 @@
-"""Where the finger lands: random taps on one object, and how much the masks differ (DESIGN, 6)."""
+"""Spread over taps: random taps on one object, and how much their masks differ."""
 from __future__ import annotations
 
 import zlib

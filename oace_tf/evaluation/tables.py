@@ -1,4 +1,4 @@
-"""Figures as text for people: tables, the listing of sets, progress."""
+"""Tables as text for people: figures, the listing of sets, progress."""
 from __future__ import annotations
 
 import json
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from oace_tf.progress import Progress
 from oace_tf.samples.layouts import KNOWN, PUBLISHED_SIZE, Found
 
 NO_FIGURE = "-"
@@ -52,7 +53,8 @@ def table(entries: Sequence[Mapping[str, Any]]) -> str:
         lines += [f"{dataset}, {size_text(dataset, rows[0]['n'])} objects", *_main_rows(rows)]
         for entry in rows:
             lines += _group_lines(entry) + _against_lines(entry)
-            lines += [f"  {text}" for text in oace_lines(entry)]
+            lines += [f"  {text}" for text in (*oace_lines(entry), *correction_lines(entry),
+                                               *alternative_lines(entry))]
         left_out = rows[0]["left_out"]
         lines += [f"  left out: {text}" for text in left_out]
         ratio = rows[0]["harness"]["over_inference"]
@@ -77,6 +79,7 @@ COLUMNS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
     ("confused", lambda e: number(e["confusion"])),
     ("spread", lambda e: number(e["click_spread"])),
     ("worst of 10", lambda e: number(e["worst_of_ten"])),
+    ("crumbs", lambda e: number(e["crumbs"]["share"])),
     ("ms/click", lambda e: number(e["ms_per_click"])),
 )
 
@@ -121,6 +124,33 @@ def oace_lines(entry: Mapping[str, Any]) -> list[str]:
             f"p {found['p']:.3g}), {found['n']} objects"]
 
 
+_CORRECTIONS = {"background": "background taps inside the mask are outside afterwards",
+                "missed": "object taps on what was missed are inside afterwards",
+                "again": "second object taps lose at most a tenth of what was found"}
+
+
+def correction_lines(entry: Mapping[str, Any]) -> list[str]:
+    """Return a line a kind of second tap, where they were tried."""
+    kinds = entry["corrections"] or {}
+    return [f"{entry['model']}: {_CORRECTIONS[kind]}: {number(row['obeyed'])} % "
+            f"({interval(row['ci95']['obeyed'])}), IoU {number(row['iou_change'])} "
+            f"({interval(row['ci95']['iou_change'])}), {row['taps']} "
+            f"{'pairs' if kind == 'again' else 'taps'} on {row['objects']} objects"
+            for kind, row in kinds.items()]
+
+
+def alternative_lines(entry: Mapping[str, Any]) -> list[str]:
+    """Return a line on several answers, where the file gives them."""
+    row = entry["alternatives"]
+    if row is None:
+        return []
+    return [f"{entry['model']}: of its answers the best has {number(row['best'])} "
+            f"({number(row['best_minus_mask'])} above its mask), that of the highest score "
+            f"{number(row['chosen'])}, which is the best on {number(row['chosen_is_best'])} % of "
+            f"{row['n']} objects; scores are off by {number(row['score_error'])}, on average "
+            f"{number(row['score_bias'])}, correlation {number(row['score_correlation'], 2)}"]
+
+
 def json_text(value: Any) -> str:
     """Return a value as JSON, strict and indented."""
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
@@ -128,18 +158,10 @@ def json_text(value: Any) -> str:
 
 @contextmanager
 def progress(sets: Mapping[str, Sequence[Any]]) -> Iterator[Callable[[str], None]]:
-    """Give a function to call with the set's name after every photograph; draws a bar on a screen.
-
-    Without tqdm nothing is drawn.
-    """
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        yield lambda name: None
-        return
-    with tqdm(total=sum(map(len, sets.values())), unit="photograph", disable=None) as bar:
+    """Give a function to call with the set's name after every photograph; shows how far it is."""
+    with Progress(sum(map(len, sets.values())), "", "photograph") as bar:
         def step(name: str) -> None:
-            bar.set_description(name, refresh=False)
+            bar.describe(name)
             bar.update()
 
         yield step

@@ -1,4 +1,4 @@
-"""The OACE against the plain disk: how much does the click input follow the finger, or the object?
+"""Tap ratio: how much the OACE and the plain disk follow the finger, or the object.
 
 For one object, the input is made from K random taps on it and K taps beside it. Its ratio is the
 mean difference of two inputs from taps on the object, over the mean difference of an input from a
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from oace_tf.clicks import POSITIVE, Click, draw_disks, pack_points
+from oace_tf.clicks import POSITIVE, Click, draw_disks
 from oace_tf.evaluation.metrics import bootstrap_table, sign_flip_p
 from oace_tf.evaluation.spread import generator_of, random_taps
 from oace_tf.geometry import NETWORK_SIZE, Frame
@@ -36,7 +36,7 @@ class TapRatio:
 def disk_input(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
     """Return the plain disk map of the clicks in the network's frame, (S, S) float32."""
     frame = Frame(image.shape[0], image.shape[1])
-    points = pack_points([frame.click(click) for click in clicks], len(clicks))
+    points = frame.points(clicks, len(clicks))
     return draw_disks(points, (NETWORK_SIZE, NETWORK_SIZE), POSITIVE)
 
 

@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-accumulates per stage, batch 1.
+"""Cost of a network: parameters and multiply-accumulates per stage, batch 1.
 
 A stage is what the dotted layer names say: `prior.decoder`, `msfnet.head`, and within a trunk its
 numbered parts, those with outputs of one shape together: `prior.trunk.stage4.0-1`.

@@ -1,4 +1,4 @@
-"""A network that computes as its int8 file will: weights and activations are rounded on the way.
+"""Fake quantization: weights and activations rounded on the way, as in the int8 file.
 
 The twin of a functional model shares its variables. A convolution takes the normalisation behind it
 into its kernel (by the moving statistics, which stay as they are) and rounds the kernel to int8,

@@ -1,4 +1,4 @@
-"""The fused model: photograph and taps in, mask out (image, points -> disks -> prior -> MSFNet).
+"""Fused model: photograph and taps in, mask out (image, points -> disks -> prior -> MSFNet).
 
 Where the networks see a smaller square than the file's (`NetworkConfig.frame`), the photograph is
 resized and the taps are moved to it first, and the logits are resized back before the sigmoid.
@@ -19,13 +19,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from oace_tf.clicks import DISK_ON, DISK_RADIUS
+from oace_tf.clicks import DISK_ON, DISK_RADIUS, FAR, STEEP
 from oace_tf.networks.layers import Resized
 
 DISKS_LAYER = "disks"
 MASK_LAYER = "mask"
-_FAR = 1e12  # squared pixels: pushes taps of other labels and padding out of every frame
-_STEEP = 1e9  # one float32 step beyond 25 (1.9e-6) times this is far above 1
 
 
 def labels_of(click_channels: int) -> tuple[float, ...]:
@@ -77,11 +75,11 @@ class Disks(keras.layers.Layer):
         return maps[0] if len(maps) == 1 else keras.ops.concatenate(maps, axis=-1)
 
     def _map(self, dx2: Any, dy2: Any, label_gap: Any) -> Any:
-        far = label_gap * label_gap * _FAR  # (B, N, 1, 1): 0 for the wanted label
+        far = label_gap * label_gap * FAR  # (B, N, 1, 1): 0 for the wanted label
         distance2 = keras.ops.min(dx2 + (dy2 + far), axis=1)  # (B, S, S)
         distance2 = keras.ops.expand_dims(distance2, -1)  # (B, S, S, 1)
         beyond = keras.ops.relu(distance2 - DISK_RADIUS**2)
-        return keras.ops.relu(1.0 - _STEEP * beyond) * self.on
+        return keras.ops.relu(1.0 - STEEP * beyond) * self.on
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
         """Return (B, S, S, labels)."""

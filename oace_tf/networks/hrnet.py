@@ -60,7 +60,7 @@ def hrnet_trunk(scope: Scope, x: Any, variant: str, stem_stride: int, side: Any 
       side: joined to the first convolution's output (late fusion): (B, H/2, W/2, 64),
         or (B, H, W, 64) for stem stride 1. Joins a second stem without touching published shapes,
         where the paper concatenates two stems.
-      resize: how the exchange enlarges, one of `resize.CONVENTIONS`.
+      resize: how the exchange enlarges, one of `config.RESIZES`.
       bounded: whether the sum with `side` is cut to [0, 6] (ours) or left as it is (RITM).
     Returns:
       (B, H/s, W/s, 18), (B, H/2s, W/2s, 36), (B, H/4s, W/4s, 72), (B, H/8s, W/8s, 144), >= 0.

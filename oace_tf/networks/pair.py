@@ -1,4 +1,4 @@
-"""A prior and an MSFNet that belong together, and the trunk they may share."""
+"""Pair of a prior and an MSFNet that belong together, and the trunk they may share."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping

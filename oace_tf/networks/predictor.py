@@ -1,11 +1,11 @@
-"""A pair as plain functions of arrays, at one size of the frame: for scores and pictures."""
+"""Predictor of a pair: plain functions of arrays, at one size of the frame."""
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks, pack_points
+from oace_tf.clicks import Click, disk_maps
 from oace_tf.geometry import Frame, normalise
 from oace_tf.networks.fused import build_fused
 from oace_tf.networks.pair import Pair
@@ -35,8 +35,7 @@ class Forward:
         Raises:
           ValueError: the pair has no prior.
         """
-        labels = (POSITIVE, NEGATIVE)[:self._pair.config.click_channels]
-        disks = np.stack([draw_disks(points, image_u8.shape[:2], label) for label in labels], -1)
+        disks = disk_maps(points, image_u8.shape[:2], self._pair.config.click_channels)
         return self._pair.embedding(normalise(image_u8), disks)
 
     def mask(self, image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
@@ -48,6 +47,6 @@ class Forward:
         """
         height, width = image.shape[:2]
         frame = Frame(height, width, self._size)
-        points = pack_points([frame.click(click) for click in clicks], self._max_points)
+        points = frame.points(clicks, self._max_points)
         mask = self._fused.predict_on_batch([normalise(frame.image(image))[None], points[None]])
         return frame.mask_back(np.asarray(mask)[0, ..., 0])

@@ -1,4 +1,4 @@
-"""The contrastive prior: photograph and tap disks -> OACE (paper 3.1, 3.4, supplement 1)."""
+"""Contrastive prior: photograph and tap disks -> OACE (paper 3.1, 3.4, supplement 1)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a network enlarges its maps: the conventions of the places that checkpoints come from.
+"""Resizing of maps: the conventions of the places that checkpoints come from.
 
 A checkpoint belongs to the convention it was trained with; under another one it is another network.
 
@@ -19,17 +19,15 @@ from keras import layers, ops
 from oace_tf.config import RESIZES
 from oace_tf.networks.layers import Scope
 
-CONVENTIONS = RESIZES
-
 
 def enlarge(scope: Scope, x: Any, part: str | int, factor: int, convention: str) -> Any:
     """Enlarge (B, H, W, C) to (B, factor H, factor W, C).
 
     Raises:
-      ValueError: a convention that is not one of `CONVENTIONS`.
+      ValueError: a convention that is not one of `RESIZES`.
     """
-    if convention not in CONVENTIONS:
-        raise ValueError(f"resize convention {convention!r}, expected one of {CONVENTIONS}")
+    if convention not in RESIZES:
+        raise ValueError(f"resize convention {convention!r}, expected one of {RESIZES}")
     if convention == "half_pixel":
         return scope.up(x, part, factor)
     layer = Aligned if convention == "aligned" else Repeat

@@ -1,4 +1,4 @@
-"""One trunk for the photograph that serves prior and MSFNet (`shared_trunk`).
+"""Shared trunk: one for the photograph that serves prior and MSFNet (`shared_trunk`).
 
 The trunk sees the photograph alone: (B, S, S, 3) -> `feature0`, `feature1`, ... Each network brings
 its clicks (disks, or the OACE) to the resolutions of these features by strided convolutions and

@@ -1,4 +1,4 @@
-"""The trunks by name, behind one interface: a tensor in, features of falling resolution out."""
+"""Trunks by name, behind one interface: a tensor in, features of falling resolution out."""
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -178,6 +178,8 @@ def build_from_weights(path: str | Path, size: int | None = 512,
       UsageError: as `read_arrays` and `set_arrays`.
     """
     config, record, arrays = read_arrays(path)
+    if config.one_trunk:
+        raise UsageError(f"{path}: holds one trunk with gestures, expected a pair of networks")
     pair = build_pair(config, None if size is None else config.network_side(size), batch)
     set_arrays(pair, arrays, str(path))
     return pair, record

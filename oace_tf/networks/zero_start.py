@@ -1,4 +1,4 @@
-"""What joins a pretrained trunk starts from zero, so that the trunk's own features survive.
+"""Zero start of what joins a pretrained trunk, so that the trunk's own features survive.
 
 With fresh weights the OACE is noise, and the click stem's normalisation makes it as loud as the
 tap: the few pixels of a disk drown in it. The MSF module adds noise to the joined features in the

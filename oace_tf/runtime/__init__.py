@@ -1,1 +1,1 @@
-"""The int8 file at work: read with checks, opened, its inner output, its edges."""
+"""Runtime: the int8 file read with checks, opened, its inner output, its edges."""

@@ -1,4 +1,4 @@
-"""Edges of large photographs: the network's mask drawn along the photograph's own edges.
+"""Edge refinement of large photographs: the mask drawn along the photograph's own edges.
 
 A guided filter (He et al., "Guided Image Filtering", TPAMI 2013) in its fast form (He and Sun,
 2015): in every window of the network's frame the mask is explained as a linear function of the
@@ -19,7 +19,7 @@ _GREATEST = 255.0  # of a photograph's bytes
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """Settings, chosen on val/ (docs/refine.md).
+    """Settings, chosen on val/ (docs/reference.md).
 
     Raises:
       UsageError: a field outside its range.

@@ -1,6 +1,8 @@
-"""Run a .tflite file of the contract (interface `points`): image + points -> mask.
+"""Model of a .tflite file of the contract (interface `points`): image + points -> mask.
 
-A file may take a third input, `previous`: its own answer to the clicks before (RITM).
+A file may take a third input, `previous`: its own answer to the clicks before (RITM, gestures). One
+of the interface `points-multi` gives several answers beside the mask: `masks`, and the IoU that it
+predicts for each, `scores`.
 
 Needs numpy, OpenCV and a LiteRT runtime (`ai-edge-litert`, or `tflite-runtime` with numpy < 2),
 nothing else. Tensors are found by the names in the signature, never by position: converters put
@@ -18,11 +20,14 @@ import numpy as np
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes, sha256_bytes
 from oace_tf.geometry import normalise
+from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE, FileFacts, TensorFacts, read_facts
 
 MAX_FILE_BYTES = 2**29  # far above any file of ours; keeps a wrong file out of memory
-# DESIGN, 2: bytes as they are; a mask that is handed back is read as it was given
-_FIXED_SCALES = {"image": (1 / 128, 128), "mask": (1 / 256, 0), PREVIOUS: (1 / 256, 0)}
+# Bytes as they are; a mask that is handed back is read as it was given
+_FIXED_SCALES = {"image": (1 / 128, 128), "mask": (1 / 256, 0), PREVIOUS: (1 / 256, 0),
+                 "masks": (1 / 256, 0)}
+MASKS, SCORES = "masks", "scores"  # outputs of `points-multi`, both or none
 
 
 class TfliteModel:
@@ -41,6 +46,7 @@ class TfliteModel:
       takes_previous: whether the file wants its mask of the clicks before.
       gestures: what the file was trained on beside taps (`Gesture.kinds`), taps included; empty
         for a file that knows taps alone.
+      has_alternatives: whether the file gives several answers, see `run_all`.
       sealed: whether the file's bytes were checked against the SHA-256 in its metadata.
     """
 
@@ -53,6 +59,7 @@ class TfliteModel:
         self.metadata = facts.metadata
         self.takes_previous = PREVIOUS in facts.inputs
         self.gestures = frozenset(facts.metadata.get("gestures", ()))
+        self.has_alternatives = MASKS in facts.outputs
         self.sealed = facts.sealed
         self._runner = interpreter.get_signature_runner(SIGNATURE)
         self._lock = threading.Lock()
@@ -76,13 +83,32 @@ class TfliteModel:
           ValueError: an input of another shape or dtype, or points that are not finite.
           UsageError: the runtime cannot run this file.
         """
+        return self._outputs(image_u8, points, previous)["mask"][0, :, :, 0]  # (S, S)
+
+    def run_all(self, image_u8: np.ndarray, points: np.ndarray,
+                previous: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return several answers, as the file gives them; arguments as `run`.
+
+        Returns:
+          masks, (K, size, size), as `run` gives one; scores, (K,) float32, the IoU that the file
+          predicts for each.
+        Raises:
+          ValueError: as `run`; the file has one answer alone.
+          UsageError: as `run`.
+        """
+        if not self.has_alternatives:
+            raise ValueError(f"{self.path} gives one mask alone")
+        found = self._outputs(image_u8, points, previous)
+        return np.moveaxis(found[MASKS][0], -1, 0), found[SCORES][0]  # (K, S, S), (K,)
+
+    def _outputs(self, image_u8: np.ndarray, points: np.ndarray,
+                 previous: np.ndarray | None) -> dict[str, np.ndarray]:
         inputs = self.inputs(image_u8, points, previous)
         try:
             with self._lock:
-                mask = self._runner(**inputs)["mask"]
+                return self._runner(**inputs)
         except (ValueError, RuntimeError) as error:  # what the runtime raises at a bad graph
             raise UsageError(f"{self.path}: the runtime cannot run this file: {error}") from error
-        return mask[0, :, :, 0]  # (S, S)
 
     def inputs(self, image_u8: np.ndarray, points: np.ndarray,
                previous: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -142,32 +168,18 @@ def open_model(path: str | os.PathLike[str], threads: int = 1,
                          "fetch it or build it again")
     facts = read_facts(data, name)
     _check_contract(facts, name)
-    interpreter_class = _interpreter_class()
     try:
-        interpreter = interpreter_class(model_content=data, num_threads=threads)
-        return TfliteModel(name, facts, interpreter)
+        return TfliteModel(name, facts, open_interpreter(data, threads))
     except (ValueError, RuntimeError) as error:
         raise UsageError(f"{name}: the runtime refuses this file: {error}") from error
-
-
-def _interpreter_class() -> Any:
-    """Return the interpreter of whichever runtime is installed."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-        return Interpreter
-    except ImportError:
-        pass
-    try:
-        from tflite_runtime.interpreter import Interpreter
-        return Interpreter
-    except ImportError:
-        raise UsageError("no LiteRT runtime is installed; pip install ai-edge-litert") from None
 
 
 def _check_contract(facts: FileFacts, name: str) -> None:
     """Raise UsageError unless the signature and the metadata are those of the contract."""
     found = f"{', '.join(sorted(facts.inputs))} -> {', '.join(sorted(facts.outputs))}"
-    if set(facts.inputs) - {PREVIOUS} != {"image", "points"} or set(facts.outputs) != {"mask"}:
+    outputs = set(facts.outputs)
+    if set(facts.inputs) - {PREVIOUS} != {"image", "points"} or (
+            outputs not in ({"mask"}, {"mask", MASKS, SCORES})):
         raise UsageError(f"{name} is of another interface: its tensors are {found}, expected "
                          "image, points -> mask; make it with --interface points")
     tensors = {**facts.inputs, **facts.outputs}
@@ -179,6 +191,10 @@ def _check_contract(facts: FileFacts, name: str) -> None:
                 "mask": (pixels, (1, side, side, 1))}
     if PREVIOUS in tensors:
         expected[PREVIOUS] = expected["mask"]
+    if MASKS in tensors:
+        kinds = tensors[SCORES].shape[-1] if tensors[SCORES].shape else 0
+        expected[MASKS] = (pixels, (1, side, side, kinds))
+        expected[SCORES] = ("float32", (1, kinds))
     for tensor, (dtype, shape) in expected.items():
         fact = tensors[tensor]
         if (fact.dtype, fact.shape) != (dtype, shape) or min(shape) < 1:
@@ -197,7 +213,7 @@ def _scale_fits(tensor: str, fact: TensorFacts) -> bool:
 
 def _check_metadata(metadata: dict[str, Any], max_points: int, name: str) -> None:
     """Raise UsageError if the metadata contradicts the file; what is not there is not checked."""
-    for key, allowed in (("interface", ("points",)), ("click_channels", (1, 2)),
+    for key, allowed in (("interface", ("points", "points-multi")), ("click_channels", (1, 2)),
                          ("max_points", (max_points,))):
         if metadata.get(key, allowed[0]) not in allowed:
             raise UsageError(f"{name}: its metadata says {key} = {metadata[key]!r}, expected "

@@ -1,4 +1,4 @@
-"""The OACE picture out of a .tflite file: the prior's answer, which the file keeps to itself.
+"""OACE reader: the prior's answer out of a .tflite file, which gives only the mask.
 
 The file gives only the mask. Its prior ends in the one TANH of the graph, whose output is the OACE;
 an interpreter that keeps every tensor shows it. Such an interpreter cannot use XNNPACK and takes
@@ -15,7 +15,9 @@ import cv2
 import numpy as np
 
 from oace_tf.errors import UsageError
+from oace_tf.runtime.interpreter import interpreter_module, open_interpreter
 from oace_tf.runtime.model import TfliteModel, open_model
+from oace_tf.runtime.tflite_reader import SIGNATURE
 
 CHANNELS = 3
 _OPERATOR = "TANH"  # the prior's last activation, and the only one of its kind
@@ -35,9 +37,8 @@ class OaceReader:
     def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
         self.model: TfliteModel = open_model(path, threads)  # checks the file before it is mapped
         self._interpreter = _keeping_interpreter(self.model.path, threads)
-        self._interpreter.allocate_tensors()
         self._oace = _oace_tensor(self._interpreter, self.model.path)
-        details = self._interpreter.get_signature_runner("serving_default").get_input_details()
+        details = self._interpreter.get_signature_runner(SIGNATURE).get_input_details()
         self._inputs = {name: int(detail["index"]) for name, detail in details.items()}
         self._lock = threading.Lock()
 
@@ -76,22 +77,18 @@ def oace_picture(oace: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
 
 def _keeping_interpreter(path: str, threads: int) -> Any:
     """Return an interpreter that keeps every tensor."""
-    try:
-        from ai_edge_litert import interpreter as runtime
-    except ImportError:
-        from tflite_runtime import interpreter as runtime
+    resolver = interpreter_module().OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     with warnings.catch_warnings():  # LiteRT warns of what is asked for here
         warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
-        return runtime.Interpreter(
-            model_path=path, num_threads=threads, experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=runtime.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+        return open_interpreter(path, threads, experimental_preserve_all_tensors=True,
+                                experimental_op_resolver_type=resolver)
 
 
 def _oace_tensor(interpreter: Any, path: str) -> dict[str, Any]:
     """Return index and quantization of the OACE."""
-    found = [op for op in interpreter._get_ops_details() if op["op_name"] == _OPERATOR]
+    activations = [op for op in interpreter._get_ops_details() if op["op_name"] == _OPERATOR]
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
-    tensors = [details[op["outputs"][0]] for op in found]
+    tensors = [details[op["outputs"][0]] for op in activations]
     if len(tensors) != 1 or tuple(tensors[0]["shape"])[3:] != (CHANNELS,):
         raise UsageError(f"{path} holds no OACE that could be shown: {len(tensors)} {_OPERATOR}, "
                          "expected one with three channels")

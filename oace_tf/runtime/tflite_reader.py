@@ -1,4 +1,4 @@
-"""What a .tflite file says about itself, read and checked without an interpreter.
+"""Reader of a .tflite file without an interpreter: its signature, checked.
 
 The runtime maps a file into memory and follows its offsets as they stand: a damaged file can take
 the whole process down. So this reader, in plain Python, comes first. It knows two proofs that a

@@ -7,6 +7,7 @@ Run lengths are decoded here; pycocotools only fills polygons (its `decode` warn
 """
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, quoted
 from oace_tf.fileio import PathLike, read_json
-from oace_tf.images import read_image
+from oace_tf.images import read_photograph
+from oace_tf.samples.contradictions import contradiction, polygon_fault
+from oace_tf.samples.photograph import (
+    address_of,
+    missing_words,
+    refuse_one_file,
+    warn_turned,
+)
 from oace_tf.samples.sample import FREQUENCIES
 
 MAX_BYTES = 4 * 2**30  # LVIS' training file has 1.1 GB
@@ -25,6 +33,7 @@ MAX_PIXELS = 2**28
 _FIRST_CODE, _LAST_CODE = ord("0"), ord("o")  # six bits a character, from "0" on
 _HUGE = 1e15  # beyond any coordinate or area; NaN fails the comparison too
 _NAME_2014 = re.compile(r"COCO_\w+2014_\d{12}\.jpg")
+_LONGEST_NAME, _LONGEST_PATH = 256, 4000  # bytes; file systems have no longer ones
 _MAX_GROUP = 7  # characters of one run length; more would not fit into 32 bits
 
 
@@ -32,7 +41,8 @@ _MAX_GROUP = 7  # characters of one run length; more would not fit into 32 bits
 class CocoAnnotation:
     """One object or crowd region; `segmentation` is as in the file, and was checked.
 
-    `area` is in px, as in the file, or that of the mask where the file has none.
+    `area` is in px, as in the file, or that of the mask where the file has none. A mask that cannot
+    be used has a `fault`, which is raised where it is decoded.
     """
 
     id: int
@@ -40,6 +50,7 @@ class CocoAnnotation:
     iscrowd: bool
     area: float
     segmentation: Any
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,8 @@ class CocoDataset:
     frequencies: Mapping[str, str] = field(default_factory=dict)  # LVIS: rare, common, frequent
 
 
-def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> CocoDataset:
+def load_coco(instances_json: PathLike, images_dir: PathLike | None = None,
+              strict: bool = True) -> CocoDataset:
     """Return the images and annotations of a COCO file, every record checked.
 
     Args:
@@ -71,10 +83,13 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> C
       images_dir: the folder of the images; default: `images` beside the file, or as COCO and LVIS
         are published: `val2017` (named by `coco_url`, else by the end of the file's own name)
         beside the file or beside its folder.
+      strict: whether a mask that cannot be used is raised here; else it is kept with its fault,
+        which is raised when it is decoded, so that one bad mask costs one image.
     Raises:
       UsageError: the file is missing or no strict JSON, lists no image, has an id twice, an
-        annotation of an unknown image or category, a wrong size, run lengths that do not sum to
-        H*W, a polygon of an odd count or fewer than 6 numbers, or a number that is not finite.
+        annotation of an unknown image or category, or a wrong size. Of masks: run lengths that do
+        not sum to H*W, a polygon of an odd count or fewer than 6 numbers, a number that is not
+        finite, or a mask that contradicts its own area or bbox (`contradictions`).
     """
     path = Path(instances_json)
     folder = None if images_dir is None else Path(images_dir)
@@ -83,9 +98,15 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> C
         raise UsageError(f"{path} is not a COCO file: expected an object with images, annotations")
     categories, frequencies = read_categories(content, path)
     sizes: dict[int, tuple[Path, int, int]] = {}
+    files: dict[Path, _Listed] = {}
     for number, record in enumerate(_records(content, "images", path)):
         where = Where(path, "image", record, number)
-        sizes[where.new_id(sizes)] = (image_path(where, folder), *size_hw_of(where))
+        image_id = where.new_id(sizes)
+        sizes[image_id] = (image_path(where, folder), *size_hw_of(where))
+        listed = _Listed(image_id, str(file_name(where)), address_of(record), sizes[image_id][0])
+        first = files.setdefault(listed.path, listed)
+        if first is not listed:
+            refuse_one_file(first, listed, str(path))
     if not sizes:
         raise UsageError(f"{path} lists no images; name a file that does")
     found: dict[int, list[CocoAnnotation]] = {image_id: [] for image_id in sizes}
@@ -96,7 +117,8 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None) -> C
         image_id = where.integer("image_id")
         if image_id not in sizes:
             raise where.fault(f"image_id {image_id} is not among the images")
-        found[image_id].append(checked_annotation(where, categories, sizes[image_id][1:]))
+        found[image_id].append(checked_annotation(where, categories, sizes[image_id][1:],
+                                                  strict))
     images = (CocoImage(image_id, file, height, width, tuple(found[image_id]))
               for image_id, (file, height, width) in sizes.items())
     return CocoDataset(path, tuple(images), categories, frequencies)
@@ -110,8 +132,10 @@ def decode_mask(annotation: CocoAnnotation, height: int, width: int) -> np.ndarr
     Returns:
       (H, W) uint8, 0 or 1.
     Raises:
-      UsageError: the segmentation does not fit that size (cannot be after `load_coco`).
+      UsageError: the annotation has a fault, or does not fit that size.
     """
+    if annotation.fault:
+        raise UsageError(annotation.fault)
     try:
         return _decode(annotation.segmentation, height, width)
     except _Fault as fault:
@@ -119,19 +143,31 @@ def decode_mask(annotation: CocoAnnotation, height: int, width: int) -> np.ndarr
 
 
 def read_coco_image(image: CocoImage) -> np.ndarray:
-    """Return the photograph, in the size that its annotations are in.
+    """Return the photograph, upright, in the size that its annotations are in.
+
+    Labels are in the frame of the upright photograph. Where the file is stored in another one and
+    the size cannot tell which was labelled (turned by 180 degrees, mirrored, or square), a warning
+    says so.
 
     Returns:
       (H, W, 3) uint8 RGB.
     Raises:
       UsageError: the file is missing, no image, or of another size than its record says.
     """
-    pixels = read_image(image.path)
-    if pixels.shape[:2] != (image.height, image.width):
-        raise UsageError(f"{image.path} has {pixels.shape[1]}x{pixels.shape[0]} pixels, its record "
-                         f"(image {image.id}) says {image.width}x{image.height}; "
-                         "replace the image or correct the record")
-    return pixels
+    if not image.path.is_file():
+        raise UsageError(missing_words(image.path))
+    photograph = read_photograph(image.path)
+    height, width = photograph.image.shape[:2]
+    if (height, width) != (image.height, image.width):
+        stored = photograph.is_turned and (width, height) == (image.height, image.width)
+        words = ("its labels are in the frame of the stored picture, expected that of the upright "
+                 "one: turn the file itself and remove its orientation, or turn the labels"
+                 if stored else "replace the image or correct the record")
+        raise UsageError(f"{image.path} has {width}x{height} pixels, its record (image {image.id}) "
+                         f"says {image.width}x{image.height}; {words}")
+    if photograph.is_turned and photograph.image.shape[:2] == photograph.stored_hw:
+        warn_turned(image.path)
+    return photograph.image
 
 
 def run_lengths(code: str) -> np.ndarray:
@@ -169,6 +205,16 @@ def run_lengths(code: str) -> np.ndarray:
     return values
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What tells one listed image from another; see `photograph`."""
+
+    id: int
+    name: str
+    address: str
+    path: Path
+
+
 class _Fault(ValueError):
     """What is wrong with one record; whoever knows file and id makes a `UsageError` of it."""
 
@@ -186,7 +232,7 @@ class Where:
         if not isinstance(record, dict):
             raise self.fault("is no object")
         if "id" in record:
-            self.name = repr(record["id"])
+            self.name = quoted(repr(record["id"]), 40)
 
     def fault(self, text: str) -> UsageError:
         return UsageError(f"{self.path}: {self.kind} {self.name}: {text}; "
@@ -235,20 +281,26 @@ def read_categories(content: dict[str, Any], path: Path) -> tuple[dict[int, str]
 
 def image_path(where: Where, folder: Path | None) -> Path:
     """Return where an image is to be found: in `folder`, else in the first folder that is there."""
-    name = _file_name(where)
+    name = file_name(where)
     beside = where.path.parent
     if folder is not None or (beside / "images").is_dir():
         return (folder or beside / "images") / name
     url = where.record.get("coco_url")
     split = PurePosixPath(url).parent.name if isinstance(url, str) else ""
-    split = split if split.isalnum() else where.path.stem.rpartition("_")[2]
+    split = (split if split.isalnum() and len(split) < _LONGEST_NAME
+             else where.path.stem.rpartition("_")[2])
     for parent in (beside, beside.parent):
         if (parent / split).is_dir():
             return parent / split / name
     return beside / "images" / name
 
 
-def _file_name(where: Where) -> PurePosixPath:
+def file_name(where: Where) -> PurePosixPath:
+    """Return the whole relative name of an image's file: any name that a file can have.
+
+    Raises:
+      UsageError: it leads out of the folder, or no file can have it.
+    """
     url = where.record.get("coco_url")
     if "file_name" not in where.record:  # LVIS v1 names its images only by their address
         name = PurePosixPath(PurePosixPath(where.text("coco_url")).name)
@@ -257,9 +309,19 @@ def _file_name(where: Where) -> PurePosixPath:
         if _NAME_2014.fullmatch(str(name)) and isinstance(url, str):
             # LVIS v0.5 gives the names of 2014 to images that lie under those of 2017.
             name = PurePosixPath(PurePosixPath(url).name)
-    if name.is_absolute() or ".." in name.parts or not str(name).isprintable():
-        raise where.fault(f"{str(name)!r:.80} is no file name inside the folder of the images")
+    if name.is_absolute() or ".." in name.parts or not _can_be_named(name):
+        raise where.fault(f"{quoted(str(name))!r} is no file name inside the folder of the images")
     return name
+
+
+def _can_be_named(name: PurePosixPath) -> bool:
+    """Return whether a file system can have that name."""
+    try:
+        parts = [os.fsencode(part) for part in name.parts]
+    except UnicodeEncodeError:  # half a character
+        return False
+    return all(len(part) < _LONGEST_NAME for part in parts) and b"\0" not in b"".join(parts) and (
+        len(b"/".join(parts)) < _LONGEST_PATH)
 
 
 def size_hw_of(where: Where) -> tuple[int, int]:
@@ -270,9 +332,13 @@ def size_hw_of(where: Where) -> tuple[int, int]:
     return height, width
 
 
-def checked_annotation(where: Where, categories: Mapping[int, str],
-                       size_hw: tuple[int, int]) -> CocoAnnotation:
-    """Return the annotation of a record, checked for an image of that size (raises UsageError)."""
+def checked_annotation(where: Where, categories: Mapping[int, str], size_hw: tuple[int, int],
+                       strict: bool = True) -> CocoAnnotation:
+    """Return the annotation of a record, checked for an image of that size.
+
+    Raises:
+      UsageError: the record is broken; unless `strict`, a mask alone is kept with its fault.
+    """
     record = where.record
     category_id = where.integer("category_id") if categories else None
     if categories and category_id not in categories:
@@ -283,22 +349,29 @@ def checked_annotation(where: Where, categories: Mapping[int, str],
     area = record.get("area")
     if area is not None and not _all_finite([area]):
         raise where.fault(f"area must be a number, got {area!r:.40}")
+    number = where.integer("id")
+    category = categories[category_id] if category_id is not None else ""
     segmentation = record.get("segmentation")
     try:
-        _check(segmentation, *size_hw)
+        _check(segmentation, size_hw, area, record.get("bbox"))
         if area is None:
             area = int(_decode(segmentation, *size_hw).sum())
     except _Fault as fault:
-        raise where.fault(str(fault)) from fault
-    category = categories[category_id] if category_id is not None else ""
-    return CocoAnnotation(where.integer("id"), category, bool(iscrowd), float(area), segmentation)
+        error = where.fault(str(fault))
+        if strict:
+            raise error from fault
+        return CocoAnnotation(number, category, bool(iscrowd), float(area or 0), None, str(error))
+    return CocoAnnotation(number, category, bool(iscrowd), float(area), segmentation)
 
 
-def _check(segmentation: Any, height: int, width: int) -> None:
+def _check(segmentation: Any, size_hw: tuple[int, int], area: Any, bbox: Any) -> None:
+    counts = None
     if isinstance(segmentation, dict):
-        _counts(segmentation, height, width)
+        counts = _counts(segmentation, *size_hw)
     else:
-        _check_polygons(segmentation, height, width)
+        _check_polygons(segmentation, *size_hw)
+    if words := contradiction(segmentation, counts, size_hw, area, bbox):
+        raise _Fault(words)
 
 
 def _counts(segmentation: dict[str, Any], height: int, width: int) -> np.ndarray:
@@ -322,13 +395,16 @@ def _counts(segmentation: dict[str, Any], height: int, width: int) -> np.ndarray
 def _check_polygons(polygons: Any, height: int, width: int) -> None:
     if not isinstance(polygons, list) or not polygons:
         raise _Fault("there is no mask: expected polygons or run lengths")
-    far = max(height, width)  # real polygons leave the image by a pixel or so
     for polygon in polygons:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             count = len(polygon) if isinstance(polygon, list) else "no list of"
             raise _Fault(f"a polygon has {count} numbers, expected an even count of 6 or more")
         if not _all_finite(polygon):
             raise _Fault("a polygon holds something that is not a finite number")
+    if words := polygon_fault(polygons, height, width):
+        raise _Fault(words)
+    far = max(height, width)  # real polygons leave the image by a pixel or so
+    for polygon in polygons:
         if min(polygon) < -far or max(polygon) > 2 * far:
             raise _Fault(f"a polygon lies far outside its image of {width}x{height} pixels")
 

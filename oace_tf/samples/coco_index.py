@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from oace_tf.errors import UsageError
@@ -23,38 +23,48 @@ from oace_tf.samples.coco import (
     CocoAnnotation,
     Where,
     checked_annotation,
+    file_name,
     image_path,
     read_categories,
     size_hw_of,
 )
 from oace_tf.samples.json_stream import element_at, list_elements
+from oace_tf.samples.photograph import address_of, refuse_one_file, same_photograph
 
 FOLDER = ".oace-index"
-FORMAT = "oace-coco-index-1"
+FORMAT = "oace-coco-index-2"
 _NAMES = ("file_name", "coco_url")  # from them the image's path is found
 _ROWS = 10000  # written at a time
 _TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE images (id INTEGER PRIMARY KEY, stem TEXT, names TEXT, height INTEGER, width INTEGER);
+CREATE TABLE images (id INTEGER PRIMARY KEY, stem TEXT, name TEXT, address TEXT, names TEXT,
+                     height INTEGER, width INTEGER);
 CREATE TABLE annotations (id INTEGER PRIMARY KEY, image INTEGER, category INTEGER, crowd INTEGER,
                           start INTEGER, length INTEGER);
 """
 # After all rows are in: then they are sorted once.
 _FINISH = """
 CREATE INDEX of_image ON annotations (image);
-CREATE TABLE places (place INTEGER PRIMARY KEY, image INTEGER, stem TEXT);
-INSERT INTO places (image, stem) SELECT id, stem FROM images WHERE EXISTS
+CREATE TABLE places (place INTEGER PRIMARY KEY, image INTEGER);
+INSERT INTO places (image) SELECT id FROM images WHERE EXISTS
     (SELECT 1 FROM annotations WHERE image = images.id AND crowd = 0) ORDER BY id;
 CREATE INDEX of_stem ON images (stem);
+CREATE INDEX of_address ON images (address);
+CREATE INDEX of_name ON images (name);
 """
 
 
 @dataclass(frozen=True, slots=True)
 class IndexedImage:
-    """One image of an index; `stem` is its file's name without folder and ending."""
+    """One image of an index.
+
+    `name` is its file's name with the folders in front of it; `address` says which published
+    photograph it is (`photograph.address_of`), or is empty.
+    """
 
     id: int
-    stem: str
+    name: str
+    address: str
     path: Path
     height: int
     width: int
@@ -81,6 +91,10 @@ class CocoIndex:
         self.categories: Mapping[int, str] = {int(key): name for key, name in names.items()}
         self.frequencies: Mapping[str, str] = json.loads(facts["frequencies"])
         self._count = int(self._one("SELECT COUNT(*) FROM places")[0])
+        if (twice := self.twice()) is not None:
+            one, other = (self._image(self._one("SELECT * FROM images WHERE id = ?", number))
+                          for number in twice[1:])
+            refuse_one_file(one, other, str(self.path))
         try:
             self._json = self.path.open("rb")
         except OSError as error:
@@ -109,21 +123,40 @@ class CocoIndex:
             raise IndexError(place)
         return self._image(row)
 
-    def named(self, stem: str) -> IndexedImage | None:
-        """Return the first image whose file has that stem, or None."""
-        row = self._one("SELECT * FROM images WHERE stem = ? ORDER BY id LIMIT 1", stem)
-        return None if row is None else self._image(row)
+    def same(self, image: IndexedImage) -> IndexedImage | None:
+        """Return the image here that is the same photograph as one of another index, or None.
+
+        Raises:
+          UsageError: both have one file, but addresses that differ.
+        """
+        rows = self._base.execute(
+            "SELECT * FROM images WHERE stem = ? OR (address = ? AND address != '') ORDER BY id",
+            (PurePosixPath(image.name).stem, image.address)).fetchall()
+        return next((other for other in map(self._image, rows)
+                     if same_photograph(image, other, str(self.path))), None)
 
     def places_without(self, others: Sequence[CocoIndex]) -> Iterator[int]:
-        """Yield the places (from 0) whose stem no other index has with an object."""
-        for place, stem in self._base.execute("SELECT place, stem FROM places ORDER BY place"):
-            if not any(other.has_object(stem) for other in others):
+        """Yield the places (from 0) whose photograph no other index has with an object."""
+        rows = self._base.execute("SELECT place, images.* FROM places, images WHERE id = image "
+                                  "ORDER BY place")
+        for place, *row in rows:
+            image = self._image(row)
+            if not any(other.has_object(image) for other in others):
                 yield place - 1
 
-    def has_object(self, stem: str) -> bool:
-        """Return whether an image of that stem is here with an object."""
-        return self._one("SELECT 1 FROM images, annotations WHERE stem = ? AND "
-                         "images.id = annotations.image AND crowd = 0 LIMIT 1", stem) is not None
+    def has_object(self, image: IndexedImage) -> bool:
+        """Return whether the photograph of another index is here with an object."""
+        other = self.same(image)
+        return other is not None and self._one("SELECT 1 FROM places WHERE image = ?",
+                                               other.id) is not None
+
+    def twice(self) -> tuple[str, int, int] | None:
+        """Return a file name that two images have, and their ids; None where all differ.
+
+        Where addresses tell the two apart, those come first.
+        """
+        return self._one("SELECT name, MIN(id), MAX(id) FROM images GROUP BY name HAVING "
+                         "COUNT(*) > 1 ORDER BY COUNT(DISTINCT address) DESC LIMIT 1")
 
     def annotations(self, image: IndexedImage) -> tuple[CocoAnnotation, ...]:
         """Return the annotations of an image, checked.
@@ -136,10 +169,10 @@ class CocoIndex:
         return tuple(self._annotation(image, *row) for row in rows)
 
     def _image(self, row: Any) -> IndexedImage:
-        number, stem, names, height, width = row
+        number, _, name, address, names, height, width = row
         # Looked for now: the folder of the images may have been put there after the index.
         file = image_path(Where(self.path, "image", json.loads(names), number), None)
-        return IndexedImage(number, stem, file, height, width)
+        return IndexedImage(number, name, address, file, height, width)
 
     def _annotation(self, image: IndexedImage, number: int, start: int,
                     length: int) -> CocoAnnotation:
@@ -227,7 +260,7 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
     lists = ("images", "annotations", "categories")
     found = dict.fromkeys(lists, 0)
     rows: dict[str, list[tuple[Any, ...]]] = {"images": [], "annotations": []}
-    queries = {"images": "INSERT INTO images VALUES (?, ?, ?, ?, ?)",
+    queries = {"images": "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
                "annotations": "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?)"}
 
     def write(key: str) -> None:
@@ -247,10 +280,10 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
             categories.append(record)
             continue
         if key == "images":
-            file = image_path(where, None)
+            file = file_name(where)
             names = {name: record[name] for name in _NAMES if name in record}
-            rows[key].append((where.integer("id"), file.stem, json.dumps(names),
-                              *size_hw_of(where)))
+            rows[key].append((where.integer("id"), file.stem, str(file), address_of(record),
+                              json.dumps(names), *size_hw_of(where)))
         else:
             crowd = record.get("iscrowd", 0)
             if crowd not in (0, 1):

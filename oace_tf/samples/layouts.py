@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from oace_tf.clicker import IGNORED
 from oace_tf.errors import UsageError
 from oace_tf.fileio import PathLike
-from oace_tf.images import read_brightest, read_image
+from oace_tf.images import SUFFIXES, read_brightest, read_image
 from oace_tf.samples import sbd
 from oace_tf.samples.coco import (
     CocoAnnotation,
@@ -26,10 +27,9 @@ from oace_tf.samples.coco import (
     load_coco,
     read_coco_image,
 )
-from oace_tf.samples.sample import IGNORED, Sample, SampleFile, checked_sample
+from oace_tf.samples.sample import Sample, SampleFile, checked_sample
 
 INSTANCES = "instances.json"
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Layout:
     category: str | None = None  # group 1 of this pattern, found in the stem, is the category
 
 
-LAYOUTS = {  # DESIGN, 6
+LAYOUTS = {
     "grabcut": Layout("data_GT", "boundary_GT", object_above=128, ignored=128),
     "berkeley": Layout("images", "masks", object_above=128, ignored=128),
     "davis": Layout("img", "gt", object_above=0),
@@ -102,6 +102,8 @@ def available(root: PathLike | None) -> list[Found]:
 
 def list_samples(name_or_path: PathLike, root: PathLike | None = None) -> tuple[SampleFile, ...]:
     """Return the samples of a set, in a fixed order, not read yet.
+
+    A mask that cannot be used is a sample too: reading it says what is wrong with it.
 
     Args:
       name_or_path: the name of a set below `root`, or the path of a COCO file (`*.json`), whose
@@ -171,7 +173,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
         raise UsageError(f"the folder {folder} is missing; put the set there as it is published")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in _IMAGE_SUFFIXES and not path.name.startswith("."):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
             if path.stem in found:
                 raise UsageError(f"{path} and {found[path.stem].name} are one sample twice; "
                                  "remove one of them")
@@ -190,7 +192,7 @@ def _read_pair(image_path: Path, mask_path: Path, layout: Layout, dataset: str) 
 
 
 def _list_instances(path: Path, dataset: str) -> tuple[SampleFile, ...]:
-    content = load_coco(path)
+    content = load_coco(path, strict=False)
     files = [SampleFile(_object_id(image, annotation), dataset,
                         partial(_read_object, image.path, image.height, image.width, image.id,
                                 annotation, dataset, path),

@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, quoted
 from oace_tf.fileio import PathLike
 from oace_tf.samples.coco import CocoAnnotation, CocoImage, decode_mask
 from oace_tf.samples.coco_index import CocoIndex
@@ -23,14 +23,20 @@ class JoinedImages(Sequence[CocoImage]):
     """The images with an object of one file, or of several that are joined.
 
     Args:
-      paths: JSON files in COCO or LVIS format. Images of one file name are one photograph; it is
-        taken from the first file that has it.
+      paths: JSON files in COCO or LVIS format. Images of one address (`coco_url`) or, where not
+        both have one, of one whole file name are one photograph (see `photograph`); it is taken
+        from the first file that has it.
     Raises:
-      UsageError: as `CocoIndex`.
+      UsageError: as `CocoIndex`; of several files, one in which two images have one file name.
     """
 
     def __init__(self, paths: Sequence[PathLike]) -> None:
         indices = [CocoIndex(path) for path in paths]
+        for index in indices if len(indices) > 1 else ():
+            if (twice := index.twice()) is not None:
+                raise UsageError(f"{index.path}: images {twice[1]} and {twice[2]} are both named "
+                                 f"{quoted(twice[0])}; which of them another file means cannot be "
+                                 "told, so it cannot be joined; give each photograph a name")
         # LVIS says how frequent a category is; its masks are the finer ones.
         self._indices = sorted(indices, key=lambda index: not index.frequencies)
         # Where the images of each file begin that no file before it has.
@@ -82,7 +88,7 @@ class JoinedImages(Sequence[CocoImage]):
         image = self._indices[first].at(int(self._own[first][place - start]))
         kept: list[CocoAnnotation] = []
         for index in self._indices:
-            found = image if index is self._indices[first] else index.named(image.stem)
+            found = image if index is self._indices[first] else index.same(image)
             if found is None:
                 continue
             if (found.height, found.width) != (image.height, image.width):

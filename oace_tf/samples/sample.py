@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from oace_tf.clicker import OBJECT
 from oace_tf.errors import UsageError
 
-OBJECT, BACKGROUND, IGNORED = 1, 0, -1
 FREQUENCIES = {"r": "rare", "c": "common", "f": "frequent"}  # LVIS' letters
 
 

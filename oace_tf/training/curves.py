@@ -1,4 +1,4 @@
-"""The learning curve of a run: its log.csv, and validation.csv where there is one, as a PNG."""
+"""Learning curve of a run: its log.csv, and validation.csv where there is one, as a PNG."""
 from __future__ import annotations
 
 import csv

@@ -1,4 +1,4 @@
-"""Several devices and hosts: data-parallel training by `keras.distribution` on JAX."""
+"""Devices and hosts: data-parallel training by `keras.distribution` on JAX."""
 from __future__ import annotations
 
 import os

@@ -1,4 +1,4 @@
-"""Further taps where the prediction before is wrong, as in RITM's iterative training.
+"""Error taps: further ones where the prediction before is wrong, as in RITM's training.
 
 Numpy on the host; the predictions come from the network in training.
 """
@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from oace_tf.clicker import edge_distance
-from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks, pack_points
-from oace_tf.samples.sample import BACKGROUND, OBJECT
+from oace_tf.clicker import BACKGROUND, OBJECT, edge_distance
+from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks
 
 Batch = Mapping[str, np.ndarray]
 _CORE = 0.5  # of the greatest depth of the error: taps lie deeper than that; RITM
@@ -30,13 +29,11 @@ def with_error_taps(batch: Batch, logits: Callable[[Batch], np.ndarray], most: i
     for _ in range(int(rng.integers(0, most + 1))):
         predicted = np.asarray(logits(batch))[..., 0] >= 0.0
         disks = batch["disks"].copy()
-        for mask, found, maps in zip(batch["mask"][..., 0], predicted, disks):
-            tap = error_tap(mask, found, rng, background=maps.shape[-1] > 1)
+        for mask, answer, maps in zip(batch["mask"][..., 0], predicted, disks):
+            tap = error_tap(mask, answer, rng, background=maps.shape[-1] > 1)
             if tap is not None:
                 channel, label = (0, POSITIVE) if tap.positive else (1, NEGATIVE)
-                # `pack_points` wants an object tap; the label decides what is drawn.
-                points = pack_points([Click(tap.x, tap.y)], 1)
-                points[0, 2] = label
+                points = np.array([[tap.x, tap.y, label]], np.float32)
                 maps[..., channel] |= draw_disks(points, mask.shape, label) > 0
         batch["disks"] = disks
     return batch

@@ -1,4 +1,4 @@
-"""A step that comes out not finite leaves no trace: weights, statistics and optimizer stay.
+"""Finite step: one that comes out not finite leaves no trace in weights and optimizer.
 
 Keras' own `train_step` is run, whatever the backend; only what it did is looked at. The loss that
 it reports is NaN where the loss was finite and a weight after the update is not.

@@ -44,13 +44,14 @@ def run_gestures(args: argparse.Namespace, folders: list[Path]) -> int:
                          "tensorflow")
     keras.utils.set_random_seed(settings.seed)
     networks, start = _start(args)
-    trainer = GestureTrainer(networks, settings, folders, args.out, args.workers, args.keep)
+    data = [source.record() for source in sources]
+    trainer = GestureTrainer(networks, settings, folders, args.out, args.workers, args.keep, data)
     if args.resume:
         trainer.resume()
     trainer.run(args.checkpoint_every, args.stop_at)
     record = {"stage": "gestures", "settings": settings.to_json(), "seed": settings.seed,
               "steps": trainer.step, "batches": trainer.batch, "start": start,
-              "data": [source.record() for source in sources],
+              "data": data,
               "skipped_images": len(trainer.skipped), "keras": keras.version(),
               "backend": keras.backend.backend()}
     path = args.out / WEIGHTS

@@ -5,7 +5,7 @@ import csv
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,12 @@ class GestureTrainer:
       out: the folder of the run.
       workers: processes that prepare scenes; 0: none.
       keep: checkpoints.
+      data: records of the sources, for the checkpoints.
     """
 
     def __init__(self, networks: GestureNetworks, settings: GestureTrainSettings,
-                 folders: list[Path], out: Path, workers: int = 1, keep: int = 2) -> None:
+                 folders: list[Path], out: Path, workers: int = 1, keep: int = 2,
+                 data: Sequence[Mapping[str, Any]] = ()) -> None:
         self._networks, self._settings, self._out = networks, settings, out
         self._workers, self._keep = workers, keep
         self._plan = BatchPlan(folders=tuple(folders), sources=settings.sources,
@@ -66,8 +68,9 @@ class GestureTrainer:
         self._batch, self._step = 0, 0
         self._skipped: set[str] = set()
         self._last_written: int | None = None
-        self._run = json.loads(json.dumps({"network": networks.config.to_json(),
-                                           "settings": settings.to_json()}))
+        self._run = json.loads(json.dumps({
+            "stage": "gestures", "network": networks.config.to_json(),
+            "settings": settings.to_json(), "data": list(data)}))
 
     @property
     def batch(self) -> int:

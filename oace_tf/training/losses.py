@@ -1,4 +1,4 @@
-"""The losses: equation (1) of the prior, and Normalized Focal Loss, Dice and BCE of the mask."""
+"""Losses: equation (1) of the prior, and Normalized Focal Loss, Dice and BCE of the mask."""
 from __future__ import annotations
 
 from typing import Any

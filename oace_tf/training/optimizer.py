@@ -1,4 +1,4 @@
-"""The optimizer of a run, and its state by name."""
+"""Optimizer of a run, and its state by name."""
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The number format that networks compute in; their weights are float32 in any case."""
+"""Precision, the number format that networks compute in; weights are float32 in any case."""
 from __future__ import annotations
 
 from collections.abc import Iterator

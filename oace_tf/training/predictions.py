@@ -1,4 +1,4 @@
-"""What the networks in training make of a batch, as at inference; and a picture of it."""
+"""Predictions of the networks in training on a batch, as at inference; and a picture of them."""
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Fine-tuning for int8: the losses see the rounded networks, and the masks stay those of the float.
+"""Quantization-aware steps: losses see the rounded networks, masks stay those of the float.
 
 The mask loss (and what else the stage adds up) is taken of the simulated int8 networks. Beside it
 stands a consistency term: the rounded networks' mask must be that of the same weights without

@@ -1,4 +1,4 @@
-"""A training scene: photograph, mask of the tapped object, tap disks, patch centres.
+"""Scene of training: photograph, mask of the tapped object, tap disks, patch centres.
 
 Numpy and OpenCV only, so that worker processes need no Keras. Every draw comes from the generator
 that is passed in.
@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from oace_tf.clicker import edge_distance
-from oace_tf.clicks import NEGATIVE, POSITIVE, Click, draw_disks, pack_points
+from oace_tf.clicker import IGNORED, edge_distance
+from oace_tf.clicks import Click, disk_maps, pack_points
 from oace_tf.samples.coco import CocoImage, decode_mask, read_coco_image
-from oace_tf.samples.sample import IGNORED
 from oace_tf.training.settings import SceneSettings
 
 MAX_TAPS = 8
@@ -112,8 +111,7 @@ def _tapped(image: np.ndarray, mask: np.ndarray, curve: np.ndarray, click_channe
             settings: SceneSettings, rng: np.random.Generator) -> Scene:
     taps = simulate_taps(mask, settings, rng, background=click_channels > 1)
     points = pack_points(taps, MAX_TAPS)
-    labels = (POSITIVE, NEGATIVE)[:click_channels]
-    disks = np.stack([draw_disks(points, mask.shape, label) > 0 for label in labels], axis=-1)
+    disks = disk_maps(points, mask.shape, click_channels) > 0
     return Scene(image, mask, curve, disks.astype(np.uint8),
                  patch_centres(mask == 1, settings.object_patches, rng),
                  patch_centres(mask == 0, settings.background_patches, rng))

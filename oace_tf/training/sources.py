@@ -1,4 +1,4 @@
-"""Where training images come from: folders of COCO format, and files of COCO or LVIS."""
+"""Sources of training images: folders of COCO format, and files of COCO or LVIS."""
 from __future__ import annotations
 
 import re
@@ -98,7 +98,7 @@ def _sources_in(given: Path, shares: Mapping[str, float]) -> list[tuple[str, lis
 def _dataset(paths: list[Path]) -> CocoDataset:
     """Return images with an object; whole in memory where the file is small."""
     if len(paths) == 1 and (not paths[0].is_file() or paths[0].stat().st_size < STREAMED_FROM):
-        dataset = load_coco(paths[0])
+        dataset = load_coco(paths[0], strict=False)  # as of a large file: a bad mask, an image
         images = tuple(image for image in dataset.images
                        if any(not annotation.iscrowd for annotation in image.annotations))
         if not images:

@@ -1,4 +1,4 @@
-"""What one step of training computes, as a Keras model whose loss is its own."""
+"""Step of training as a Keras model whose loss is its own."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a step costs: images/s of the data alone, of the step alone, and of both together."""
+"""Throughput: images/s of the data alone, of the step alone, and of both together."""
 from __future__ import annotations
 
 import csv

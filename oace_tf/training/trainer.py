@@ -1,4 +1,4 @@
-"""The training loop: steps, stages, moving average, checkpoints, validation, a log."""
+"""Trainer: steps, stages, moving average, checkpoints, validation, a log."""
 from __future__ import annotations
 
 import json
@@ -12,11 +12,11 @@ from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from oace_tf.errors import OaceError, UsageError
 from oace_tf.networks.pair import Pair
 from oace_tf.networks.weights import get_arrays, save_weights, set_arrays
+from oace_tf.progress import Progress
 from oace_tf.tensor_file import write_tensors
 from oace_tf.training.batches import batches, twin_pairs
 from oace_tf.training.checkpoint import (
@@ -160,8 +160,7 @@ class Trainer:
         source = batches(self._folders, self._settings, self._pair.config.click_channels,
                          self._step, self._options.workers, self._skipped, self._options.share)
         phase: Phase | None = None
-        with (closing(source),
-              tqdm(total=total, initial=self._step, unit="step", disable=None) as bar):
+        with closing(source), Progress(total, "training", "step", self._step) as bar:
             started = time.perf_counter()
             for step, batch in source:
                 waited = time.perf_counter() - started
@@ -174,7 +173,7 @@ class Trainer:
                 seconds = time.perf_counter() - started
                 rate = phase.batch / seconds
                 bar.update()
-                bar.set_postfix_str(f"loss {loss:.4f}, {rate:.1f} images/s", refresh=False)
+                bar.note(f"loss {loss:.4f}, {rate:.1f} images/s")
                 if self._options.share.first:
                     self._log.step(step, phase.size, loss, rate, waited / seconds)
                 self._step = step + 1
@@ -295,8 +294,7 @@ class Trainer:
 
             self._forward = Forward(self._pair, validation.size)
         total = sum(len(groups) for groups in validation.sets.values())
-        with (one_device(), tqdm(total=total, desc="validation", unit="image", disable=None,
-                                 leave=False) as bar):
+        with (one_device(), Progress(total, "validation", "image", leave=False) as bar):
             figures = self._with(self._average, lambda: validate(
                 self._forward.mask, validation.sets, bar.update))
         self._log.validation(self._step, figures)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.evaluation.object_trials import LEAST_SHARE, ObjectRecord
+from oace_tf.evaluation.object_trials import LEAST_SHARE, ObjectRecord, measure_group
 from oace_tf.evaluation.object_trials import Plan as MeasurePlan
-from oace_tf.evaluation.object_trials import measure_group
 from oace_tf.evaluation.protocol import Predictor
 from oace_tf.evaluation.runner import Group, photographs
 from oace_tf.samples.layouts import available, list_samples

@@ -144,11 +144,12 @@ def test_usage_errors(tmp_path, command, capsys):
     (tmp_path / "x.tflite").write_bytes(b"<html></html>")
     assert bench.main([str(tmp_path / "x.tflite")]) == 2
     assert command("--accuracy", "1")[0] == 2
-    assert all(line.startswith("bench.py: error: ")
+    assert all(line.startswith("python android_bench/bench.py: error: ")
                for line in capsys.readouterr().err.strip().splitlines()
                if "int8" not in line)
     assert bench.main([]) == 2
-    assert re.fullmatch("bench.py: error: name a .tflite file.*\n", capsys.readouterr().err)
+    assert re.fullmatch("python android_bench/bench.py: error: name a .tflite file.*\n",
+                        capsys.readouterr().err)
 
 
 def test_clean(world, command, tiny_int8):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from android_bench import estimate
-from android_bench.errors import UsageError
 from android_bench.graph import Graph, Operator
+from oace_tf.errors import UsageError
 
 CONVOLUTIONS = Graph(tuple(Operator("CONV_2D", 1, 163_000_000, 1) for _ in range(200)), True)
 
@@ -40,7 +40,7 @@ def test_prediction_says_what_it_is(tmp_path, tiny_int8, capsys, monkeypatch):
     assert estimate.main([str(tiny_int8)]) == 0
     out = capsys.readouterr().out
     assert out.startswith("PREDICTION, not a measurement") and "settled by: bench.py" in out
-    assert all(f"{unit}: " in out for unit in ("cpu", "gpu", "npu"))
+    assert all(f"{unit}: " in out for unit in ("cpu", "gpu"))
     assert "load: not predicted" in out
     assert estimate.main([str(tiny_int8), "--json", str(tmp_path / "e.json")]) == 0
     assert json.loads((tmp_path / "e.json").read_text())["kind"].startswith("prediction")
@@ -70,7 +70,7 @@ def test_usage_errors(tmp_path, tiny_int8, capsys):
     assert estimate.main([str(tiny_int8), "--figures", str(tmp_path / "none.csv")]) == 2
     assert estimate.main([str(tmp_path / "none.tflite")]) == 2
     errors = capsys.readouterr().err.strip().splitlines()
-    assert len(errors) == 3 and "holds no figure of resnet50" in errors[0]
+    assert len(errors) == 3 and "holds no figure of deeplabv3_resnet50" in errors[0]
 
 
 @pytest.mark.data
@@ -90,5 +90,5 @@ def test_a_reference_that_is_missing_is_named(tmp_path):
     path = tmp_path / "f.csv"
     with open(path, "w", newline="") as file:
         csv.writer(file).writerow(["model", "unit", "runtime", "precision", "component"])
-    with pytest.raises(UsageError, match="holds no figure of resnet50 on the npu"):
+    with pytest.raises(UsageError, match="holds no figure of deeplabv3_resnet50 on the gpu"):
         estimate.read_points(path)

@@ -12,7 +12,8 @@ import pytest
 
 from android_bench import bench, graph, settings
 from android_bench.device import binary
-from android_bench.errors import DeviceTrouble, UsageError
+from android_bench.errors import DeviceTrouble
+from oace_tf.errors import UsageError
 from tests.android_bench.registered_kernels import registered
 
 ROOT = Path(__file__).resolve().parents[2]

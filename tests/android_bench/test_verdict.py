@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 import pytest
 
 from android_bench import bench, compare, reports
-from android_bench.errors import UsageError
 from android_bench.log.parse import parse_log
 from android_bench.verdict import (
     Budgets,
@@ -21,6 +20,7 @@ from android_bench.verdict import (
     passed,
     percentile,
 )
+from oace_tf.errors import UsageError
 from tests.android_bench import logs
 
 
@@ -175,6 +175,48 @@ def test_replay_of_recorded_cases(case):
         within = float(row["avg_us"]) <= 250e3 and float(row["init_us"]) <= 25e3
         expected = 0 if within and not unproven else 1
     assert bench.main(["--replay", str(path)]) == expected
+
+
+RESULT = next(line for line in logs.stdout().splitlines() if "Inference timings" in line) + "\n"
+THREADS = "INFO: Num threads: [4]\n"
+NO_THREADS = logs.stdout().replace(THREADS, "")
+
+
+@pytest.mark.parametrize("text, command, expected, words", [
+    (RESULT, "", 1, "with how many threads"), (RESULT + RESULT, "", 1, "with how many threads"),
+    ("01-02 03:04:05.678  1  2 I tflite  : " + RESULT, "", 1, "with how many threads"),
+    (THREADS + RESULT, "", 1, "unit and delegate"), (logs.stderr() + RESULT, "", 1, "threads"),
+    (NO_THREADS + logs.stderr(), "", 1, "threads"),
+    (logs.stderr() + THREADS + RESULT, "", 0, ""), (logs.stdout(), "", 0, "which delegate took"),
+    (RESULT, "./benchmark_model --graph=m.tflite --num_threads=4", 0, "which delegate took"),
+    (RESULT, "./benchmark_model --graph=m.tflite", 0, "which delegate took"),
+    (RESULT, "ls", 1, "threads"), (RESULT, "./benchmark_model --graph=m.tflite --use_gpu=true", 1,
+                                   "may have run on the CPU"),
+    (logs.stdout(), "./benchmark_model --graph=m.tflite --num_threads=2", 1, "4 threads, the com")])
+def test_results_without_what_they_are_of_are_no_result(tmp_path, capsys, text, command, expected,
+                                                        words):
+    (tmp_path / "one.txt").write_text(text)
+    if command:
+        (tmp_path / "one.cmd").write_text(command)
+    assert bench.main(["--replay", str(tmp_path / "one.txt")]) == expected
+    said = capsys.readouterr().out
+    assert words in said and ("NOT within" in said) == bool(expected)
+
+
+@pytest.mark.parametrize("threads", ["²", "4" * 5000, "--5", "1025", "four", "٤", "-7"])
+def test_threads_that_cannot_be_read(tmp_path, capsys, threads):
+    path = tmp_path / "a\u202e.txt"
+    path.write_text(logs.stdout().replace("Num threads: [4]", f"Num threads: [{threads}]"))
+    assert bench.main(["--replay", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "a\\u202e.txt: a number" in said and "; replay the log as" in said and len(said) < 900
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("code", ["--5", "²", "9" * 5000, "1.5", "0x1"])
+def test_exit_codes_that_are_none(tmp_path, capsys, code):
+    assert bench.main(["--replay", saved(tmp_path, logs.stdout(), logs.stderr(), code)]) == 2
+    assert "run.rc holds no exit code" in capsys.readouterr().err
 
 
 # --- reports

@@ -1,8 +1,10 @@
-"""`--check`: the same bytes pass, others fail; wrong weights and images are named."""
+"""Rebuild check: the same bytes pass, others fail; wrong weights and images are named."""
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,7 @@ from export import rebuild_check
 from oace_tf import fileio
 from oace_tf.errors import UsageError
 
+ROOT = Path(__file__).resolve().parents[2]
 FILES = {"int8": "oace_int8.tflite", "float32": "oace_float32.tflite"}
 
 
@@ -70,6 +73,35 @@ def test_other_weights_and_images_are_named(report: Path, tmp_path: Path) -> Non
     (tmp_path / "weights.safetensors").unlink()
     with pytest.raises(UsageError, match="are not here"):
         check(report)
-    report.write_text('{"passed": true}')
-    with pytest.raises(UsageError, match="is no report"):
+
+
+@pytest.mark.parametrize("change, fault", [
+    ({"int8": None}, "int8 has no SHA-256"),
+    ({"float32": {"sha256": "ab"}}, "float32 has no SHA-256"),
+    ({"weights": {"sha256": "ab" * 32}}, "weights has no path"),
+    ({"settings": {"seed": 3, "max_points": True, "size": 64}}, "settings has no max_points"),
+    ({"settings": 7}, "settings has no seed"),
+    ({"recipe": 1}, "names no recipe"),
+    ({"calibration": []}, "nothing of the calibration"),
+    ({"float16": True}, "float16 is no object"),
+])
+def test_what_is_missing_is_named(report: Path, change: dict[str, Any], fault: str) -> None:
+    report.write_text(json.dumps(json.loads(report.read_text()) | change))
+    with pytest.raises(UsageError, match=f"is no report of export/quantize.py: .*{fault}"):
         check(report)
+
+
+@pytest.mark.parametrize("content", ("{}", "[]", '{"passed": true}'))
+def test_no_report_is_one_line_without_assertions(tmp_path: Path, content: str) -> None:
+    """`python -O` removes every assert: what a user gives must be refused all the same."""
+    path = tmp_path / "bogus.json"
+    path.write_text(content)
+    code = ("import argparse, pathlib, sys\n"
+            "from export import rebuild_check\n"
+            "from oace_tf.errors import guarded\n"
+            "sys.exit(guarded(lambda: rebuild_check.run(pathlib.Path(sys.argv[1]), "
+            "argparse.Namespace(weights=None), None), 'quantize'))\n")
+    done = subprocess.run([sys.executable, "-O", "-c", code, str(path)], capture_output=True,
+                          text=True, check=False, cwd=ROOT)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "is no report of export/quantize.py" in done.stderr

@@ -29,6 +29,12 @@ def tiny_float32() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_multi() -> Path:
+    """Return the uint8 file that gives three answers more and names gestures."""
+    return GOLDEN / "tiny_multi_int8.tflite"
+
+
+@pytest.fixture(scope="session")
 def tiny_one_channel(tiny_int8: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file whose metadata names one click channel."""
     from export.tflite.metadata import Description, add_metadata

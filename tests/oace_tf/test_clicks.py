@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oace_tf.clicks import Click, draw_disks, pack_points, parse_tap
+from oace_tf.clicks import NEGATIVE, POSITIVE, Click, disk_maps, draw_disks, pack_points, parse_tap
 from oace_tf.errors import UsageError
 
 
@@ -124,3 +124,12 @@ def test_disks_of_quarter_taps(points, label):
     array = np.array(points, np.float32).reshape(-1, 3)
     np.testing.assert_array_equal(draw_disks(array, (20, 20), label),
                                   _slow_disks(array, (20, 20), label))
+
+
+@pytest.mark.parametrize("channels", (1, 2))
+def test_disk_maps_are_the_disks_of_each_label(channels: int) -> None:
+    points = pack_points([Click(3, 4), Click(9, 2, False), Click(12, 12)], 5)
+    maps = disk_maps(points, (16, 20), channels)
+    assert maps.shape == (16, 20, channels) and maps.dtype == np.float32
+    for channel, label in enumerate((POSITIVE, NEGATIVE)[:channels]):
+        np.testing.assert_array_equal(maps[..., channel], draw_disks(points, (16, 20), label))

@@ -1,7 +1,7 @@
 """Errors become one line and an exit code; bugs keep their traceback."""
 import pytest
 
-from oace_tf.errors import GateFailed, OaceError, UsageError, guarded
+from oace_tf.errors import GateFailed, OaceError, UsageError, guarded, quoted
 
 
 def _raising(error):
@@ -26,3 +26,11 @@ def test_one_line_and_exit_code(error, code, capsys):
 def test_a_bug_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         guarded(_raising(ZeroDivisionError()), "prog")
+
+
+def test_what_is_quoted_is_printable_and_cut(capsys):
+    guarded(_raising(UsageError("a\u202fb\x1b[2J\u200f \udce9: " + "x" * 5000 + "; remove")), "p")
+    told = capsys.readouterr().err
+    assert "a\\u202fb\\x1b[2J\\u200f \\udce9: x" in told and told.endswith("x; remove\n")
+    assert len(told) < 1300
+    assert quoted("é\x00" + "y" * 90, 10) == "é\\x00" + "y" * 8 + "…"

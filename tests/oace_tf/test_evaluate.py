@@ -321,3 +321,65 @@ def test_bad_gate(gate: Run, run: Run, data: Path, tmp_path: Path, tiny_int8: Pa
 def test_errors_of_parsing_are_usage_errors() -> None:
     with pytest.raises(UsageError):
         evaluate.parse_args(["--clicks", "many"])
+
+
+def _entries(out: Path) -> list[dict[str, Any]]:
+    return [entry for entry in json.loads(out.read_text()) if entry["kind"] != "baseline"]
+
+
+def test_crumbs_are_in_every_table(run: Run, tmp_path: Path,
+                                   capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--dataset", "grabcut", "many", "--json", tmp_path / "a.json") == 0
+    assert capsys.readouterr().out.count("  crumbs  ") == 2
+    for entry in json.loads((tmp_path / "a.json").read_text()):
+        assert set(entry["crumbs"]) == {"share", "pieces", "holes"}
+        assert entry["crumbs"]["share"] is not None and "crumbs.share" in entry["ci95"]
+        assert entry["boundary_iou_at"]["1"] is not None
+        assert entry["corrections"] is None and entry["alternatives"] is None
+        assert entry["gesture"] == "tap" and entry["tidy"] is False
+
+
+@pytest.mark.parametrize("kind", ["box", "box_tap", "extreme", "drag", "scribble"])
+def test_gestures(run: Run, tiny_multi: Path, tmp_path: Path, kind: str) -> None:
+    clicks = 1 if kind == "extreme" else 2
+    assert run("--model", tiny_multi, "--dataset", "many", "--gesture", kind, "--clicks", clicks,
+               "--json", tmp_path / "a.json", "--tidy") == 0
+    (entry,) = json.loads((tmp_path / "a.json").read_text())  # without baselines
+    assert entry["gesture"] == kind and entry["tidy"] is True and entry["spread_taps"] == 0
+    assert entry["click_spread"] is None and entry["own_minus_other"] is not None
+    tapped = kind in ("box_tap", "drag", "scribble")
+    assert (entry["miou_at"]["1"] > 0) is tapped  # its graph draws taps alone
+    if clicks == 2:
+        assert entry["miou_at"]["2"] > 0
+    several = entry["alternatives"]
+    assert several["n"] == 4 and several["best"] > several["chosen"] == several["mask"] or tapped
+
+
+def test_gestures_that_are_not_known(run: Run, said: Callable[[], str], tiny_multi: Path) -> None:
+    assert run("--dataset", "many", "--gesture", "box") == 2
+    assert "was not trained on box; it knows background, tap" in said()
+    assert run("--model", tiny_multi, "--dataset", "many", "--gesture", "extreme") == 2
+    assert "takes 4 rows, the gesture extreme and its clicks need 6" in said()
+    for more in ("--corrections", "--html"):
+        out = [] if more == "--corrections" else ["x.html"]
+        assert run("--dataset", "many", "--gesture", "scribble", more, *out) == 2
+        assert "leave --gesture out" in said()
+
+
+def test_corrections(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--dataset", "many", "--corrections", "--json", tmp_path / "a.json",
+               "--html", tmp_path / "a.html") == 0
+    (entry,) = _entries(tmp_path / "a.json")
+    found = entry["corrections"]
+    assert found["again"]["taps"] == 20 and found["again"]["obeyed"] == 100
+    assert found["missed"]["obeyed"] > 90 and found["missed"]["iou_change"] > 0
+    text = capsys.readouterr().out
+    assert "object taps on what was missed are inside afterwards: " in text
+    assert "what was missed are inside" in (tmp_path / "a.html").read_text()
+
+
+def test_tidy_changes_crumbs_alone(run: Run, tmp_path: Path) -> None:
+    for name, more in (("a", []), ("b", ["--tidy"])):
+        assert run("--dataset", "grabcut", "--json", tmp_path / f"{name}.json", *more) == 0
+    (plain,), (tidy,) = (_entries(tmp_path / f"{name}.json") for name in "ab")
+    assert tidy["miou_at"] == plain["miou_at"] and tidy["crumbs"]["share"] == 0

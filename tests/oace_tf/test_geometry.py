@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oace_tf.clicks import Click
+from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, normalise
 
@@ -96,3 +96,11 @@ def test_normalise_is_the_signed_byte():
     normalised = normalise(np.arange(256, dtype=np.uint8))
     assert normalised.dtype == np.float32
     np.testing.assert_array_equal(normalised * 128, np.arange(-128, 128))
+
+
+def test_points_are_the_clicks_of_the_frame():
+    frame, clicks = Frame(256, 1024), [Click(0, 0), Click(8, 100, False)]
+    points = frame.points(clicks, 4)
+    np.testing.assert_array_equal(points, pack_points([frame.click(c) for c in clicks], 4))
+    with pytest.raises(UsageError, match="outside the photograph"):
+        frame.points([Click(2000, 0)], 4)

@@ -1,13 +1,20 @@
 """Images: there and back, their orientation, and what is no image."""
+import io
 import os
+import resource
 import struct
+import zlib
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
+from oace_tf import images
+from oace_tf.demo.photos import read_photo
 from oace_tf.errors import UsageError
-from oace_tf.images import read_brightest, read_image, write_image
+from oace_tf.images import decode_photograph, read_brightest, read_image, write_image
+from oace_tf.samples.coco import CocoImage, read_coco_image
 
 
 @pytest.fixture
@@ -81,3 +88,194 @@ def test_no_image(tmp_path, content):
         read_image(tmp_path / "missing.jpg")
     with pytest.raises(UsageError, match="cannot read"):
         read_image(tmp_path)
+
+
+# --- other people's photographs
+
+
+def encoded(kind, orientation=1, alpha=None, **options):
+    """Return a file's bytes by Pillow: a dark picture with a red corner."""
+    pixels = np.full((40, 60, 3), 40, np.uint8)
+    pixels[:10, :20] = (240, 0, 0)
+    if alpha is not None:
+        pixels = np.dstack([pixels, alpha])
+    record = Image.Exif()
+    record[0x112] = orientation
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, exif=record, **options)
+    return file.getvalue()
+
+
+def half_clear():
+    alpha = np.full((40, 60), 255, np.uint8)
+    alpha[:, 30:], alpha[0, 0] = 0, 100
+    return alpha
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("clear", [False, True])
+def test_orientation_outside_jpeg(kind, orientation, clear):
+    options = {"quality": 100} if kind == "AVIF" else {"lossless": True} if kind == "WEBP" else {}
+    data = encoded(kind, orientation, half_clear() if clear else None, **options)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    assert expected is not None
+    photo = decode_photograph(data, "x")
+    assert photo.is_turned == (orientation != 1)
+    assert photo.image.shape[:2] == expected.size[::-1]
+    if clear:
+        assert photo.alpha is not None
+        np.testing.assert_array_equal(photo.alpha, np.asarray(expected)[..., 3])
+        assert (photo.image[photo.alpha == 0] == 255).all()
+    else:
+        difference = np.abs(photo.image.astype(int) - np.asarray(expected.convert("RGB")))
+        assert photo.alpha is None and difference.max() <= 3  # AVIF: 2
+
+
+def test_one_colour_cannot_tell_how_its_transparency_is_turned():
+    file = io.BytesIO()
+    record = Image.Exif()
+    record[0x112] = 3
+    alpha = np.zeros((20, 20), np.uint8)
+    alpha[:5] = 255
+    Image.fromarray(np.dstack([np.full((20, 20, 3), 9, np.uint8), alpha])).save(
+        file, "PNG", exif=record)
+    photo = decode_photograph(file.getvalue(), "x")
+    assert photo.alpha is not None
+    assert (photo.alpha[-5:] == 255).all() and not photo.alpha[:15].any()
+
+
+@pytest.mark.parametrize("kind", ["palette", "colour", "grey", "grey 16", "grey 2", "LA"])
+def test_transparency_of_png_in_all_its_forms(kind):
+    grey = np.full((40, 60), 0x55, np.uint8)
+    grey[:, 30:] = 0xAA
+    pictures = {"palette": Image.fromarray(grey).convert("RGB").quantize(4),
+                "colour": Image.fromarray(grey).convert("RGB"), "grey": Image.fromarray(grey),
+                "LA": Image.merge("LA", (Image.fromarray(grey), Image.fromarray(255 - grey // 170
+                                                                                * 255)))}
+    file = io.BytesIO()
+    if kind in ("grey 16", "grey 2"):
+        bits = int(kind[5:])
+        rows = grey.astype(">u2") * 257 if bits == 16 else np.packbits(
+            np.unpackbits(grey[..., None], axis=2)[..., :2].reshape(40, -1), axis=1)
+        clear = 0xAAAA if bits == 16 else 2
+        file.write(png(60, 40, b"".join(b"\0" + row.tobytes() for row in rows), bits, 0,
+                       struct.pack(">H", clear)))
+    elif kind == "LA":
+        pictures[kind].save(file, "PNG")
+    else:
+        first = pictures["palette"].getpixel((59, 0))
+        pictures[kind].save(file, "PNG", transparency={"palette": first, "colour": (170,) * 3,
+                                                       "grey": 170}[kind])
+    photo = decode_photograph(file.getvalue(), "x")
+    assert photo.alpha is not None
+    assert (photo.alpha[:, :30] == 255).all() and not photo.alpha[:, 30:].any()
+    assert (photo.image[:, 30:] == 255).all() and (photo.image[:, :30] == 0x55).all()
+
+
+def png(width, height, rows, depth=8, colour=2, clear=b""):
+    """Return a PNG of compressed rows; `rows` None: none at all."""
+    def chunk(name, part):
+        return struct.pack(">I", len(part)) + name + part + struct.pack(
+            ">I", zlib.crc32(name + part))
+
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth,
+                                                              colour, 0, 0, 0))
+            + (chunk(b"tRNS", clear) if clear else b"")
+            + (b"" if rows is None else chunk(b"IDAT", zlib.compress(rows))) + chunk(b"IEND", b""))
+
+
+def huge():
+    """Yield (name, a small file that says it has more than 200 megapixels)."""
+    yield "png", png(32000, 32000, b"\0" * 10**6)
+    small = encoded("JPEG")
+    place = small.index(b"\xff\xc0") + 5
+    yield "jpeg", small[:place] + struct.pack(">HH", 60000, 60000) + small[place + 4:]
+    yield "gif", encoded("GIF")[:6] + struct.pack("<HH", 65535, 65535) + encoded("GIF")[10:]
+    small = encoded("BMP")
+    yield "bmp", small[:18] + struct.pack("<ii", 40000, -40000) + small[26:]
+    webp = encoded("WEBP", lossless=True)
+    place = webp.index(b"VP8X") + 12
+    yield "webp", webp[:place] + b"\xff\x3f\0" * 2 + webp[place + 6:]
+    tiff = encoded("TIFF")
+    for tag in (256, 257):
+        place = tiff.index(struct.pack("<HH", tag, 4)) if struct.pack("<HH", tag, 4) in tiff else (
+            tiff.index(struct.pack("<HH", tag, 3)))
+        tiff = tiff[:place] + struct.pack("<HHII", tag, 4, 1, 30000) + tiff[place + 12:]
+    yield "tiff", tiff
+    avif = encoded("AVIF")
+    place = avif.index(b"ispe") + 8
+    yield "avif", avif[:place] + struct.pack(">II", 40000, 40000) + avif[place + 8:]
+    yield "netpbm", b"P6 99999 99999 255\n"
+
+
+@pytest.mark.parametrize(("kind", "data"), list(huge()))
+def test_too_many_pixels_are_refused_before_they_are_unpacked(tmp_path, kind, data):
+    path = tmp_path / f"x.{kind}"
+    path.write_bytes(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for read in (read_image, images.read_brightest,
+                 lambda p: read_photo(p.read_bytes(), str(p), 32)):
+        with pytest.raises(UsageError, match=rf"x.{kind} has \d+ megapixels; at most 200 are"):
+            read(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 50_000  # KiB
+
+
+def test_long_sides(tmp_path):
+    path = tmp_path / "x.png"
+    path.write_bytes(png(70000, 20, (b"\0" + bytes(210000)) * 20))
+    assert read_image(path).shape == (20, 70000, 3)
+    path.write_bytes(png(2**21, 1, b"\0" + bytes(3 * 2**21)))
+    with pytest.raises(UsageError, match="x.png has 2097152x1 pixels; a side of at most 1048576"):
+        read_image(path)
+
+
+def test_image_libraries_are_quiet(tmp_path, capfd):
+    good = encoded("PNG")
+    flipped = bytearray(encoded("JPEG"))
+    flipped[-40] ^= 0xFF
+    for data in (good[:60] + b"\x55" + good[61:], good[:-30], bytes(flipped), b"\xff\xd8\xff"):
+        path = tmp_path / "x.png"
+        path.write_bytes(data)
+        try:
+            read_image(path)
+        except UsageError:
+            pass
+    assert capfd.readouterr().err == ""
+    with images.quiet_libraries():
+        os.write(2, b"libpng error: bad\nsomebody else\n")
+    assert capfd.readouterr().err == "somebody else\n"
+
+
+# --- labels and the frame that they are in
+
+
+@pytest.mark.parametrize(("orientation", "words"), [
+    (3, "warned"), (2, "warned"), (4, "warned"), (6, "frame of the stored picture"),
+    (5, "frame of the stored picture"), (1, "")])
+@pytest.mark.parametrize("kind", ["JPEG", "AVIF"])
+def test_labels_of_photographs_that_are_stored_turned(tmp_path, caplog, orientation, words, kind):
+    path = tmp_path / f"x.{kind}"
+    path.write_bytes(encoded(kind, orientation))
+    record = CocoImage(1, path, 40, 60, ())  # the stored frame
+    if words in ("", "warned"):
+        read_coco_image(record)
+        read_coco_image(record)
+        told = [entry for entry in caplog.messages if "upright" in entry]
+        assert len(told) == (words == "warned") and all(str(path) in entry for entry in told)
+    else:
+        with pytest.raises(UsageError, match=words):
+            read_coco_image(record)
+        assert read_coco_image(CocoImage(1, path, 60, 40, ())).shape == (60, 40, 3)
+        assert "upright" not in caplog.text  # here the size tells
+
+
+def test_square_photographs_are_told_too(tmp_path, caplog):
+    file = io.BytesIO()
+    record = Image.Exif()
+    record[0x112] = 6
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(file, "JPEG", exif=record)
+    path = tmp_path / "x.jpg"
+    path.write_bytes(file.getvalue())
+    read_coco_image(CocoImage(1, path, 16, 16, ()))
+    assert "cannot tell" in caplog.text

@@ -200,3 +200,66 @@ def test_in_a_process_of_its_own(photo: Path, tiny_int8: Path) -> None:
     done = subprocess.run([*command, "240,30"], capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
     assert not out.exists()
+
+
+# --- other people's photographs and their names
+
+
+def test_transparency_of_the_photograph_stays(tmp_path: Path) -> None:
+    rgba = np.zeros((64, 96, 4), np.uint8)
+    rgba[..., :3] = (250, 250, 0)  # also under what is clear
+    rgba[:, :40, 3], rgba[:, 40:60, 3] = 255, 100
+    photo, out = tmp_path / "clear.png", tmp_path / "o.png"
+    write_image(photo, rgba)
+    assert predict.main([str(photo), "--tap", "24,30", "-o", str(out)]) == 0
+    cut = cv2.cvtColor(_written(out), cv2.COLOR_BGRA2RGBA)
+    mask = TapSegmenter().segment(photo, [(24, 30)])
+    np.testing.assert_array_equal(cut[..., 3], np.where(mask, rgba[..., 3], 0))
+    assert not cut[:, 60:].any() and (cut[..., :3][cut[..., 3] > 0] == (250, 250, 0)).all()
+    # the network sees it on white, as the page does
+    white = rgba[..., :3].copy()
+    white[:, 60:] = 255
+    white[:, 40:60] = np.rint((rgba[:, 40:60, :3] * 100.0 + 255 * 155) / 255)
+    np.testing.assert_array_equal(read_image(photo), white)
+
+
+@pytest.mark.parametrize("name", [
+    "Screenshot 2024-01-02 at 3.04.05\u202fPM.png", "a\xa0b.png", "\u200fשלום.png", "👩‍🚀.png",
+    "a\\b%20c.png", "a\nb.png", "-.png", "é.png", "e\u0301.png", "a" * 240 + ".png"])
+def test_any_file_name_is_a_file_name(photo: Path, name: str,
+                                      capfd: pytest.CaptureFixture[str]) -> None:
+    named = photo.rename(photo.with_name(name))
+    out = named.with_name("o.png")
+    assert predict.main([str(named), "--tap", "24,30", "-o", str(out)]) == 0 and out.is_file()
+    capfd.readouterr()
+    named.write_bytes(b"no image")
+    told = _refused(capfd, named, "--tap", "1,1", "-o", out)
+    assert told.rstrip("\n").isprintable() and "not a readable image" in told
+
+
+def test_a_name_that_is_no_text(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    named = Path(os.fsdecode(os.fsencode(photo.parent) + b"/caf\xe9.png"))
+    photo.rename(named)
+    assert predict.main([str(named), "--tap", "24,30"]) == 0
+    assert "udce9" in capfd.readouterr().out
+    named.write_bytes(b"")
+    assert "udce9" in _refused(capfd, named, "--tap", "1,1", "-o", named.with_name("o.png"))
+
+
+def test_a_damaged_photograph_is_one_line(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    good = photo.read_bytes()
+    for place in range(40, len(good) - 12, max(1, len(good) // 20)):
+        photo.write_bytes(good[:place] + bytes([good[place] ^ 0x10]) + good[place + 1:])
+        if predict.main([str(photo), "--tap", "1,1", "-o", str(photo.with_name("o.png"))]) == 2:
+            assert capfd.readouterr().err.count("\n") == 1
+        else:
+            assert capfd.readouterr().err == ""
+
+
+def test_too_little_memory_is_one_line(photo: Path, monkeypatch: pytest.MonkeyPatch,
+                                       capfd: pytest.CaptureFixture[str]) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(TapSegmenter, "segment", full)
+    assert "memory does not suffice" in _refused(capfd, photo, "--tap", "1,1")

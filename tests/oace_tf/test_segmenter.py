@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import oace_tf
-from oace_tf import segmenter
+from oace_tf import pieces, segmenter
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
-from oace_tf.geometry import Frame
+from oace_tf.geometry import Frame, Window
+from oace_tf.gestures import Gesture
 from oace_tf.images import write_image
 from oace_tf.segmenter import TapSegmenter
 
@@ -176,3 +177,63 @@ def test_numpy_opencv_and_litert_are_enough() -> None:
                           text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[-2] == "(400, 600) bool True"
+
+
+def test_segment_is_tidy_unless_told_otherwise(tiny_int8: Path) -> None:
+    image = _photograph(64, 64)
+    image[26:34, 20] = 0  # cuts the disk under the tap in two
+    taps = [Click(14, 30)]
+    whole = TapSegmenter(tiny_int8, tidy=False).segment(image, taps)
+    tidy = TapSegmenter(tiny_int8).segment(image, taps)
+    found = TapSegmenter(tiny_int8)
+    np.testing.assert_array_equal(whole, found.probability(image, taps) >= 0.5)
+    np.testing.assert_array_equal(tidy, pieces.tidy(whole, taps))
+
+
+def test_taps_of_gestures() -> None:
+    tap, other = Click(3, 4), Click(5, 6, False)
+    assert segmenter.taps_of([(3, 4), other]) == (tap, other)
+    assert segmenter.taps_of(Gesture(box=(0, 0, 3, 3))) == ()
+    assert segmenter.taps_of(Gesture(drag=((3, 4), (9, 9)), taps=(other,))) == (tap, other)
+
+
+def test_a_box_is_seen_with_a_margin(tiny_multi: Path) -> None:
+    found, image = TapSegmenter(tiny_multi), _photograph(64, 64)
+    box = Gesture(box=(4, 20, 24, 40), taps=(Click(14, 30),))
+    window = segmenter.window_of(box, 64, 64)
+    assert window is not None and (window.left, window.top, window.right) == (2, 18, 27)
+    mask = found.segment(image, box)
+    assert mask.any() and not mask[:, 27:].any() and mask[30, 14]
+    assert mask.sum() < found.segment(image, [(14, 30)]).sum()  # five pixels of a finer frame
+    assert segmenter.window_of(Gesture(taps=(Click(1, 1),)), 64, 64) is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_the_mask_before_moves_to_another_window(dtype: type) -> None:
+    before, now = Window(10, 10, 42, 42), Window(10, 10, 74, 42)
+    mask: np.ndarray = np.zeros((32, 32), dtype)
+    mask[:, 16:] = 1 if dtype == np.float32 else 255
+    moved = segmenter._moved(mask, before, now, (100, 120))
+    assert moved.dtype == dtype and moved.shape == (32, 32)
+    full = float(mask.max())
+    np.testing.assert_allclose(moved[4, :8], 0, atol=full / 100)
+    np.testing.assert_allclose(moved[4, 9:15], full, rtol=0.01)
+    np.testing.assert_allclose(moved[4, 17:], 0)
+    assert segmenter._moved(mask, now, now, (100, 120)) is mask
+
+
+def test_alternatives(tiny_multi: Path, tiny_int8: Path) -> None:
+    found, image = TapSegmenter(tiny_multi), _photograph(64, 64)
+    masks, scores = found.alternatives(image, [(16, 30)])
+    assert masks.shape == (3, 64, 64) and masks.dtype == np.float32 and scores.dtype == np.float32
+    np.testing.assert_allclose(scores, [0.9, 0.5, 0.1], rtol=1e-6)
+    np.testing.assert_array_equal(masks[0], found.probability(image, [(16, 30)]))
+    assert (masks[1] >= 0.5)[:, :31].all() and not masks[2].any()
+    masks, _ = found.alternatives(image, Gesture(box=(10, 20, 24, 40)))
+    box = masks[1] >= 0.5
+    assert box[20:41, 10:25].all() and not box[:16].any() and not box[:, 30:].any()
+    with pytest.raises(UsageError, match="points-multi"):
+        TapSegmenter(tiny_int8).alternatives(image, [(16, 30)])
+    with pytest.raises(ValueError, match="one mask"):
+        TapSegmenter(tiny_int8).model.run_all(np.zeros((32, 32, 3), np.uint8),
+                                              np.zeros((4, 3), np.float32))

@@ -131,7 +131,7 @@ def test_bad_arguments_are_one_line_and_exit_code_2(command, tmp_path, arguments
     before = sorted(path for path in tmp_path.rglob("*"))
     code, out, err = command(*arguments)
     assert code == 2 and out == ""
-    assert err.count("\n") == 1 and err.startswith("oace_tf.train: error: ")
+    assert err.count("\n") == 1 and err.startswith("python -m oace_tf.train: error: ")
     for word in words:
         assert word in err
     assert sorted(path for path in tmp_path.rglob("*")) == before

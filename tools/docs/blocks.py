@@ -1,4 +1,4 @@
-"""The parts of a Markdown file that commands write: between <!-- NAME:begin --> and its end."""
+"""Blocks of a Markdown file that commands write: between <!-- NAME:begin --> and its end."""
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The figures of the main job: build/report.json -> docs/figures.json -> README.md, MODEL_CARD.md.
+"""Figures of the main job: build/report.json -> docs/figures.json -> README.md, MODEL_CARD.md.
 
 The report stays where it was built; what the documents show of it is kept in docs/figures.json, so
 that they can be checked on a machine that has not run the main job.
@@ -187,7 +187,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done or current, 1 not current, 2 bad input."""
-    return guarded(lambda: run(parse_args(argv)), "tools/docs/figures.py")
+    return guarded(lambda: run(parse_args(argv)), "python tools/docs/figures.py")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw what it does not do well: thin structures, tiny objects, parts. And the scores that say so.
+"""Command: a picture of what it does not do well, and the scores that say so.
 
 Every picture shows the photograph with the tap above and the mask below; whoever trains better
 weights runs this again and sees what has become of them.
@@ -114,7 +114,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    return guarded(lambda: run(parse_args(argv)), "tools/docs/limits.py")
+    return guarded(lambda: run(parse_args(argv)), "python tools/docs/limits.py")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The generated parts of MODEL_CARD.md: what the shipped weights' own record says of them."""
+"""Model card: the parts of MODEL_CARD.md that the shipped weights' own record fills."""
 from __future__ import annotations
 
 import json

@@ -1,4 +1,4 @@
-"""Draw a result: photograph with the tap | OACE | mask over it | cutout on a checkerboard.
+"""Command: the result's picture: photograph with tap | OACE | mask over it | cutout.
 
 The pictures of the documentation are made by this command, from the int8 file alone. Beside each
 stands its record, NAME.json: of which file, with which taps.
@@ -19,7 +19,7 @@ if __package__ in (None, ""):  # run as a script: find the package without insta
 
 from oace_tf import pictures
 from oace_tf.cli import Parser
-from oace_tf.clicks import Click, pack_points, parse_tap
+from oace_tf.clicks import Click, parse_tap
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import sha256_file, write_json
 from oace_tf.geometry import Frame
@@ -119,7 +119,7 @@ def _oace(model: Path, image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray
         print(f"no panel of the OACE: {error}", file=sys.stderr)
         return None
     frame = Frame(image.shape[0], image.shape[1], reader.model.size)
-    points = pack_points([frame.click(click) for click in clicks], reader.model.max_points)
+    points = frame.points(clicks, reader.model.max_points)
     return reader.read(frame.image(image), points)
 
 
@@ -145,7 +145,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    return guarded(lambda: run(parse_args(argv)), "tools/docs/picture.py")
+    return guarded(lambda: run(parse_args(argv)), "python tools/docs/picture.py")
 
 
 if __name__ == "__main__":

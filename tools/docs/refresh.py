@@ -1,4 +1,4 @@
-"""Everything in the documents that depends on the shipped weights, made anew by one command.
+"""Command: all of the documents that depends on the shipped weights, made anew.
 
     python export/quantize.py --int8      first, and copy build/oace_int8.tflite into the package
     python tools/docs/scores.py                 the long part: the labelled sets
@@ -107,7 +107,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done or current, 1 not current, 2 bad input."""
-    return guarded(lambda: run(parse_args(argv)), "tools/docs/refresh.py")
+    return guarded(lambda: run(parse_args(argv)), "python tools/docs/refresh.py")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Measure the shipped file on the four sets at hand and write its scores into README.md."""
+"""Command: the shipped file measured on the four sets, its scores written into README.md."""
 from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from oace_tf import fileio
-from oace_tf.cli import Parser
+from oace_tf.cli import Parser, data_root
 from oace_tf.errors import GateFailed, UsageError, guarded
 from oace_tf.evaluate import report_entries
 from oace_tf.evaluation import tables
@@ -69,10 +68,7 @@ def run(args: argparse.Namespace, where: Places = Places(),
         plans: Mapping[str, Plan] | None = None) -> int:
     """Measure and write, or check; 0 where everything is current."""
     plans = PLANS if plans is None else plans
-    root = args.data or (Path(os.environ["OACE_DATA"])
-                         if os.environ.get("OACE_DATA") else None)
-    if root is not None and not root.is_dir():
-        raise UsageError(f"{root}: no such folder; correct OACE_DATA or --data")
+    root = data_root(args.data)
     if not where.model.is_file():
         raise UsageError(f"{where.model}: no such file; nothing is shipped that could be measured")
     (model,) = check_models([where.model], max(plan.clicks for plan in plans.values()))
@@ -217,7 +213,7 @@ def with_table(readme: Path, text: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done or current, 1 not current, 2 bad input."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    return guarded(lambda: run(parse_args(argv)), "tools/docs/scores.py")
+    return guarded(lambda: run(parse_args(argv)), "python tools/docs/scores.py")
 
 
 if __name__ == "__main__":

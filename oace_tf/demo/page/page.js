@@ -1,66 +1,28 @@
-// The page: a photograph, taps on it, and what the server makes of them. What is drawn: show.js.
-"use strict";
+// The page: a photograph, taps on it, and what the engine makes of them. What is drawn: show.js.
+import { openEngine } from "./engine.js";
+import { busy, byId, draw, forget, say, tell } from "./show.js";
+import { state } from "./state.js";
+import { offerBenchmark } from "./benchmark.js";
 
 const LONG_TOUCH_MS = 550, MOVED_PX = 10;
 
-const state = {
-  photo: null,      // what the server says of the open photograph
-  again: null,      // opens the same photograph once more, should the server have dropped it
-  picture: null,    // its preview, an ImageBitmap
-  mask: null,       // an ImageBitmap, opaque on the object
-  taps: [],         // [x, y, positive] in pixels of the photograph
-  positive: true,   // what a left click or a touch adds
-  cross: null,      // [x, y] in pixels of the preview, moved by keys
-  turn: 0,          // number of the latest question; answers to earlier ones are dropped
-  points: 20, channels: 2, hasFloat: false, maxBytes: Infinity,
-};
-
-// --- asking the server
-
-async function ask(path, options = {}) {
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Error("No answer: is the program that opened this page still running?");
-  }
-  if (response.ok) return response;
-  let text = `The server answered ${response.status}.`;
-  try { text = (await response.json()).error || text; } catch { /* not ours: keep the number */ }
-  const failure = new Error(text);
-  failure.gone = response.status === 410;
-  throw failure;
-}
-
-async function bitmap(source) {
-  const blob = await (typeof source === "string" ? fetchBlob(source) : source.blob());
-  return createImageBitmap(blob);
-}
-
-function fetchBlob(url) {  // a data: URL, without asking the network
-  const [head, body] = url.split(",");
-  const bytes = Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0));
-  return new Blob([bytes], { type: head.slice(5).split(";")[0] });
-}
-
 // --- opening
 
-async function open(question, words) {
+async function open(source, words) {
   const turn = ++state.turn;
   busy(words);
   say("");
   try {
-    const photo = await (await question()).json();
-    const picture = await bitmap(await ask(`/photos/${photo.key}/preview`));
+    const photo = await state.engine.open(source);
     if (turn !== state.turn) return;
-    Object.assign(state, { photo, picture, mask: null, taps: [], cross: null, again: question });
+    Object.assign(state, { photo, mask: null, taps: [], cross: null });
+    const { width, height } = photo.preview;
     for (const id of ["photo", "mask", "cutout", "oace"]) {
-      byId(id).width = photo.preview_width;
-      byId(id).height = photo.preview_height;
-      byId(id).style.aspectRatio = `${photo.preview_width} / ${photo.preview_height}`;
+      byId(id).width = width;
+      byId(id).height = height;
+      byId(id).style.aspectRatio = `${width} / ${height}`;
     }
-    byId("photo").style.setProperty("--aspect", photo.preview_width / photo.preview_height);
+    byId("photo").style.setProperty("--aspect", width / height);
     byId("photo").hidden = false;
     byId("stage").dataset.state = "open";
     forget();
@@ -75,33 +37,35 @@ async function open(question, words) {
   }
 }
 
+let early = null;  // a photograph that was chosen before there was an engine
+
 function openFile(file) {
   if (!file) return;
-  if (file.size > state.maxBytes) {
-    return say(`${file.name} is larger than ${Math.floor(state.maxBytes / 2 ** 20)} MB; make it smaller.`);
+  if (!state.engine) {
+    early = file;
+    return busy(`${file.name || "The photograph"} opens when the model is there …`);
   }
-  open(() => ask("/photos", {
-    method: "POST", body: file, headers: { "X-File-Name": encodeURIComponent(file.name || "pasted") },
-  }), `Reading ${file.name || "the photograph"} …`);
-}
-
-function openSample(name) {
-  open(() => ask(`/photos/samples/${encodeURIComponent(name)}`, { method: "POST" }), "Reading …");
+  const { maxBytes } = state.engine.facts;
+  if (file.size > maxBytes) {
+    return say(`${file.name} is larger than ${Math.floor(maxBytes / 2 ** 20)} MB; make it smaller.`);
+  }
+  open(file, `Reading ${file.name || "the photograph"} …`);
 }
 
 // --- tapping
 
 function tap(x, y, positive) {  // pixels of the preview
   if (!state.photo) return;
-  const { width, height, preview_width: w, preview_height: h } = state.photo;
-  if (!positive && state.channels === 1) {
+  const { width, height, preview: { width: w, height: h } } = state.photo;
+  const { points, channels } = state.engine.facts;
+  if (!positive && channels === 1) {
     return say("This file has one click channel: it takes no background taps.");
   }
   if (!positive && !state.taps.some((one) => one[2])) {
     return say("First tap the object, then what does not belong to it.");
   }
-  if (state.taps.length >= state.points) {
-    return say(`This file takes ${state.points} taps; undo one first.`);
+  if (state.taps.length >= points) {
+    return say(`This file takes ${points} taps; undo one first.`);
   }
   const limit = (value, side) => Math.min(Math.max(value, -0.5), side - 0.5);
   state.taps.push([limit((x + 0.5) * width / w - 0.5, width),
@@ -123,11 +87,11 @@ function clear() {
 
 let running = null;
 
-async function answer(second = false) {
-  const turn = ++state.turn;
+async function answer() {
+  const turn = ++state.turn, { engine, photo, taps } = state;
   if (running) running.abort();
   say("");
-  if (!state.taps.length) {
+  if (!taps.length) {
     state.mask = null;
     forget();
     busy("");
@@ -136,52 +100,84 @@ async function answer(second = false) {
   }
   draw();
   running = new AbortController();
-  const options = { method: "POST", body: JSON.stringify(state.taps), signal: running.signal };
-  const place = `/photos/${state.photo.key}`;
+  const { signal } = running, asked = [...taps];
   try {
-    const found = await (await ask(`${place}/mask`, options)).json();
-    const mask = await bitmap(found.mask);
+    const { mask, share, ms } = await engine.mask(photo, asked, signal);
     if (turn !== state.turn) return;
     state.mask = mask;
-    byId("int8-ms").textContent = milliseconds(found.ms);
-    byId("download").href = `${place}/cutout.png?taps=${encodeURIComponent(JSON.stringify(state.taps))}`;
-    byId("download").setAttribute("aria-disabled", "false");
-    byId("float-ms").textContent = state.hasFloat ? "…" : "-";
+    byId("int8-ms").textContent = milliseconds(ms);
     draw();
-    tell(found.share ? `The object covers ${(100 * found.share).toFixed(1)} % of the photograph.`
-                     : "Nothing found at this tap; try another place.");
-    const more = await (await ask(`${place}/details`, options)).json();
-    const oace = more.oace ? await bitmap(more.oace) : null;
-    if (turn === state.turn) details(more, oace);
+    tell(share ? `The object covers ${(100 * share).toFixed(1)} % of the photograph.`
+               : "Nothing found at this tap; try another place.");
+    if (engine.details) {
+      byId("float-ms").textContent = "…";
+      const more = await engine.details(photo, asked, signal);
+      if (turn !== state.turn) return;
+      details(more);
+    }
+    byId("results").dataset.turn = String(asked.length);  // complete, for these taps
   } catch (error) {
-    if (error.name === "AbortError" || turn !== state.turn) return;
-    if (error.gone && !second) return reopen();
-    say(error.message);
+    if (error.name !== "AbortError" && turn === state.turn) say(error.message);
   }
 }
 
-async function reopen() {  // the server keeps a few photographs only: send this one again
-  const taps = state.taps;
-  await open(state.again, "Reading again …");
-  if (!state.photo) return;
-  state.taps = taps;
-  answer(true);
-}
-
-function details(more, oace) {
+function details(more) {
   const tile = byId("oace").getContext("2d");
   tile.clearRect(0, 0, tile.canvas.width, tile.canvas.height);
-  if (oace) tile.drawImage(oace, 0, 0, tile.canvas.width, tile.canvas.height);
+  if (more.oace) tile.drawImage(more.oace, 0, 0, tile.canvas.width, tile.canvas.height);
   byId("float-ms").textContent = more.float_ms === null ? "-" : milliseconds(more.float_ms);
   const notes = [];
   if (more.float_note) notes.push(`Float file: ${more.float_note}.`);
   if (more.agreement !== null) notes.push(`int8 and float masks: IoU ${more.agreement.toFixed(3)}.`);
-  if (!oace) notes.push(more.oace_note);
+  if (!more.oace) notes.push(more.oace_note);
   byId("notes").textContent = notes.join(" ");
-  byId("results").dataset.turn = String(state.taps.length);  // complete, for these taps
 }
 
 const milliseconds = (value) => `${value < 100 ? value.toFixed(1) : value.toFixed(0)} ms`;
+
+// --- saving and sharing
+
+async function cutout() {  // as a file, or null where it could not be made
+  const { photo, taps } = state;
+  tell("The cutout is being written; a large photograph takes a few seconds.");
+  byId("download").disabled = byId("share").disabled = true;
+  try {
+    const blob = await state.engine.cutout(photo, [...taps]);
+    return new File([blob], `${photo.name.replace(/\.[^.]*$/, "")}_cutout.png`, { type: "image/png" });
+  } catch (error) {
+    say(error.message);
+    return null;
+  } finally {
+    draw();
+  }
+}
+
+async function download() {
+  if (byId("download").disabled) return;
+  const file = await cutout();
+  if (!file) return;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(file);
+  link.download = file.name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  tell(`${file.name} is saved.`);
+}
+
+async function share() {
+  const file = await cutout();
+  if (!file) return;
+  try {
+    await navigator.share({ files: [file] });
+    tell("");
+  } catch (error) {
+    if (error.name === "AbortError") tell("Not shared.");  // the sheet was closed
+    else say("This browser did not share it; use Download.");
+  }
+}
+
+const canShare = () => Boolean(navigator.canShare?.({
+  files: [new File([], "cutout.png", { type: "image/png" })] }));
 
 // --- pointers
 
@@ -255,7 +251,7 @@ document.addEventListener("keydown", (event) => {
   }
   const actions = {
     b: () => here && tap(...crossOrMiddle(), false), t: () => choose(!state.positive), u: undo, c: clear,
-    o: () => byId("file").click(), d: () => byId("download").href && byId("download").click(),
+    o: () => byId("file").click(), d: download,
   };
   const action = actions[event.key.toLowerCase()];
   if (action) {
@@ -284,14 +280,15 @@ byId("add").addEventListener("click", () => choose(true));
 byId("remove").addEventListener("click", () => choose(false));
 byId("undo").addEventListener("click", undo);
 byId("clear").addEventListener("click", clear);
-byId("download").addEventListener("click", (event) => {
-  if (!byId("download").href) return event.preventDefault();
-  tell("The cutout is being written; a large photograph takes a few seconds.");
-});
-byId("file").addEventListener("change", (event) => {
-  openFile(event.target.files[0]);
-  event.target.value = "";  // the same file may be chosen again
-});
+byId("download").addEventListener("click", download);
+byId("share").addEventListener("click", share);
+byId("share").hidden = !canShare();
+for (const id of ["file", "camera"]) {
+  byId(id).addEventListener("change", (event) => {
+    openFile(event.target.files[0]);
+    event.target.value = "";  // the same file may be chosen again
+  });
+}
 let depth = 0;  // dragenter and dragleave come for every element on the way
 document.addEventListener("dragenter", () => byId("stage").classList.toggle("over", ++depth > 0));
 document.addEventListener("dragleave", () => byId("stage").classList.toggle("over", --depth > 0));
@@ -313,16 +310,19 @@ window.addEventListener("resize", draw);
 
 (async () => {
   try {
-    const facts = await (await ask("/facts")).json();
-    Object.assign(state, { points: facts.max_points, channels: facts.click_channels,
-                           hasFloat: facts.has_float, maxBytes: facts.max_bytes });
-    byId("remove").disabled = facts.click_channels === 1;
-    byId("model").textContent = `${facts.model}, ${facts.size_mb} MB, `
-      + `${facts.threads === 1 ? "one thread" : `${facts.threads} threads`}`;
+    const engine = state.engine = await openEngine((words) => { byId("model").textContent = words; });
+    const { facts } = engine;
+    byId("remove").disabled = facts.channels === 1;
+    byId("model").textContent = `${facts.title}, ${facts.how}`;
+    byId("place").textContent = facts.place;
+    for (const part of document.querySelectorAll("[data-details]")) part.hidden = !engine.details;
     byId("samples").hidden = !facts.samples.length;
     for (const sample of facts.samples) byId("sample-list").append(card(sample));
+    if (engine.benchmark) offerBenchmark(engine);
     byId("stage").dataset.ready = "yes";
+    openFile(early ?? engine.shared);
   } catch (error) {
+    busy("");
     say(error.message);
   }
 })();
@@ -332,13 +332,13 @@ function card(sample) {
   const image = document.createElement("img"), title = document.createElement("b");
   const credit = document.createElement("small");
   button.type = "button";
-  image.src = `/samples/${encodeURIComponent(sample.file)}`;
+  image.src = sample.url;
   image.alt = "";
   title.textContent = sample.title;
   credit.textContent = `${sample.photographer}, ${sample.licence}`;
   button.title = sample.source;
   button.append(image, title, credit);
-  button.addEventListener("click", () => openSample(sample.file));
+  button.addEventListener("click", () => open(sample.file, "Reading …"));
   item.append(button);
   return item;
 }

@@ -1,22 +1,19 @@
 // What the page shows of its state: photograph, mask and taps, the small pictures, words.
-"use strict";
+import { state } from "./state.js";
 
 const GREEN = "#00a845", RED = "#d92626", OUTLINE = "#ffc800", DIM = "rgba(0, 0, 0, 0.62)";
 
-const byId = (id) => document.getElementById(id);
+export const byId = (id) => document.getElementById(id);
 
-function draw() {
+export function draw() {
   const ready = state.taps.length > 0;
   byId("undo").disabled = byId("clear").disabled = !ready;
-  if (!ready) {
-    byId("download").setAttribute("aria-disabled", "true");
-    byId("download").removeAttribute("href");
-  }
-  if (!state.picture) return;
+  byId("download").disabled = byId("share").disabled = !(ready && state.mask);
+  if (!state.photo) return;
   const stage = byId("photo").getContext("2d");
   const { width, height } = stage.canvas;
   stage.globalCompositeOperation = "source-over";
-  stage.drawImage(state.picture, 0, 0, width, height);
+  stage.drawImage(state.photo.preview, 0, 0, width, height);
   const perPixel = width / (stage.canvas.clientWidth || width);  // canvas pixels per CSS pixel
   if (state.mask) {
     stage.fillStyle = DIM;
@@ -35,14 +32,14 @@ function draw() {
 }
 
 function onPreview(x, y) {
-  const { width, height, preview_width: w, preview_height: h } = state.photo;
-  return [(x + 0.5) * w / width, (y + 0.5) * h / height];  // canvas coordinates: edges are whole
+  const { width, height, preview } = state.photo;
+  return [(x + 0.5) * preview.width / width, (y + 0.5) * preview.height / height];  // canvas coordinates: edges are whole
 }
 
 function sheet() {
   const canvas = document.createElement("canvas");
-  canvas.width = state.picture.width;
-  canvas.height = state.picture.height;
+  canvas.width = state.photo.preview.width;
+  canvas.height = state.photo.preview.height;
   return [canvas, canvas.getContext("2d")];
 }
 
@@ -59,7 +56,7 @@ function object() {  // the photograph where the mask is
   const [canvas, context] = sheet();
   context.drawImage(state.mask, 0, 0);
   context.globalCompositeOperation = "source-in";
-  context.drawImage(state.picture, 0, 0);
+  context.drawImage(state.photo.preview, 0, 0);
   return canvas;
 }
 
@@ -106,7 +103,7 @@ function cross(stage, perPixel) {
   }
 }
 
-function forget() {
+export function forget() {
   byId("int8-ms").textContent = byId("float-ms").textContent = "-";
   byId("notes").textContent = "";
   delete byId("results").dataset.turn;
@@ -116,14 +113,14 @@ function forget() {
   }
 }
 
-function tell(words) { byId("status").textContent = words; }
+export function tell(words) { byId("status").textContent = words; }
 
-function say(words) {  // what went wrong, or nothing
+export function say(words) {  // what went wrong, or nothing
   byId("message").textContent = words;
   byId("message").hidden = !words;
 }
 
-function busy(words) {
+export function busy(words) {
   byId("busy-text").textContent = words;
   byId("busy").hidden = !words;
 }

@@ -1,4 +1,4 @@
-"""Published ImageNet classifiers around the trunks, for checkpoints that bring theirs along.
+"""Classifiers of ImageNet around the trunks, for checkpoints that bring theirs along.
 
 They prove a port (the classes of a photograph must come out) and are not part of any of our
 networks. Names and shapes are those of HRNet-Image-Classification (and timm) and of

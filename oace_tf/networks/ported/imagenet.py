@@ -1,4 +1,4 @@
-"""Start a pair's trunks from ImageNet weights, by name, with every tensor accounted for."""
+"""ImageNet weights into a pair's trunks, by name, with every tensor accounted for."""
 from __future__ import annotations
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""Start a pair's trunks from ported checkpoints: `train --init FILE`.
+"""Initialization of a pair's trunks from ported checkpoints: `train --init FILE`.
 
 A ported trunk sees photographs as its checkpoint does, (byte / 255 - mean) / deviation; ours sees
 (byte - 128) / 128. The factors go into the first convolution's weights, the offsets, as a constant,

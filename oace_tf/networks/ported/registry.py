@@ -1,4 +1,4 @@
-"""Networks that checkpoints of other places fill, by their published names.
+"""Registry of the networks that other people's checkpoints fill, by their published names.
 
 A file of ported weights is safetensors, float32, with the checkpoint's own names (without a prefix
 that all of them share) and Keras's layout; its metadata hold `ported` (what the network is, JSON),
@@ -16,13 +16,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from oace_tf.config import NetworkConfig
+from oace_tf.config import RESIZES, NetworkConfig
 from oace_tf.errors import UsageError
+from oace_tf.geometry import IMAGENET_DEVIATION, IMAGENET_MEAN
 from oace_tf.networks.efficientnet_lite import efficientnet_lite0
 from oace_tf.networks.hrnet import hrnet_trunk
 from oace_tf.networks.layers import Scope, dotted_name
 from oace_tf.networks.ported.classifiers import efficientnet_lite0_classifier, hrnet_classifier
-from oace_tf.networks.resize import CONVENTIONS
 from oace_tf.networks.weights import SUFFIXES, check_names, value_of
 from oace_tf.tensor_file import PORTED_FORMAT, read_tensors, write_tensors
 
@@ -35,7 +35,7 @@ NETWORKS = (*TRUNKS, *PARTS, *RITM)
 LITE_STRIDE = 2
 
 # What the trunks of each kind were trained on: the network sees (byte / 255 - mean) / deviation.
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET = (IMAGENET_MEAN, IMAGENET_DEVIATION)
 LITE = ((127 / 255,) * 3, (128 / 255,) * 3)  # (byte - 127) / 128
 
 
@@ -55,8 +55,8 @@ class Ported:
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
             raise UsageError(f"network is {self.network!r}, expected one of {NETWORKS}")
-        if self.resize not in CONVENTIONS:
-            raise UsageError(f"resize is {self.resize!r}, expected one of {CONVENTIONS}")
+        if self.resize not in RESIZES:
+            raise UsageError(f"resize is {self.resize!r}, expected one of {RESIZES}")
         if self.classifier not in (True, False) or self.classifier and self.network not in TRUNKS:
             raise UsageError(f"classifier is {self.classifier!r} for {self.network}")
         if (self.config is None) == (self.network in PARTS):

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from oace_tf.geometry import IMAGENET_DEVIATION, IMAGENET_MEAN
 from oace_tf.networks.fused import DISKS_LAYER, MASK_LAYER, Disks
 from oace_tf.networks.hrnet import hrnet_trunk
 from oace_tf.networks.layers import Scope
@@ -29,7 +30,6 @@ MAP_CHANNELS = 16
 LEAK = 0.2
 STEM_CHANNELS = 64
 STRIDE = 4  # pixels of the frame per cell of the logits
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of byte / 255
 CLICK_CHANNELS = 2
 ATTENTION = "feature_extractor.ocr_distri_head.object_context_block"
 UNUSED = (f"{ATTENTION}.f_pixel", f"{ATTENTION}.f_object")
@@ -157,8 +157,8 @@ class Standardise(layers.Layer):
     stand for the mean.
     """
 
-    def __init__(self, mean: Sequence[float] = MEAN, deviation: Sequence[float] = DEVIATION,
-                 **kwargs: Any) -> None:
+    def __init__(self, mean: Sequence[float] = IMAGENET_MEAN,
+                 deviation: Sequence[float] = IMAGENET_DEVIATION, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.mean, self.deviation = tuple(mean), tuple(deviation)
 

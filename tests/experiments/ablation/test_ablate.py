@@ -96,7 +96,7 @@ def test_bad_input_is_one_line(command, tmp_path):
         code, out, error = command(*arguments)
         assert code == 2 and out == "" and words in error
         assert error.count("\n") == 1
-        assert error.startswith("experiments/ablation/ablate.py: error: ")
+        assert error.startswith("python experiments/ablation/ablate.py: error: ")
 
 
 def test_a_row_takes_the_prior_of_a_pair(command, tmp_path):

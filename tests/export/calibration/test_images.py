@@ -279,3 +279,27 @@ def test_the_committed_list_is_what_build_makes(oace_data: Path) -> None:
     assert build(oace_data / "coco_calibration", SEED) == json.loads(ci.LIST.read_text())
     found, notes = ci.choose(None, oace_data, 0)
     assert found is not None and found.source == "local COCO images" and notes == ()
+
+
+@pytest.mark.parametrize(("change", "objects", "counts", "words"), [
+    ({}, 3, (3, 0), "on objects of instances.json"),
+    ({}, 1, (1, 2), "on objects of instances.json on 1, at random on 2 of 3 photographs"),
+    ({"iscrowd": 1}, 3, (0, 3), "at random on 3 of 3 photographs"),
+    ({"segmentation": [[500, 50, 520, 50, 520, 60]], "bbox": [500, 50, 20, 10]}, 3, (0, 3),
+     "at random on 3 of 3 photographs"),  # outside its picture
+    ({"segmentation": {"size": [360, 480], "counts": [360 * 480]}, "bbox": [], "area": 0}, 2,
+     (0, 3), "at random on 3 of 3 photographs"),
+])
+def test_how_many_were_tapped_on_objects_and_how_many_at_random(
+        folder: Callable[..., Path], change: dict[str, Any], objects: int,
+        counts: tuple[int, int], words: str) -> None:
+    place = folder("set", 3)
+    instances(place)
+    content = json.loads((place / "instances.json").read_text())
+    record, image = content["annotations"][0], content["images"][0]
+    content["images"] = [{**image, "id": k, "file_name": f"{k:03d}.png"} for k in range(3)]
+    content["annotations"] = [{**record, "id": k, "image_id": k, **change} for k in range(objects)]
+    (place / "instances.json").write_text(json.dumps(content))
+    summary = ci.from_folder(place, 0).summary()
+    assert (summary["tapped_on_objects"], summary["tapped_at_random"]) == counts
+    assert summary["taps"].startswith(words) and summary["skipped"] == []

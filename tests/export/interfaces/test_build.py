@@ -12,9 +12,8 @@ import pytest
 from export.interfaces import build as interfaces
 from export.interfaces import files as interface_files
 from export.interfaces import input_graphs, mediapipe_task
-from export.tflite import metadata
+from export.tflite import metadata, splice
 from export.tflite import model as tflite
-from export.tflite import splice
 from oace_tf.clicks import Click, draw_disks
 from oace_tf.errors import UsageError
 from oace_tf.runtime.model import open_model

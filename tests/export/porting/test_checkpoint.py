@@ -103,7 +103,7 @@ def test_bad_files_are_named_in_one_line(case: str, tmp_path: Path, monkeypatch:
     code = port.main([str(tmp_path / name), "--network", "hrnet18s", "--out", "out.safetensors"])
     printed = capsys.readouterr()
     assert code == 2 and printed.out == ""
-    assert printed.err.startswith("port: error: ") and printed.err.count("\n") == 1
+    assert printed.err.startswith("python export/port.py: error: ") and printed.err.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == [name]
 
 

@@ -6,16 +6,16 @@ import pytest
 
 from export.tflite import extract
 from export.tflite import model as tflite
-from export.tflite.interpreter import opened
 from export.tflite.operators import multiply_adds
 from oace_tf.errors import UsageError
 from oace_tf.geometry import normalise
+from oace_tf.runtime.interpreter import open_interpreter
 from tests.export.conftest import SIZE, Made, pictures, tensors_of
 
 
 def outputs_of(content: bytes, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Run a part; its tensors are found by name."""
-    interpreter = opened(content, 1)
+    interpreter = open_interpreter(content)
     for entry in interpreter.get_input_details():
         interpreter.set_tensor(entry["index"], feeds[entry["name"]])
     interpreter.invoke()

@@ -125,3 +125,45 @@ def test_from_start_to_ctrl_c(tiny_int8: Path) -> None:
 def _other_address() -> str:
     """Return another address than the loopback's first at which a wildcard would answer."""
     return "127.0.0.2"
+
+
+NPM = """#!/bin/sh
+[ "$1" = ci ] && exit 0
+[ -n "$FAIL" ] && { echo "why it failed" >&2; exit 1; }
+mkdir -p "$5" && printf '%s' "$OACE_MODEL" >"$5/service-worker.js"
+"""
+
+
+@pytest.fixture
+def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a stand-in of npm first on the PATH; the real build is `npm run build` in web_app."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "npm").write_text(NPM)
+    (folder / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_the_static_site_is_built_around_the_model(
+        npm: None, tmp_path: Path, tiny_int8: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = tmp_path / "site"
+    for _ in range(2):  # an earlier site is replaced
+        assert command.main(["--static", str(site), "--model", str(tiny_int8)]) == 0
+    assert (site / "service-worker.js").read_text() == str(tiny_int8.resolve())
+    assert "http.server" in capsys.readouterr().out
+
+
+def test_the_static_site_is_refused_in_one_line(
+        npm: None, tmp_path: Path, tiny_int8: Path, capfd: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ("--model", tiny_int8)
+    assert "none.tflite" in _refused(capfd, "--static", tmp_path / "a", "--model",
+                                     tmp_path / "none.tflite")
+    assert "holds something else" in _refused(capfd, "--static", tmp_path, *model)
+    assert "no folder" in _refused(capfd, "--static", tiny_int8, *model)
+    monkeypatch.setenv("FAIL", "yes")
+    assert "why it failed" in _refused(capfd, "--static", tmp_path / "a", *model)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "Node.js" in _refused(capfd, "--static", tmp_path / "a", *model)
+    monkeypatch.setattr("oace_tf.demo.static.APP", tmp_path / "none")
+    assert "clone" in _refused(capfd, "--static", tmp_path / "a", *model)

@@ -119,7 +119,7 @@ def test_heic_says_what_to_do() -> None:
 
 
 def test_too_many_pixels(kinds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oace_tf.demo.photos.MAX_PIXELS", 5000)
+    monkeypatch.setattr("oace_tf.images.MAX_PIXELS", 5000)
     with pytest.raises(UsageError, match="megapixels"):
         read_photo(kinds.encoded(kinds.halves(), "PNG"), "a.png", 32)
 

@@ -5,8 +5,9 @@ import keras
 import numpy as np
 import pytest
 
+from oace_tf.config import RESIZES
 from oace_tf.networks.layers import Scope
-from oace_tf.networks.resize import CONVENTIONS, Aligned, aligned_matrix, enlarge
+from oace_tf.networks.resize import Aligned, aligned_matrix, enlarge
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -38,7 +39,7 @@ def corners(place: int, side: int, factor: int, convention: str) -> list[tuple[i
     return [(low, 1 - (source - low)), (min(low + 1, side - 1), source - low)]
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("convention", RESIZES)
 @pytest.mark.parametrize(("height", "width", "factor"), ((3, 5, 2), (2, 3, 4), (1, 4, 8)))
 def test_conventions_equal_their_definitions(convention, height, width, factor):
     x = picture(height, width)
@@ -63,7 +64,7 @@ def test_matrices_give_what_the_operator_gives():
 
 def test_conventions_differ():
     x = picture(4, 4)
-    found = [plain(x, 2, convention) for convention in CONVENTIONS]
+    found = [plain(x, 2, convention) for convention in RESIZES]
     for first in range(3):
         for second in range(first):
             assert np.abs(found[first] - found[second]).max() > 0.1

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import threading
-import types
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from export.tflite import model as tflite
 from oace_tf.clicks import DISK_ON, Click, draw_disks, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_file
-from oace_tf.runtime import model as tflite_model
 from oace_tf.runtime.model import open_model
 from oace_tf.runtime.tflite_reader import METADATA_NAME, SEAL_KEY
 
@@ -222,21 +220,9 @@ def test_damaged_files_never_crash(tiny_int8: Path, tmp_path: Path, sealed: bool
         assert set(codes) == {2}
 
 
-def test_falls_back_to_tflite_runtime(tiny_int8: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    interpreter = tflite_model._interpreter_class()
-    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("tflite_runtime"))
-    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter",
-                        types.SimpleNamespace(Interpreter=interpreter))
-    assert tflite_model._interpreter_class() is interpreter
-    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", None)
-    with pytest.raises(UsageError, match="pip install ai-edge-litert"):
-        open_model(tiny_int8)
-
-
 def test_second_block_imports_no_framework() -> None:
     code = ("import sys, oace_tf, oace_tf.runtime.model, oace_tf.segmenter, oace_tf.predict\n"
-            "from oace_tf.runtime.model import _interpreter_class\n_interpreter_class()\n"
+            "from oace_tf.runtime.interpreter import interpreter_module\ninterpreter_module()\n"
             "print(*sorted({name.split('.')[0] for name in sys.modules}))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())

@@ -30,7 +30,7 @@ def write(path: Path, images: int) -> None:
                                          for c in (x, y)]]))
         for number in range(2 * images):
             file.write(f'{", " if number else ""}{{"id": {number}, "image_id": {number // 2}, '
-                       '"category_id": 1, "area": 100.5, '
+                       '"category_id": 1, '
                        f'"segmentation": {polygons[number % 64]}}}')
         file.write('], "images": [')
         for number in range(images):

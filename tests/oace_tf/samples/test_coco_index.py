@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_file
 from oace_tf.samples import coco_index
 from oace_tf.samples.coco import load_coco
-from oace_tf.samples.coco_index import FOLDER, CocoIndex
+from oace_tf.samples.coco_index import FOLDER, CocoIndex, IndexedImage
 
 SCRIPT = Path(__file__).with_name("index_memory.py")
 BOX = [[1.5, 1.5, 9.5, 1.5, 9.5, 8.5]]
@@ -61,9 +62,12 @@ def test_it_finds_what_the_whole_reader_finds(tmp_path):
         assert index.annotations(found) == expected.annotations
     with pytest.raises(IndexError):
         index.at(2)
-    third = index.named("größe 3")
-    assert third is not None and third.id == 3 and index.named("3") is None
-    assert index.has_object("größe 7") and not index.has_object("größe 3")
+    for number, has_object in ((7, True), (3, False)):
+        name = f"größe {number}.png"
+        record = IndexedImage(1, name, "", images[number].path, 12, 20)
+        same = index.same(record)
+        assert same is not None and same.id == number and index.has_object(record) == has_object
+    assert index.same(dataclasses.replace(record, name="3.png", path=Path("3.png"))) is None
     index.close()
 
 

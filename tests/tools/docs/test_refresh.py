@@ -16,9 +16,8 @@ from oace_tf.errors import GateFailed, UsageError
 from oace_tf.images import read_image
 from oace_tf.segmenter import DEFAULT_MODEL
 from tests.oace_tf.conftest import tiny_int8  # noqa: F401  (fixture)
-from tools.docs import limits, model_card
+from tools.docs import limits, model_card, refresh
 from tools.docs import picture as make_picture
-from tools.docs import refresh
 
 ROOT = Path(__file__).resolve().parents[3]
 

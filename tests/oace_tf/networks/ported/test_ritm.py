@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from oace_tf.clicks import draw_disks
+from oace_tf.geometry import IMAGENET_DEVIATION, IMAGENET_MEAN
 from oace_tf.networks.cost import add_up, cost_table
 from oace_tf.networks.ported import ritm
 from tests.golden.port.weights import seeded
@@ -39,7 +40,7 @@ def test_the_scale_counts_by_its_size():
 def test_photographs_are_standardised_as_imagenet():
     image = RNG.integers(0, 256, (1, 3, 3, 3))
     found = np.asarray(ritm.Standardise()(((image - 128.0) / 128).astype(np.float32)))
-    expected = (image / 255 - np.array(ritm.MEAN)) / np.array(ritm.DEVIATION)
+    expected = (image / 255 - np.array(IMAGENET_MEAN)) / np.array(IMAGENET_DEVIATION)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

@@ -1,0 +1,223 @@
+"""What an image file says of itself before anything is decoded: kind, size, how it is to be turned.
+
+A few kilobytes may unpack to gigabytes, so sizes are looked at here first. Only kinds that are read
+here are decoded at all.
+"""
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+# EXIF orientation -> (quarter turns anticlockwise, then mirrored left to right)
+_TURNS = {1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False),
+          7: (1, True), 8: (1, False)}
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_NETPBM = re.compile(rb"P([1-6])(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
+_RADIANCE = re.compile(rb"#\?(?:RADIANCE|RGBE)\n(?:[^\n]+\n)*\n[-+]Y (\d{1,9}) [-+]X (\d{1,9})\n")
+_HEIC = (b"heic", b"heix", b"mif1", b"heim", b"heis", b"hevc", b"hevx", b"msf1")
+_ORIENTATION = 0x112
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of its first picture; sizes as stored, before it is turned.
+
+    Attributes:
+      kind: jpeg, png, gif, webp, tiff, avif, heic, bmp, netpbm, jpeg2000 or radiance.
+      width, height: px.
+      turns: quarter turns anticlockwise, then whether it is mirrored left to right.
+      has_alpha: whether parts may be transparent.
+      clear_grey: PNG: the grey value that is transparent, 0 to 65535, and the bits of it.
+      unpacked: pixels that are in memory at least while it is decoded.
+    """
+
+    kind: str
+    width: int
+    height: int
+    turns: tuple[int, bool] = (0, False)
+    has_alpha: bool = False
+    clear_grey: tuple[int, int] | None = None
+    unpacked: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Pixels to be reckoned with."""
+        return max(self.width * self.height, self.unpacked)
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether the upright picture is another one than the stored."""
+        return self.turns != (0, False)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of the upright picture."""
+        sides = (self.height, self.width)
+        return sides if self.turns[0] % 2 == 0 else sides[::-1]
+
+
+def read_header(data: bytes) -> Header | None:
+    """Return what a file says of itself; None where it is no image of a kind known here."""
+    for start, reader in _READERS:
+        if data.startswith(start):
+            try:
+                header = reader(data)
+            except (struct.error, IndexError, ValueError, KeyError):
+                return None
+            return header if header is not None and min(header.width, header.height) > 0 else None
+    return None
+
+
+def upright(array: np.ndarray, turns: tuple[int, bool]) -> np.ndarray:
+    """Return a stored picture, (H, W) or (H, W, C), turned upright."""
+    turned = np.rot90(array, turns[0])
+    return np.ascontiguousarray(turned[:, ::-1] if turns[1] else turned)
+
+
+def _jpeg(data: bytes) -> Header | None:
+    turns, place = (0, False), 2
+    while place + 4 <= len(data):
+        if data[place] != 0xFF:
+            place += 1  # fill bytes, as libjpeg skips them
+            continue
+        marker = data[place + 1]
+        if marker == 0xFF or marker == 0 or 0xD0 <= marker <= 0xD8:
+            place += 1 if marker == 0xFF else 2
+            continue
+        (length,) = struct.unpack_from(">H", data, place + 2)
+        part = data[place + 4:place + 2 + length]
+        if marker == 0xE1 and part.startswith(b"Exif\0\0"):
+            turns = _exif(part[6:]) or turns
+        if marker in _START_OF_FRAME:
+            height, width = struct.unpack_from(">HH", part, 1)
+            return Header("jpeg", width, height, turns)
+        place += 2 + max(length, 2)
+    return None
+
+
+def _png(data: bytes) -> Header | None:
+    width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
+    turns, has_alpha, clear_grey = (0, False), colour in (4, 6), None
+    place = 8
+    while place + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, place)
+        part = data[place + 8:place + 8 + min(length, 2**16)]
+        if name == b"eXIf":
+            turns = _exif(part) or turns
+        elif name == b"tRNS":
+            has_alpha = True
+            if colour == 0 and len(part) == 2:
+                clear_grey = (int.from_bytes(part, "big"), depth)
+        place += 12 + length
+    return Header("png", width, height, turns, has_alpha, clear_grey)
+
+
+def _gif(data: bytes) -> Header | None:
+    width, height = struct.unpack_from("<HH", data, 6)
+    return Header("gif", width, height, has_alpha=True)
+
+
+def _riff(data: bytes) -> Header | None:
+    if data[8:12] != b"WEBP":
+        return None
+    size, has_alpha, turns, place = (0, 0), False, (0, False), 12
+    while place + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, place)
+        part = data[place + 8:place + 8 + min(length, 2**16)]
+        if name == b"VP8X":
+            has_alpha = bool(part[0] & 0x10)
+            size = (1 + int.from_bytes(part[4:7], "little"),
+                    1 + int.from_bytes(part[7:10], "little"))
+        elif name == b"VP8L" and size == (0, 0):
+            bits = int.from_bytes(part[1:5], "little")
+            size, has_alpha = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), bool(bits >> 28 & 1)
+        elif name == b"VP8 " and size == (0, 0):
+            wide, high = struct.unpack_from("<HH", part, 6)
+            size = (wide & 0x3FFF, high & 0x3FFF)
+        elif name == b"EXIF":
+            turns = _exif(part.removeprefix(b"Exif\0\0")) or turns
+        place += 8 + length + length % 2
+    return Header("webp", *size, turns, has_alpha)
+
+
+def _bmp(data: bytes) -> Header | None:
+    if struct.unpack_from("<I", data, 14)[0] == 12:
+        return Header("bmp", *struct.unpack_from("<HH", data, 18))
+    width, height = struct.unpack_from("<ii", data, 18)
+    return Header("bmp", width, abs(height))
+
+
+def _tiff(data: bytes) -> Header | None:
+    tags = dict(_directory(data, (256, 257, _ORIENTATION, 277, 322, 323)))
+    tile = tags.get(322, 0) * tags.get(323, 0)
+    return Header("tiff", tags[256], tags[257], _TURNS.get(tags.get(_ORIENTATION, 1), (0, False)),
+                  tags.get(277, 1) in (2, 4), unpacked=tile)
+
+
+def _exif(data: bytes) -> tuple[int, bool] | None:
+    """Return how an EXIF record says that the picture is to be turned."""
+    try:
+        return _TURNS.get(dict(_directory(data, (_ORIENTATION,))).get(_ORIENTATION, 0))
+    except (struct.error, ValueError):
+        return None
+
+
+def _directory(data: bytes, wanted: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Yield the wanted entries of the first directory of a TIFF: tag, whole number."""
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
+        raise ValueError("no TIFF")
+    big = struct.unpack_from(order + "H", data, 2)[0] == 43
+    (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
+    entry, place = (20, place + 8) if big else (12, place + 2)
+    for number in range(min(count, 2**12)):
+        tag, kind = struct.unpack_from(order + "HH", data, place + number * entry)
+        form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
+        if tag in wanted and form is not None:
+            at = place + number * entry + (12 if big else 8)
+            yield tag, struct.unpack_from(order + form, data, at)[0]
+
+
+def _netpbm(data: bytes) -> Header | None:
+    match = _NETPBM.match(data[:4096])
+    return None if match is None else Header("netpbm", int(match[2]), int(match[3]))
+
+
+def _radiance(data: bytes) -> Header | None:
+    match = _RADIANCE.match(data[:4096])
+    return None if match is None else Header("radiance", int(match[2]), int(match[1]))
+
+
+def _jpeg2000(data: bytes) -> Header | None:
+    place = data.find(b"ihdr", 0, 4096)
+    if place >= 0:
+        height, width = struct.unpack_from(">II", data, place + 4)
+    else:
+        place = data.find(b"\xff\x51", 0, 4096)
+        if place < 0:
+            return None
+        right, bottom, left, top = struct.unpack_from(">IIII", data, place + 6)
+        width, height = right - left, bottom - top
+    return Header("jpeg2000", width, height)
+
+
+def _base_media(data: bytes) -> Header | None:
+    if data[4:8] != b"ftyp":
+        return None
+    if data[8:12] in _HEIC and b"avif" not in data[8:8 + 64]:
+        return Header("heic", 1, 1)
+    from oace_tf.avif_header import read_avif
+
+    width, height, turns = read_avif(data)
+    return Header("avif", width, height, turns, has_alpha=True)
+
+
+_READERS = ((b"\xff\xd8", _jpeg), (b"\x89PNG\r\n\x1a\n", _png), (b"GIF8", _gif), (b"RIFF", _riff),
+            (b"BM", _bmp), (b"II*\0", _tiff), (b"MM\0*", _tiff), (b"II+\0", _tiff),
+            (b"MM\0+", _tiff), (b"P", _netpbm), (b"#?R", _radiance),
+            (b"\0\0\0\x0cjP", _jpeg2000), (b"\xff\x4f\xff\x51", _jpeg2000), (b"\0\0", _base_media))

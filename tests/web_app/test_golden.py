@@ -1,0 +1,86 @@
+"""The same photograph and taps give the same tensors in JavaScript and in the package.
+
+The cases and the oracle are those of the Kotlin twin (tests/android_app/test_golden.py). The site
+itself is tested by `npm test` in web_app/, against the golden files that are checked here.
+"""
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.android_app import test_golden as kotlin
+from web_app.golden import make
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "web_app" / "test" / "answer_cases.mjs"
+pytestmark = kotlin.pytestmark
+without_ipp = kotlin.without_ipp
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[kotlin.Case]]:
+    """Return the folder in which JavaScript has answered the cases."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no Node.js on this machine: the JavaScript of web_app is not run")
+    folder = tmp_path_factory.mktemp("golden")
+    found, lines = list(kotlin.cases(folder)), []
+    for case in found:
+        (folder / f"{case.name}.rgb").write_bytes(case.upright.tobytes())
+        (folder / f"{case.name}.mask").write_bytes(case.mask.tobytes())
+        height, width = case.upright.shape[:2]
+        taps = [f"{x!r} {y!r} {int(on_object)}" for x, y, on_object in case.taps]
+        lines.append(" ".join([case.name, str(width), str(height), str(case.size),
+                               str(kotlin.MAX_POINTS), *taps]))
+    (folder / "cases.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = subprocess.run([node, str(PROGRAM), str(folder)], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    return folder, found
+
+
+def test_the_tensors_are_the_same(answered):
+    folder, found = answered
+    for case in found:
+        image = np.fromfile(folder / f"{case.name}.image", np.uint8)
+        expected = kotlin.frame_of(case).image(case.upright)
+        np.testing.assert_array_equal(image.reshape(expected.shape), expected, case.name)
+        points = np.fromfile(folder / f"{case.name}.points", "<f4").reshape(-1, 3)
+        np.testing.assert_array_equal(points, kotlin.package_points(case), case.name)
+    assert len(found) == 23
+
+
+def test_the_mask_comes_back_to_the_photograph(answered, without_ipp):
+    folder, found = answered
+    for case in found:
+        if case.name == "phone":  # twelve million numbers more
+            continue
+        probability = np.fromfile(folder / f"{case.name}.probability", "<f4")
+        expected = kotlin.frame_of(case).mask_back(case.mask)
+        np.testing.assert_array_equal(probability.reshape(expected.shape), expected, case.name)
+        rgba = np.fromfile(folder / f"{case.name}.cutout", np.uint8).reshape(*expected.shape, 4)
+        inside = expected >= 0.5
+        np.testing.assert_array_equal(rgba[inside, :3], case.upright[inside], case.name)
+        np.testing.assert_array_equal(rgba[..., 3], np.where(inside, 255, 0), case.name)
+        assert not rgba[~inside].any()
+
+
+def test_a_changed_pixel_is_seen(answered):
+    """The comparison can fail: one byte of one photograph changes the tensor."""
+    folder, found = answered
+    changed = found[0].upright.copy()
+    changed[200, 300] ^= 128
+    image = np.fromfile(folder / f"{found[0].name}.image", np.uint8)
+    assert np.any(image != kotlin.frame_of(found[0]).image(changed).ravel())
+
+
+def test_the_golden_files_belong_to_the_shipped_file():
+    """Else: python web_app/golden/make.py writes them again."""
+    for name, content in make.golden().items():
+        stored = json.loads((make.FOLDER / name).read_text(encoding="utf-8"))
+        assert stored == content, f"{name} is of another file or another library"

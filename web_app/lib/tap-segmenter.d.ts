@@ -1,0 +1,75 @@
+/** An upright photograph: `rgba` has width * height * 4 bytes, row by row, as ImageData has them. */
+export interface Photograph {
+  width: number;
+  height: number;
+  rgba: Uint8Array | Uint8ClampedArray;
+}
+
+/** A row of the file's `points`: pixels of the photograph (centres are whole numbers), and a label. */
+export interface Row {
+  x: number;
+  y: number;
+  label: -1 | 0 | 1 | 2 | 3 | 4 | 5;
+}
+
+/** What one movement of the finger draws. */
+export type Gesture = Row[];
+
+/** A file of the interface `points`; `openModel` of `oace-tap-segmenter/litert-model` opens one. */
+export interface TapModel {
+  /** Side of the network's square frame, pixels. */
+  readonly size: number;
+  /** Rows of `points`. */
+  readonly maxPoints: number;
+  /** Whether the file takes its mask of the gestures before. */
+  readonly takesPrevious: boolean;
+  /** size * size * 3 bytes RGB, maxPoints * 3 numbers, the mask before or null -> size * size bytes. */
+  run(image: Uint8Array, points: Float32Array, previous?: Uint8Array | null):
+    Promise<Uint8Array> | Uint8Array;
+}
+
+/** Photograph + gestures -> mask; see README.md. */
+export class TapSegmenter {
+  constructor(model: TapModel);
+  /** Scales the photograph once, for all answers about it. */
+  setPhotograph(photograph: Photograph): void;
+  /** The mask at the photograph's size. Raises where no gesture marks the object. */
+  segment(gestures: Gesture[]): Promise<FrameMask>;
+  /** The mask as the file gives it: size * size bytes, 256 times the probability, at most 255. */
+  bytes(gestures: Gesture[]): Promise<Uint8Array>;
+}
+
+/** The network's mask, read at another size. */
+export class FrameMask {
+  constructor(bytes: Uint8Array, size: number, width: number, height: number);
+  readonly width: number;
+  readonly height: number;
+  /** Writes row `y` to the first `width` places of `into`: 0 to 1, object from 0.5 on. */
+  row(y: number, into: Float32Array): void;
+  /** The probability of every pixel, row by row. */
+  probability(): Float32Array;
+}
+
+export const LABEL: Readonly<{
+  UNUSED: -1; BACKGROUND: 0; OBJECT: 1; CORNER: 2; OPPOSITE_CORNER: 3; EXTREME: 4; RELEASE: 5;
+}>;
+
+/** A tap on the object (the default), or on what does not belong to it. */
+export function tap(x: number, y: number, onObject?: boolean): Gesture;
+/** A box around the object: two opposite corners, in any order. */
+export function box(x0: number, y0: number, x1: number, y1: number): Gesture;
+/** Points [x, y] on the object's outline: leftmost, rightmost, top, bottom. */
+export function extremes(points: Array<[number, number]>): Gesture;
+/** Pressed at the middle of the object, released near its edge. */
+export function drag(x: number, y: number, toX: number, toY: number, onObject?: boolean): Gesture;
+/** A stroke as taps along it, every 2 % of the diagonal, `most` at most. */
+export function scribble(points: Array<[number, number]>, width: number, height: number,
+                         onObject?: boolean, most?: number): Gesture;
+
+/** The photograph as the tensor `image`, bytes RGB: bit for bit what oace_tf makes of it. */
+export function imageTensor(photograph: Photograph, size: number): Uint8Array;
+/** Rows as the tensor `points`. */
+export function pointsTensor(rows: Row[], width: number, height: number, size: number,
+                             maxPoints: number): Float32Array;
+/** The photograph's colours where the mask is, transparent elsewhere: pixels for ImageData. */
+export function cutoutPixels(photograph: Photograph, mask: FrameMask): Uint8ClampedArray<ArrayBuffer>;
