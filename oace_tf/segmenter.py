@@ -169,7 +169,7 @@ class TapSegmenter:
         Raises:
           UsageError: as `answer`; a file that gives one answer alone.
         """
-        if isinstance(self.model, SplitModel) or not self.model.has_alternatives:
+        if not self.model.has_alternatives:
             raise UsageError(f"{self.model.path} gives one answer alone; take a file of the "
                              "interface points-multi")
         photograph = self.photograph(image)
@@ -246,8 +246,8 @@ class Photograph:
         """Return what the file sees of the photograph, or of a part of it."""
         if window not in self._looks:
             part = self.pixels if window is None else np.ascontiguousarray(window.crop(self.pixels))
-            kept = {None: self._looks[None]} if None in self._looks else {}
-            self._looks = {**kept, window: Look(self._segmenter.model, part)}
+            self._looks = {kept: look for kept, look in self._looks.items() if kept is None}
+            self._looks[window] = Look(self._segmenter.model, part)
         return self._looks[window]
 
 

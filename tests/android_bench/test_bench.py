@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import adbutils
 import numpy as np
@@ -237,11 +238,15 @@ def test_colons_in_names_are_doubled_in_the_map_alone():
 def test_a_file_of_gestures_is_given_an_empty_mask_before():
     inputs = [accuracy.Layer(name, name, shape) for name, shape in (
         ("image", (1, 8, 8, 3)), ("points", (1, 4, 3)), ("previous", (1, 8, 8, 1)))]
-    pushed, lines = {}, []
-    link = SimpleNamespace(
-        push=lambda data, name: pushed.update({name: data}), remove=lambda names: None,
-        run=lambda tag, line, limit: lines.append(" ".join(line)) or SimpleNamespace(
-            stdout="", stderr="", code=1))
+    pushed: dict[str, bytes] = {}
+    lines: list[str] = []
+
+    def run(tag: str, line: list[str], limit: float) -> SimpleNamespace:
+        lines.append(" ".join(line))
+        return SimpleNamespace(stdout="", stderr="sh: ./tool: not found", code=127)
+
+    link: Any = SimpleNamespace(push=lambda data, name: pushed.update({name: data}),
+                                remove=lambda names: None, run=run)
     desk = accuracy._Desk(np.ones((8, 8, 3), np.uint8), np.ones((4, 3), np.float32),
                           np.ones((8, 8), np.uint8), 0.5, 0.5)
     setting = Setting("int8-cpu-1", "int8", "cpu", 1, ())
