@@ -32,6 +32,7 @@ FILES = {"mediapipe": "oace_int8_mediapipe.tflite",
          "mediapipe-bundle-int8": "oace_int8_mediapipe.task",
          "rgba": "oace_int8_rgba.tflite"}
 SPLIT_FILES = ("oace_encoder_int8.tflite", "oace_decoder_int8.tflite")  # of `build.SPLIT`
+OF_GESTURES = (interfaces.SPLIT,)  # made of a network of gestures alone
 OF_FLOAT = ("mediapipe-bundle",)  # made of the float file, the others of the int8 file
 PICTURES = 4  # drawn ones, on which a file must give the masks of the interface `points`
 # Most that a probability may be off the half-precision file's. It is the same network behind the
