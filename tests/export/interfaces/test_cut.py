@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from export.interfaces import build as interfaces
-from export.interfaces import cut
 from export.interfaces import files as interface_files
 from export.tflite import model as tflite
 from oace_tf import TapSegmenter
@@ -118,7 +117,7 @@ def test_it_encodes_once(folder: Path, photograph: np.ndarray,
 
 def test_other_files_are_refused(folder: Path, gestures: Gestures, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="of a network of gestures"):
-        cut.encoder_and_decoder(_without_previous(gestures.int8_bytes))
+        interfaces.encoder_and_decoder(_without_previous(gestures.int8_bytes))
     whole = folder / "oace_int8.tflite"
     for encoder, decoder in ((whole, folder / DECODER), (folder / ENCODER, whole),
                              (folder / DECODER, folder / ENCODER)):
