@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
       UsageError: bad arguments, data or files.
     """
-    folders = _folders(args.data)
+    folders = data_folders(args.data)
     _check(args)
     fields = read_json(args.config) if args.config else {}
     settings = TrainSettings.from_json(fields, str(args.config))
@@ -170,7 +170,7 @@ def _validation(args: argparse.Namespace, settings: TrainSettings) -> Any:
     return find_validation(args.val, args.val_every, settings.phases[-1].size, args.val_limit)
 
 
-def _folders(given: Sequence[Path] | None) -> list[Path]:
+def data_folders(given: Sequence[Path] | None) -> list[Path]:
     if given:
         folders = list(given)
     else:

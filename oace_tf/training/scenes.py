@@ -87,8 +87,8 @@ def make_twins(base: Layered, index: int, others: Sequence[tuple[Layered, int]],
     image, masks = _framed(base, index, size, settings, rng)
     ignored = masks.pop() if base.ignored is not None else np.zeros((size, size), np.uint8)
     for other, other_index in others:
-        image, (ignored, *masks) = _pasted(image, [ignored, *masks], other, other_index, settings,
-                                           rng)
+        image, (ignored, *masks) = pasted(image, [ignored, *masks], other, other_index, settings,
+                                          rng)
     # Pasted objects stand last; the tap is on any of them or on the object of the crop.
     choices = [0, *range(len(masks) - len(others), len(masks))] if others else [0]
     choices = [c for c in choices if masks[c].mean() >= settings.min_object and masks[c].any()]
@@ -100,7 +100,7 @@ def make_twins(base: Layered, index: int, others: Sequence[tuple[Layered, int]],
         return []
     if rng.random() < settings.flip:
         image, mask = image[:, ::-1], mask[:, ::-1]
-    curve = _curve(settings, rng)
+    curve = random_curve(settings, rng)
     image, mask = np.ascontiguousarray(image), np.ascontiguousarray(mask)
     if settings.photometric == "worker":
         image, curve = relit(image, curve), _UNCHANGED
@@ -184,7 +184,7 @@ def _framed(base: Layered, index: int, size: int, settings: SceneSettings,
     x0, y0, x1, y1 = 0, 0, width, height
     kind = rng.random()
     if kind < settings.cut:
-        x0, y0, x1, y1 = _window_on(base.masks[index], rng)
+        x0, y0, x1, y1 = window_on(base.masks[index], rng)
     elif kind < settings.cut + settings.crop:
         left, top, w, h = cv2.boundingRect(base.masks[index])
         # Each side moves a random share of its way from the frame's edge to the object's.
@@ -202,7 +202,7 @@ def _framed(base: Layered, index: int, size: int, settings: SceneSettings,
     return image, masks
 
 
-def _window_on(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int, int, int]:
+def window_on(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int, int, int]:
     """Return x0, y0, x1, y1 of a random window that holds at least one pixel of a mask."""
     flat = np.flatnonzero(mask)
     point = int(flat[rng.integers(0, len(flat))])
@@ -223,9 +223,9 @@ def _resized_mask(mask: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     return (soft >= 128).astype(np.uint8)
 
 
-def _pasted(image: np.ndarray, masks: list[np.ndarray], other: Layered, index: int,
-            settings: SceneSettings,
-            rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
+def pasted(image: np.ndarray, masks: list[np.ndarray], other: Layered, index: int,
+           settings: SceneSettings,
+           rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
     """Paste an object over the scene; what it hides is taken out of the other masks."""
     size = len(image)
     left, top, w, h = cv2.boundingRect(other.masks[index])
@@ -265,7 +265,7 @@ def relit(image: np.ndarray, curve: np.ndarray) -> np.ndarray:
     return cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8)[None])  # a curve a channel
 
 
-def _curve(settings: SceneSettings, rng: np.random.Generator) -> np.ndarray:
+def random_curve(settings: SceneSettings, rng: np.random.Generator) -> np.ndarray:
     """Draw brightness and contrast (paper 3.4), and a gain of each colour channel by itself."""
     contrast = 1.0 + settings.contrast * float(rng.uniform(-1, 1))
     shift = 255.0 * settings.brightness * float(rng.uniform(-1, 1))

@@ -145,7 +145,7 @@ def test_a_window_may_cut_the_object_but_never_loses_it():
     base, cut = layered(5), 0
     left, top, width, height = cv2.boundingRect(base.masks[0])
     for seed in range(100):
-        x0, y0, x1, y1 = scenes._window_on(base.masks[0], np.random.default_rng(seed))
+        x0, y0, x1, y1 = scenes.window_on(base.masks[0], np.random.default_rng(seed))
         assert 0 <= x0 < x1 <= 96 and 0 <= y0 < y1 <= 72
         assert base.masks[0][y0:y1, x0:x1].any()
         assert 0.25 * 96 <= x1 - x0 and 0.25 * 72 <= y1 - y0
@@ -159,7 +159,7 @@ def test_pasted_objects_keep_to_the_sizes_asked_for():
     base = Layered(np.full((64, 64, 3), 40, np.uint8), (np.ones((64, 64), np.uint8),))
     green = Layered(np.full((32, 32, 3), (0, 200, 0), np.uint8), (np.ones((32, 32), np.uint8),))
     for seed in SEEDS:
-        _, masks = scenes._pasted(base.image, [], green, 0, settings, np.random.default_rng(seed))
+        _, masks = scenes.pasted(base.image, [], green, 0, settings, np.random.default_rng(seed))
         _, _, width, height = cv2.boundingRect(masks[0])
         # at most a fifth longer through the change of aspect; the frame's edge may cut it
         assert 0.3 * 64 / 4 <= max(width, height) <= 0.4 * 64 * 1.18 + 1
@@ -178,7 +178,7 @@ def test_twins_share_photograph_and_mask_but_not_the_taps():
 
 
 def drawn_light(image, settings, seed):
-    return scenes.relit(image, scenes._curve(settings, np.random.default_rng(seed)))
+    return scenes.relit(image, scenes.random_curve(settings, np.random.default_rng(seed)))
 
 
 def test_colours_move_each_by_itself():
@@ -196,8 +196,8 @@ def test_pasted_objects_hide_the_others():
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
         image, (first,) = base.image, base.masks
-        image, masks = scenes._pasted(image, [first], green, 0, PLAIN, rng)
-        image, masks = scenes._pasted(image, masks, green, 0, PLAIN, rng)
+        image, masks = scenes.pasted(image, [first], green, 0, PLAIN, rng)
+        image, masks = scenes.pasted(image, masks, green, 0, PLAIN, rng)
         assert len(masks) == 3
         assert np.sum(masks, axis=0).max() == 1
         assert masks[2].any()
