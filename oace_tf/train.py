@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
       UsageError: bad arguments, data or files.
     """
-    folders = _folders(args.data)
+    folders = data_folders(args.data)
     _check(args)
     if (args.out / "checkpoint.safetensors").is_file() and not (args.resume or args.measure):
         raise UsageError(f"{args.out}: holds a checkpoint; add --resume to go on from it, "
@@ -176,7 +176,7 @@ def _validation(args: argparse.Namespace, settings: TrainSettings) -> Any:
     return find_validation(args.val, args.val_every, settings.phases[-1].size, args.val_limit)
 
 
-def _folders(given: Sequence[Path] | None) -> list[Path]:
+def data_folders(given: Sequence[Path] | None) -> list[Path]:
     if given:
         folders = list(given)
     else:

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
                 _log.info("%s: done before", name)
                 continue
             _log.info("%s: %s", name, plan.row(name).what)
-            results[name] = _in_process(plan, name, data, args.out, args.workers)
+            results[name] = in_process(plan, name, data, args.out, args.workers)
             write_json(path, results)
     from experiments.ablation.results import markdown
 
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _in_process(plan: Plan, name: str, data: Path, out: Path, workers: int) -> Any:
+def in_process(plan: Plan, name: str, data: Path, out: Path, workers: int) -> Any:
     from experiments.ablation.row import run_row
 
     context = multiprocessing.get_context("spawn")

@@ -65,7 +65,7 @@ def use_devices(count: int, hosts: str = "") -> Share:
 
     number, total = 0, 1
     if hosts:
-        address, number, total = _host(hosts)
+        address, number, total = parse_host(hosts)
         keras.distribution.initialize(address, total, number)
     found: list[Any] = keras.distribution.list_devices()
     wanted = len(found) if count == 0 or hosts else count
@@ -108,7 +108,7 @@ def one_device() -> Iterator[None]:
         keras.distribution.set_distribution(spread)
 
 
-def _host(text: str) -> tuple[str, int, int]:
+def parse_host(text: str) -> tuple[str, int, int]:
     """Return address, number of this host, and how many there are."""
     parts = text.rsplit(",", 2)
     try:

@@ -54,7 +54,7 @@ def pair_from_ports(paths: Sequence[Path], preset: str) -> tuple[Pair, list[dict
       UsageError: a file is damaged, or the files do not fit each other.
     """
     found = [(path, *read_ported(path)) for path in paths]
-    config = _config([(path, ported) for path, ported, _, _ in found], preset)
+    config = merged_config([(path, ported) for path, ported, _, _ in found], preset)
     pair = build_pair(config, size=None)
     filled: dict[str, Path] = {}
     assigned: list[tuple[Any, np.ndarray]] = []
@@ -100,7 +100,7 @@ def standardised_stem(ported: Ported, tensors: Mapping[str, np.ndarray]) -> dict
             shifted: (tensors[shifted] - constant).astype(np.float32)}
 
 
-def _config(found: Sequence[tuple[Path, Ported]], preset: str) -> NetworkConfig:
+def merged_config(found: Sequence[tuple[Path, Ported]], preset: str) -> NetworkConfig:
     config = NetworkConfig.preset(preset)
     parts = [ported.config for _, ported in found if ported.config is not None]
     if parts:

@@ -191,7 +191,8 @@ def test_the_bundle_is_a_stored_zip(files: dict[str, bytes]) -> None:
             assert content.find(archive.read(entry)) % 16 == 0
         # four fields of 64: key byte (number << 3), then the number
         assert archive.read("metadata.pb") == bytes([8, 64, 16, 64, 24, 64, 32, 64])
-    assert mediapipe_task._record(512) == bytes([8, 128, 4, 16, 128, 4, 24, 128, 4, 32, 128, 4])
+    assert mediapipe_task.tensor_record(512) == bytes(
+        [8, 128, 4, 16, 128, 4, 24, 128, 4, 32, 128, 4])
 
 
 def test_other_files_are_refused(files: dict[str, bytes], made: Made, tmp_path: Path) -> None:

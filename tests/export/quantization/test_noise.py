@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from export.calibration.observers import InnerTensors
-from export.quantization import agreement as agreement_module
 from export.quantization import int8, noise, sensitivity
 from export.quantization.calibration_result import CalibrationResult
 from export.quantization.on_objects import float_masks
@@ -21,6 +20,7 @@ from export.tflite import model as tflite
 from oace_tf.clicker import first_click
 from oace_tf.samples.sample import Sample, SampleFile
 from oace_tf.segmenter import TapSegmenter
+from tests.drawn_photograph import drawn_photograph
 from tests.export.conftest import MAX_POINTS, SIZE, Made, feeds, liven, quantized
 
 
@@ -85,7 +85,7 @@ def test_the_block_that_costs_is_found(made: Made, tmp_path: Path) -> None:
                for name, (low, high) in made.ranges.items()}
     samples = []
     for number in range(4):
-        picture, clicks = agreement_module.synthetic(np.random.default_rng(number))
+        picture, clicks = drawn_photograph(np.random.default_rng(number))
         mask = np.zeros(picture.shape[:2], np.uint8)
         cv2.circle(mask, (int(clicks[0].x), int(clicks[0].y)), 30, 1, -1)
         samples.append(Sample(str(number), picture, mask, "drawn", str(number)))

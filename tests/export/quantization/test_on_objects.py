@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from export.quantization import on_objects
-from export.quantization.agreement import synthetic
+from tests.drawn_photograph import drawn_photograph
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def data(tmp_path: Path) -> Path:
         for kind in ("img", "gt"):
             (tmp_path / name / kind).mkdir(parents=True)
         for number in range(3):
-            picture, clicks = synthetic(np.random.default_rng(number))
+            picture, clicks = drawn_photograph(np.random.default_rng(number))
             mask = np.zeros(picture.shape[:2], np.uint8)
             cv2.circle(mask, (int(clicks[0].x), int(clicks[0].y)), 30, 255, -1)
             stem = f"{number}_{number}" if name == "coco_mval" else f"{number}"

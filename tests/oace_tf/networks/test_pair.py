@@ -11,7 +11,7 @@ import pytest
 from oace_tf.config import NetworkConfig
 from oace_tf.networks import layers as network_layers
 from oace_tf.networks.layers import Scope
-from oace_tf.networks.msfnet import FUSION_GAIN, _head, build_msfnet
+from oace_tf.networks.msfnet import FUSION_GAIN, build_msfnet, mask_head
 from oace_tf.networks.pair import build_pair
 from oace_tf.networks.tap_film import tap_film
 from oace_tf.networks.trunks import stem_layout, trunk_features
@@ -153,10 +153,10 @@ def test_swapped_channels_are_noticed(tiny_pair):
 
 
 def test_a_moved_padding_is_noticed(tiny_pair, monkeypatch):
-    pair, original = tiny_pair(), network_layers._pad
+    pair, original = tiny_pair(), network_layers.pad
     image, disks = scene(2)
     expected_oace, expected = plain_forward(pair, image, disks)
-    monkeypatch.setattr(network_layers, "_pad", lambda x, name, kernel, stride, padding: original(
+    monkeypatch.setattr(network_layers, "pad", lambda x, name, kernel, stride, padding: original(
         x, name, kernel, stride, "torch"))
     moved = build_pair(pair.config, SIZE)
     set_arrays(moved, get_arrays(pair), "seeded")
@@ -170,7 +170,7 @@ def test_the_head_around_hrnet_equals_a_plain_one(stem_stride):
     config = dataclasses.replace(NetworkConfig.preset("hrnet"), stem_stride=stem_stride)
     cells = 8
     joined = keras.Input((cells, cells, 6))
-    model = keras.Model(joined, _head(Scope("h"), joined, None, config))
+    model = keras.Model(joined, mask_head(Scope("h"), joined, None, config))
     rng, weights = np.random.default_rng(0), {}
     for name, variable in named_variables(model):
         weights[name] = rng.uniform(0.5 if name.endswith("var") else -0.5, 1, variable.shape)
