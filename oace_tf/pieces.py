@@ -14,6 +14,9 @@ import numpy as np
 from oace_tf.clicks import DISK_RADIUS, Click
 from oace_tf.geometry import NETWORK_SIZE
 
+# Chosen on val/ with a tap: masks with crumbs fall from 28 to 0 % on ecssd, from 35 to 0.6 % on
+# coco_mval, mIoU@1 goes from 79.4 to 79.2 (whose masks of several objects lose some) and from 59.1
+# to 60.2; without fillings 79.0 and 60.1, without taps 79.2 and 59.4.
 LEAST_HOLE = 0.05  # of the mask's own area: smaller holes are filled
 LEAST_PIECE = 0.3  # of the largest piece: without a tap inside any piece, smaller ones go
 FINGER = DISK_RADIUS / NETWORK_SIZE  # of the longer side: a tap beside a piece still holds it
