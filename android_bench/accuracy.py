@@ -1,7 +1,7 @@
 """Accuracy on the phone: its masks against those measured at the desk.
 
-Photographs and taps go to the device as raw tensors, masks come back, and are compared byte by byte
-with the LiteRT interpreter here (default kernels, XNNPACK) and, as IoU, with the truth.
+Photographs and taps go to the device as raw tensors, and where the file takes one an empty mask
+before; masks come back, and are compared byte by byte with the LiteRT interpreter here (default kernels, XNNPACK) and, as IoU, with the truth.
 """
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from oace_tf.evaluation.metrics import iou, paired_bootstrap_ci
 from oace_tf.geometry import Frame
 from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.runtime.model import TfliteModel, open_model
-from oace_tf.runtime.tflite_reader import SIGNATURE
+from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE
 from oace_tf.samples.layouts import Sample, iter_samples
 
 _HALF = 128  # of the byte mask: object where at least this
@@ -96,7 +96,7 @@ def layers(data: bytes) -> list[Layer]:
     found = [Layer(detail["name"], keys.get(detail["index"], ""),
                    tuple(int(side) for side in detail["shape"]))
              for detail in interpreter.get_input_details()]
-    if sorted(layer.key for layer in found) != ["image", "points"]:
+    if {layer.key for layer in found} - {PREVIOUS} != {"image", "points"}:
         raise UsageError("the file is not of the interface image, points -> mask")
     return found
 
@@ -183,9 +183,10 @@ def _desk(hosts: Mapping[str, TfliteModel], sample: Sample) -> _Desk:
 def _mask(phone: Phone, tool: str, model: str, setting: Setting, inputs: Sequence[Layer],
           desk: _Desk) -> tuple[np.ndarray | None, str]:
     """Return the device's mask, or None and why there is none."""
-    files = {"image": "image.bin", "points": "points.bin"}
-    phone.push(np.ascontiguousarray(desk.image).tobytes(), files["image"])
-    phone.push(np.ascontiguousarray(desk.points).tobytes(), files["points"])
+    tensors = {"image": desk.image, "points": desk.points, PREVIOUS: np.zeros_like(desk.mask)}
+    files = {layer.key: f"{layer.key}.bin" for layer in inputs}
+    for key, name in files.items():
+        phone.push(np.ascontiguousarray(tensors[key]).tobytes(), name)
     phone.remove(["mask.bin"])  # an old one must not be taken for this one
     line = command(setting, tool, model, 1, 0, input_flags(inputs, files, "mask.bin"))
     finished = phone.run("accuracy", line, _LIMIT_S)

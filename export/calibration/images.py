@@ -141,7 +141,7 @@ def from_folder(folder: Path, seed: int) -> CalibrationSet:
     records: list[CocoImage | Path] = []
     if instances.is_file():
         listed = load_coco(instances, places, strict=False).images
-        records += sorted(listed, key=lambda image: image.path.name)
+        records.extend(sorted(listed, key=lambda image: image.path.name))
     else:
         records += sorted(path for path in places.iterdir() if path.suffix.lower() in SUFFIXES)
     if not records:

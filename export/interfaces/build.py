@@ -1,11 +1,14 @@
 """Interfaces beside `points`, made of the finished int8 file, one of the float file.
 
 The network inside is that of the file, operator by operator; only the entrance (how photograph and
-tap come in) and, for MediaPipe, the ending are others. docs/interfaces.md says what each takes.
+tap come in) and, for MediaPipe, the ending are others. The entrance of a pair makes the tensor
+`disks`, that of a network of gestures makes `points`, with a previous mask of zeros; it gives at
+the first tap what `points` gives. docs/interfaces.md says what each takes.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +18,47 @@ from export.quantization.int8 import MASK_SCALE, UNIT_SCALE
 from export.tflite import float16, splice
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
+from oace_tf.runtime.tflite_reader import PREVIOUS
 
 NAMES = ("points", "mediapipe", "mediapipe-bundle", "mediapipe-bundle-int8", "rgba")
 _UNIT_ZERO = 128  # of the uint8 image
+# What makes of an empty mask another one.
+_KEEPS_ZERO = frozenset({"QUANTIZE", "DEQUANTIZE", "RESIZE_BILINEAR", "AVERAGE_POOL_2D",
+                         "MAX_POOL_2D"})
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A file of the interface `points` without its drawing or, if of gestures, its `points`.
+
+    Attributes:
+      model: the file.
+      image: its image.
+      taps: what an entrance has to make: `disks`, or `points` of a network of gestures.
+      size: side S of the file's square, px.
+    """
+
+    model: Any
+    image: int
+    taps: int
+    size: int
+
+    def tap_channel(self) -> bytes:
+        """Return the entrance that finds the tap in a grey picture."""
+        shape = self._shape()
+        if len(shape) == 3:
+            return input_graphs.tap_row(self.size, shape[1])
+        return input_graphs.tap_channel(self.size, shape[1], shape[3])
+
+    def dots(self) -> bytes:
+        """Return the entrance that finds the taps in MediaPipe's heat map."""
+        shape = self._shape()
+        if len(shape) == 3:
+            return input_graphs.dot_rows(self.size, shape[1])
+        return input_graphs.dots(self.size, shape[1], shape[3])
+
+    def _shape(self) -> tuple[int, ...]:
+        return tuple(int(n) for n in tflite.graph(self.model).tensors[self.taps].shape)
 
 
 def mediapipe(points_file: bytes) -> bytes:
@@ -31,20 +72,18 @@ def mediapipe(points_file: bytes) -> bytes:
     Raises:
       UsageError: it is not.
     """
-    body = parse_points(points_file)
-    image, disks = places(body)
-    size, side, channels = sides(body, image, disks)
-    open_image(body, image)
-    open_mask(body)
-    split = tflite.parse(input_graphs.split_floats(size))
+    body = body_of(parse_points(points_file))
+    open_image(body.model, body.image)
+    open_mask(body.model)
+    split = tflite.parse(input_graphs.split_floats(body.size))
     split_out = tflite.signature(split)[1]
-    front = _with_tap(split, split_out["grey"], input_graphs.tap_channel(size, side, channels))
-    whole, place = splice.join(front, body, {
-        split_out["image"]: image, int(tflite.graph(front).outputs[0]): disks})
-    rear = tflite.parse(input_graphs.both_masks(size))
+    front = _with_tap(split, split_out["grey"], body.tap_channel())
+    whole, place = splice.join(front, body.model, {
+        split_out["image"]: body.image, int(tflite.graph(front).outputs[0]): body.taps})
+    rear = tflite.parse(input_graphs.both_masks(body.size))
     rear_in, _ = tflite.signature(rear)
     whole, _ = splice.join(whole, rear, {
-        place[tflite.signature(body)[1]["mask"]]: rear_in["mask"]})
+        place[tflite.signature(body.model)[1]["mask"]]: rear_in["mask"]})
     return finish(whole, ("image_and_tap",), "masks")
 
 
@@ -57,16 +96,14 @@ def rgba(points_file: bytes) -> bytes:
     Raises:
       UsageError: `points_file` is not the int8 file of the interface `points`.
     """
-    body = parse_points(points_file)
-    image, disks = places(body)
-    size, side, channels = sides(body, image, disks)
-    split = tflite.parse(input_graphs.split_units(size))
+    body = body_of(parse_points(points_file))
+    split = tflite.parse(input_graphs.split_units(body.size))
     split_out = tflite.signature(split)[1]
     _take_bytes(split, split_out)
-    front = _with_tap(split, split_out["grey"], input_graphs.tap_channel(size, side, channels))
-    whole, _ = splice.join(front, body, {
-        split_out["image"]: _int8_image(body, image),
-        int(tflite.graph(front).outputs[0]): disks})
+    front = _with_tap(split, split_out["grey"], body.tap_channel())
+    whole, _ = splice.join(front, body.model, {
+        split_out["image"]: _int8_image(body.model, body.image),
+        int(tflite.graph(front).outputs[0]): body.taps})
     return finish(whole, ("rgba",), "mask")
 
 
@@ -80,9 +117,9 @@ def bundle_models(points_file: bytes) -> tuple[bytes, bytes, int]:
     Raises:
       UsageError: `points_file` is not the int8 file of the interface `points`.
     """
-    body = parse_points(points_file)
-    open_image(body, places(body)[0])
-    open_mask(body)
+    body = body_of(parse_points(points_file))
+    open_image(body.model, body.image)
+    open_mask(body.model)
     return _bundled(body)
 
 
@@ -96,7 +133,7 @@ def float_bundle_models(float_file: bytes) -> tuple[bytes, bytes, int]:
         beyond the range of float16.
     """
     parse_points(float_file, "float32")
-    return _bundled(tflite.parse(float16.half_precision(float_file)))
+    return _bundled(body_of(tflite.parse(float16.half_precision(float_file))))
 
 
 def parse_points(points_file: bytes, image_type: str = "uint8") -> Any:
@@ -106,31 +143,50 @@ def parse_points(points_file: bytes, image_type: str = "uint8") -> Any:
       points_file: the int8 or the float file.
       image_type: uint8 where it must be the int8 file, float32 where the float file.
     Raises:
-      UsageError: it is another file.
+      UsageError: it is another file, or RITM's, for whose previous mask there is no place.
     """
     model = tflite.parse(points_file)
     inputs, outputs = tflite.signature(model)
     tensors = tflite.graph(model).tensors
-    if set(inputs) != {"image", "points"} or set(outputs) != {"mask"} or image_type != (
+    if set(inputs) - {PREVIOUS} != {"image", "points"} or set(outputs) != {"mask"} or image_type != (
             tflite.type_name(tensors[inputs["image"]])):
         takes = ", ".join(f"{name} {tflite.type_name(tensors[inputs[name]])}"
                           for name in sorted(inputs))
         kind = "int8" if image_type == "uint8" else "float"
         raise UsageError(f"this is made of the {kind} file of the interface points; the one given "
                          f"takes {takes}")
+    if PREVIOUS in inputs and tflite.has_name(model, "disks"):
+        raise UsageError("the other interfaces have no place for the previous mask that RITM "
+                         "takes")
     return model
 
 
-def places(body: Any) -> tuple[int, int]:
-    """Return the tensors image and disks of a file of the interface `points`."""
-    return tflite.signature(body)[0]["image"], tflite.by_name(body, "disks")
+def body_of(model: Any) -> Body:
+    """Return a file of the interface `points` with the places where an entrance joins it.
+
+    A previous mask that it takes becomes one of zeros.
+    """
+    inputs, _ = tflite.signature(model)
+    taps = inputs["points"] if PREVIOUS in inputs else tflite.by_name(model, "disks")
+    if PREVIOUS in inputs:
+        _forget_previous(model, inputs[PREVIOUS])
+    size = int(tflite.graph(model).tensors[inputs["image"]].shape[1])
+    return Body(model, inputs["image"], taps, size)
 
 
-def sides(body: Any, image: int, disks: int) -> tuple[int, int, int]:
-    """Return side S of the file's square, side of what the network sees of it, click channels."""
-    tensors = tflite.graph(body).tensors
-    shape = tensors[disks].shape
-    return int(tensors[image].shape[1]), int(shape[1]), int(shape[3])
+def _forget_previous(model: Any, previous: int) -> None:
+    """Put zeros, which the file holds, where the network joins what is made of the mask before."""
+    graph = tflite.graph(model)
+    empty = {previous}
+    for operator in graph.operators:
+        if tflite.operator_name(model, operator) in _KEEPS_ZERO and (
+                int(operator.inputs[0]) in empty):
+            empty.update(int(i) for i in operator.outputs)
+    graph.operators = [operator for operator in graph.operators
+                       if empty.isdisjoint(int(i) for i in operator.outputs)]
+    for index in {int(i) for operator in graph.operators for i in operator.inputs} & empty:
+        splice.set_zeros(model, index)
+    graph.inputs = np.array([i for i in graph.inputs if int(i) != previous], np.int32)
 
 
 def open_image(body: Any, image: int) -> None:
@@ -167,13 +223,12 @@ def finish(model: Any, inputs: tuple[str, ...], output: str) -> bytes:
     return tflite.serialise(model)
 
 
-def _bundled(body: Any) -> tuple[bytes, bytes, int]:
+def _bundled(body: Body) -> tuple[bytes, bytes, int]:
     """Return encoder, decoder and side of a body that takes and gives float32."""
-    image, disks = places(body)
-    size, side, channels = sides(body, image, disks)
-    front = tflite.parse(input_graphs.dots(size, side, channels))
-    whole, _ = splice.join(front, body, {tflite.signature(front)[1]["disks"]: disks})
-    return input_graphs.encoder(size), finish(whole, ("heat_map", "picture"), "mask"), size
+    front = tflite.parse(body.dots())
+    whole, _ = splice.join(front, body.model, {int(tflite.graph(front).outputs[0]): body.taps})
+    return (input_graphs.encoder(body.size), finish(whole, ("heat_map", "picture"), "mask"),
+            body.size)
 
 
 def _with_tap(split: Any, grey: int, tap_channel: bytes) -> Any:

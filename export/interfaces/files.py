@@ -22,7 +22,7 @@ from oace_tf.errors import UsageError
 from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.geometry import Frame, normalise
 from oace_tf.runtime.interpreter import open_interpreter
-from oace_tf.runtime.tflite_reader import read_facts
+from oace_tf.runtime.tflite_reader import PREVIOUS, read_facts
 from oace_tf.workers import apart
 
 FILES = {"mediapipe": "oace_int8_mediapipe.tflite",
@@ -118,7 +118,7 @@ def make(name: str, source: bytes) -> bytes:
     """
     about = description(source)
     described = dataclasses.replace(
-        about, interface=name, max_points=_MANY if name in _BUNDLES else 1,
+        about, interface=name, max_points=_max_points(about, name), gestures=_gestures(about, name),
         description=f"Tap on a photograph, get the mask of the tapped object: {_PURPOSE[name]}. "
                     f"Trunk {about.network.get('trunk', 'unknown')}.")
     if name == "mediapipe":
@@ -132,6 +132,19 @@ def make(name: str, source: bytes) -> bytes:
                                metadata.add_metadata(decoder, described, _TEXTS["decoder"]), size)
 
 
+def _max_points(about: Description, name: str) -> int:
+    """Return how many taps the file of an interface takes; 0 for any number."""
+    if name not in _BUNDLES:
+        return 1
+    return about.max_points if about.gestures else _MANY
+
+
+def _gestures(about: Description, name: str) -> tuple[str, ...]:
+    """Return which of a file's gestures remain where only taps, or one of them, come in."""
+    kinds = ("background", "tap") if name in _BUNDLES else ("tap",)
+    return tuple(kind for kind in about.gestures if kind in kinds)
+
+
 def description(source: bytes) -> Description:
     """Return what a file of the interface `points` says of itself.
 
@@ -139,12 +152,13 @@ def description(source: bytes) -> Description:
       UsageError: it has no such metadata.
     """
     told = read_facts(source, "the file of the interface points").metadata
-    names = [field.name for field in dataclasses.fields(Description)]
-    missing = sorted(set(names) - set(told))
+    fields = dataclasses.fields(Description)
+    missing = sorted({field.name for field in fields if field.default is dataclasses.MISSING}
+                     - set(told))
     if missing:
         raise UsageError(f"the metadata lacks {', '.join(missing)}; make the file with "
                          "`python export/quantize.py --int8`")
-    return Description(**{name: told[name] for name in names})
+    return Description(**{field.name: told[field.name] for field in fields if field.name in told})
 
 
 def examine(
@@ -200,6 +214,8 @@ def masks(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the masks of an interface and of `points` on drawn pictures with taps at whole pixels.
 
+    A file that takes a previous mask is given one of zeros.
+
     Yields:
       Two (S, S) arrays of 256 times the probability: whole numbers 0 to 255 where `points_file` is
       the int8 file.
@@ -218,7 +234,10 @@ def masks(
             taps += [Click(float(x), float(y), positive) for (x, y), positive in zip(
                 rng.integers(0, size, (2, 2)), (True, False))][: count - 1]
         seen = image if in_bytes else normalise(image)
-        wanted = points_runner(image=seen[None], points=pack_points(taps, count)[None])["mask"]
+        feed = {"image": seen[None], "points": pack_points(taps, count)[None]}
+        if PREVIOUS in details:
+            feed[PREVIOUS] = np.zeros(details[PREVIOUS]["shape"], details[PREVIOUS]["dtype"])
+        wanted = points_runner(**feed)["mask"]
         yield run(image, taps), wanted[0, :, :, 0] * (1 if in_bytes else 256)
 
 

@@ -1,8 +1,9 @@
-"""Input graphs of the other interfaces as small float TFLite files: one input -> image, disks.
+"""Input graphs of the other interfaces as small float TFLite files: one input -> image, taps.
 
-Made by TensorFlow's converter from the same `Disks` layer as the file's own drawing, and joined to
-the int8 file by `build`. Only operators that the delegate takes whole; what fails in their
-place: slices that drop an axis, comparisons, a reciprocal instead of a division.
+Made by TensorFlow's converter and joined to the int8 file by `build`. Those of a pair draw disks
+with the same `Disks` layer as the file's own drawing, those of a network of gestures give rows of
+`points`. Only operators that the delegate takes whole; what fails in their place: slices that drop
+an axis, comparisons, a reciprocal instead of a division.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import numpy as np
 from export.convert.keras_pair import require_tensorflow_backend
 from export.tflite import model as tflite
 from oace_tf.clicks import DISK_ON, DISK_RADIUS
+from oace_tf.gestures import Label
 
 _TINY = 1e-6  # an empty tap channel must not divide by zero; one grey level is 1
 _SLOPE = 1e6
 _CORE = 0.9  # MediaPipe's dots: 1.0 inside, 0.93 at the lower right corner, edges below 0.35
 _TIP = 2  # pixels from the middle of the diamond to its tips
 _MIN_BLOCK = 4  # pixels
+_CELL = 16  # pixels: dots that are nearer than this may become one row, in their middle
+_OBJECT_SHARE = 2 / 3  # of the rows; the rest is for background taps
 
 
 def tap_channel(size: int, side: int, click_channels: int) -> bytes:
@@ -45,20 +49,51 @@ def tap_channel(size: int, side: int, click_channels: int) -> bytes:
     from oace_tf.networks.fused import Disks
 
     disks = Disks(side, click_channels, size)
-    index = np.arange(size, dtype=np.float32)
 
     def front(grey: Any) -> dict[str, Any]:
-        ops = keras.ops
-        by_column = ops.sum(grey, axis=1)  # (1, S, 1)
-        by_row = ops.sum(grey, axis=2)  # (1, S, 1)
-        total = ops.sum(by_column, axis=1, keepdims=True)  # (1, 1, 1)
-        safe = ops.maximum(total, _TINY)
-        x, y = (ops.sum(line * index.reshape(1, -1, 1), axis=1, keepdims=True) / safe
-                for line in (by_column, by_row))
-        label = 1.0 - 2.0 * ops.relu(1.0 - _SLOPE * total)  # 1, or -1 where nothing is drawn
-        return {"disks": disks(ops.concatenate([x, y, label], axis=-1))}  # of (1, 1, 3)
+        return {"disks": disks(keras.ops.concatenate(_centroid(grey, size), axis=-1))}
 
     return _converted(front, {"grey": (1, size, size, 1)})
+
+
+def tap_row(size: int, count: int) -> bytes:
+    """Return the entrance that finds one tap, as `tap_channel` does: grey -> points.
+
+    Args:
+      size: side S of the file's square, pixels.
+      count: N, rows of `points`.
+    Returns:
+      File with the input grey (1, S, S, 1) float32, whole numbers 0 to 255, and the output points
+      (1, N, 3) float32: the tap in the first row, unused rows otherwise.
+    """
+    require_tensorflow_backend()
+    import keras
+
+    first = np.zeros((1, count, 1), np.float32)
+    first[0, 0] = 1.0
+    others = np.zeros((1, count, 3), np.float32)
+    others[0, 1:, 2] = Label.UNUSED
+
+    def front(grey: Any) -> dict[str, Any]:
+        row = keras.ops.concatenate(_centroid(grey, size), axis=-1)  # (1, 1, 3)
+        return {"points": row * first + others}
+
+    return _converted(front, {"grey": (1, size, size, 1)})
+
+
+def _centroid(grey: Any, size: int) -> tuple[Any, Any, Any]:
+    """Return x, y and label of the tap in a grey picture, (1, 1, 1) each; label -1 without one."""
+    from keras import ops
+
+    index = np.arange(size, dtype=np.float32)
+    by_column = ops.sum(grey, axis=1)  # (1, S, 1)
+    by_row = ops.sum(grey, axis=2)  # (1, S, 1)
+    total = ops.sum(by_column, axis=1, keepdims=True)  # (1, 1, 1)
+    safe = ops.maximum(total, _TINY)
+    x, y = (ops.sum(line * index.reshape(1, -1, 1), axis=1, keepdims=True) / safe
+            for line in (by_column, by_row))
+    label = 1.0 - 2.0 * ops.relu(1.0 - _SLOPE * total)  # 1, or -1 where nothing is drawn
+    return x, y, label
 
 
 def dots(size: int, side: int, click_channels: int) -> bytes:
@@ -100,6 +135,72 @@ def dots(size: int, side: int, click_channels: int) -> bytes:
         return {"disks": maps[0] if len(maps) == 1 else tf.concat(maps, -1)}
 
     return _converted(front, {"heat_map": (1, size, size, 3)})
+
+
+def dot_rows(size: int, count: int) -> bytes:
+    """Return the entrance that makes rows of dots: heat_map -> points.
+
+    Taps are found as in `dots`. The frame is then cut into cells of 16 pixels; those of a cell
+    become one row, in their middle, so that a drawn line gives a row about every 16 pixels. Which
+    row a cell takes is the number of cells before it that hold taps, from left to right and from
+    top to bottom; two thirds of the rows are for positive strokes, the last third for negative
+    ones. Cells beyond that are left out.
+
+    Args:
+      size: side S of the file's square, pixels, a multiple of 16.
+      count: N, rows of `points`.
+    Returns:
+      File with the input heat_map (1, S, S, 3) float32 in [0, 1]: positive strokes, negative ones,
+      boxes (not read), and the output points (1, N, 3) float32.
+    """
+    tips = _block_kernel(_MIN_BLOCK, _MIN_BLOCK, 1.0, _TIP, lambda dy, dx: (
+        (np.abs(dy) + np.abs(dx) == _TIP) & ((dy == 0) | (dx == 0))))
+    cells = size // _CELL
+    before = np.triu(np.ones((cells, cells), np.float32), 1)[None, None]  # of (in, out)
+    corner = np.arange(cells, dtype=np.float32) * _CELL
+    objects = round(count * _OBJECT_SHARE)
+
+    def front(heat_map: Any) -> dict[str, Any]:
+        import tensorflow as tf
+
+        def rows(strokes: Any, number: int, label: int) -> Any:
+            off = tf.nn.space_to_depth(tf.nn.relu(_CORE - strokes) * 1e3, _MIN_BLOCK)
+            taps = tf.nn.relu(1.0 - tf.nn.conv2d(off, tips, 1, "SAME"))  # 1 or 0
+            sums = tf.nn.conv2d(taps, _cell_kernel(), _CELL // _MIN_BLOCK, "VALID")
+            count = sums[..., :1]  # (1, C, C, 1)
+            on = 1.0 - tf.nn.relu(1.0 - count)
+            shares = 1.0 / tf.maximum(count, 1.0)
+            x = sums[..., 1:2] * shares + corner.reshape(1, 1, -1, 1)
+            y = sums[..., 2:3] * shares + corner.reshape(1, -1, 1, 1)
+            lines = tf.reshape(on, (1, cells, 1, cells))  # the cells of a line as channels
+            of_line = tf.reshape(tf.reduce_sum(lines, -1, keepdims=True), (1, 1, 1, cells))
+            rank = tf.nn.conv2d(lines, before, 1, "SAME") + tf.reshape(
+                tf.nn.conv2d(of_line, before, 1, "SAME"), (1, cells, 1, 1))
+            on, x, y, rank = (tf.reshape(v, (1, 1, -1)) for v in (on, x, y, rank))
+            apart = rank - np.arange(number, dtype=np.float32).reshape(1, -1, 1)
+            hit = tf.nn.relu(1.0 - apart * apart) * on  # (1, number, C C): 1 in one cell or none
+            found = [tf.reduce_sum(hit * v, -1, keepdims=True) for v in (x, y)]
+            used = tf.reduce_sum(hit, -1, keepdims=True)
+            return tf.concat([*found, used * float(label - Label.UNUSED) + float(Label.UNUSED)], -1)
+
+        return {"points": tf.concat([rows(heat_map[..., :1], objects, Label.OBJECT),
+                                     rows(heat_map[..., 1:2], count - objects,
+                                          Label.BACKGROUND)], 1)}
+
+    return _converted(front, {"heat_map": (1, size, size, 3)})
+
+
+def _cell_kernel() -> np.ndarray:
+    """Return the convolution over the blocks of a cell: taps -> their count, sums of x and of y.
+
+    Returns:
+      (n, n, P P, 3) float32, n blocks to a cell; x and y are counted from the cell's corner.
+    """
+    n = _CELL // _MIN_BLOCK
+    y, x = np.indices((_CELL, _CELL), np.float32)
+    sums = np.stack([np.ones_like(x), x, y], -1)  # (16, 16, 3)
+    parts = sums.reshape(n, _MIN_BLOCK, n, _MIN_BLOCK, 3).transpose(0, 2, 1, 3, 4)
+    return parts.reshape(n, n, _MIN_BLOCK**2, 3)
 
 
 def _blocks(size: int, side: int) -> tuple[int, int]:

@@ -4,24 +4,30 @@ Each kernel and bias lies in the file as float16 with a DEQUANTIZE behind it, th
 delegate and XNNPACK fold away. Activations are float32 to the file; a GPU computes in half. The
 constants of the drawing are therefore brought into half's range: a tap of another label is pushed
 away by 3e4 instead of 1e12, and the steep factor 1e9 becomes two of 3e4, with the same disks in
-float32 to the pixel.
+float32 to the pixel. A drawing of gestures pushes away by 1e4 times a square of labels, which is
+cut at 3e4, and divides by a sum plus 1e-6, of which 1e-4 is made: in half the one would be
+infinite, the other zero, and the mask without a box, or without a background tap, not a number.
 """
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export.tflite import model as tflite
+from export.tflite import splice
 from oace_tf.clicks import FAR, STEEP
 from oace_tf.errors import UsageError
+from oace_tf.gestures import FAR as GESTURE_FAR
 
 HALF_MAX = float(np.finfo(np.float16).max)
 _HALF_FAR = 3.0e4  # squared pixels: beyond the 25 of a disk, within half's range
 # twice: 3e4 times 3e4 times the smallest float32 step beyond 25 (1.9e-6) is above 1
 _HALF_STEEP = 3.0e4
 _IN_HALF = {np.float32(FAR): _HALF_FAR, np.float32(STEEP): _HALF_STEEP}
+_LEAST_SUM = 1e-4  # beside sums of weights, which are about one where they are not zero
 _SMALLEST = 64  # constants of fewer numbers stay float32: shapes of the drawing, scalars
 
 
@@ -85,7 +91,8 @@ def _drawn(model: Any, index: int) -> bool:
     tensors = tflite.graph(model).tensors
     readers = tflite.consumers(model, index)
     return bool(readers) and all(
-        tflite.name_of(tensors[int(op.outputs[0])]).startswith("disks") for op in readers)
+        tflite.name_of(tensors[int(op.outputs[0])]).startswith(("disks", "gestures/"))
+        for op in readers)
 
 
 def _tame_drawing(model: Any) -> None:
@@ -95,7 +102,11 @@ def _tame_drawing(model: Any) -> None:
         operators.append(operator)
         constants = [int(i) for i in operator.inputs if tflite.is_constant(model, int(i))]
         made = int(operator.outputs[0])
-        drawn = tflite.name_of(graph.tensors[made]).startswith("disks/")
+        name = tflite.name_of(graph.tensors[made])
+        if name.startswith("gestures/") and len(constants) == 1:
+            operators += _tamed_gesture(model, operator, constants[0])
+            continue
+        drawn = name.startswith("disks/")
         if not drawn or tflite.operator_name(model, operator) != "MUL" or len(constants) != 1:
             continue
         value = tflite.constant(model, constants[0])
@@ -113,10 +124,49 @@ def _tame_drawing(model: Any) -> None:
     graph.operators = operators
 
 
+def _tamed_gesture(model: Any, operator: Any, constant: int) -> list[Any]:
+    """Bring an operator of a gesture's drawing into half's range; return what must follow it."""
+    tensor = tflite.graph(model).tensors[constant]
+    if tflite.type_name(tensor) != "float32" or int(np.prod(tensor.shape)) != 1:
+        return []
+    value = float(tflite.constant(model, constant).ravel()[0])
+    kind = tflite.operator_name(model, operator)
+    if kind == "ADD" and 0 < value < _LEAST_SUM:
+        small = np.full_like(tflite.constant(model, constant), _LEAST_SUM)
+        operator.inputs = np.array([_new_constant(model, small) if int(i) == constant else int(i)
+                                    for i in operator.inputs], np.int32)
+    if kind == "MUL" and value == GESTURE_FAR:
+        return [_cut(model, operator)]
+    return []
+
+
+def _cut(model: Any, operator: Any) -> Any:
+    """Return a MINIMUM behind `operator`, which keeps it within half's range; it takes its name."""
+    graph = tflite.graph(model)
+    made = int(operator.outputs[0])
+    between = copy.copy(graph.tensors[made])
+    between.name = f"{tflite.name_of(graph.tensors[made])}/uncut"
+    graph.tensors.append(between)
+    index = len(graph.tensors) - 1
+    operator.outputs = np.array([index], np.int32)
+    limit = _new_constant(model, np.array(_HALF_FAR, np.float32))
+    return splice.operator(model, "MINIMUM", 1, [index, limit], [made])
+
+
+def _new_constant(model: Any, value: np.ndarray) -> int:
+    """Return a new float32 tensor with a content of its own."""
+    tensor = schema.TensorT()
+    tensor.shape, tensor.type = np.array(value.shape, np.int32), schema.TensorType.FLOAT32
+    tensor.name = ""
+    model.buffers.append(schema.BufferT())
+    model.buffers[-1].data = np.frombuffer(value.astype("<f4").tobytes(), np.uint8)
+    tensor.buffer = len(model.buffers) - 1
+    tflite.graph(model).tensors.append(tensor)
+    return len(tflite.graph(model).tensors) - 1
+
+
 def _once_more(model: Any, operator: Any, constant: int) -> Any:
     """Return a MUL behind `operator` by the magnitude of the same constant; it takes its name."""
-    import copy
-
     graph = tflite.graph(model)
     made = int(operator.outputs[0])
     between = copy.copy(graph.tensors[made])

@@ -135,6 +135,24 @@ def set_type(tensor: Any, kind: str, scale: float = 0.0, zero_point: int = 0) ->
         tensor.quantization.zeroPoint = np.array([zero_point], np.int64)
 
 
+def set_zeros(model: Any, index: int) -> None:
+    """Make a tensor a constant that stands for 0 everywhere.
+
+    Raises:
+      ValueError: its numbers are no float32 and no int8.
+    """
+    tensor = tflite.graph(model).tensors[index]
+    kind = tflite.type_name(tensor)
+    if kind not in ("float32", "int8"):
+        raise ValueError(f"a tensor of {kind} cannot be made a constant of zeros")
+    _, zero = tflite.scale_and_zero(tensor) or (0.0, 0)
+    shape = [int(n) for n in tensor.shape]
+    value = np.full(shape, zero, np.int8) if kind == "int8" else np.zeros(shape, np.float32)
+    model.buffers.append(schema.BufferT())
+    model.buffers[-1].data = np.frombuffer(value.tobytes(), np.uint8)
+    tensor.buffer = len(model.buffers) - 1
+
+
 def _check_link(mine: Any, theirs: Any) -> None:
     ends = [(tflite.type_name(t), tflite.scale_and_zero(t), [int(n) for n in t.shape])
             for t in (mine, theirs)]

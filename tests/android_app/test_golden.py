@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -20,7 +21,9 @@ from hypothesis import strategies as st
 
 from oace_tf.clicks import Click, pack_points
 from oace_tf.geometry import Frame
+from oace_tf.gestures import Gesture
 from oace_tf.images import read_image
+from oace_tf.segmenter import TapSegmenter
 from tests.android_app import compiled, twin
 
 pytestmark = pytest.mark.skipif(
@@ -28,6 +31,7 @@ pytestmark = pytest.mark.skipif(
     reason="OpenCV on x86-64 is the reference; elsewhere it resizes with other code")
 SAMPLES = compiled.ROOT / "docs" / "samples"
 MAX_POINTS = 20
+ROWS = 48  # of a file of gestures
 # OpenCV on x86 resizes float32 with Intel's library, which rounds otherwise: 2.8e-5 at most on
 # noise, 2.5e-6 on smooth masks. Without that library it is our arithmetic, bit for bit.
 IPP_TOLERANCE = 5e-5
@@ -96,6 +100,59 @@ def cases(folder: Path) -> Iterator[Case]:
                    pixels=read_image(path))
 
 
+@dataclass(frozen=True)
+class GestureCase:
+    """An upright photograph and a gesture on it, for a file of gestures."""
+
+    name: str
+    photograph: np.ndarray
+    gesture: Gesture
+
+    def package(self) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
+        """Return the probability of the package's own segmenter and what it hands to the file.
+
+        It answers twice; the second time it is given its first answer.
+        """
+        handed: list[dict[str, np.ndarray]] = []
+
+        def run(image: np.ndarray, points: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+            before = np.zeros((512, 512), np.uint8) if previous is None else previous
+            handed.append({"image": image, "points": points, "previous": before})
+            return blobs(512)
+
+        segmenter = TapSegmenter.__new__(TapSegmenter)
+        segmenter.refinement = None
+        segmenter.model = SimpleNamespace(  # type: ignore[assignment]
+            size=512, max_points=ROWS, run=run, takes_previous=True, path="record",
+            gestures=frozenset({"tap", "background", "box", "extreme", "drag"}))
+        _, first = segmenter.answer(self.photograph, self.gesture)
+        probability, _ = segmenter.answer(self.photograph, self.gesture, first)
+        return probability, handed
+
+
+def gesture_cases() -> Iterator[GestureCase]:
+    """Yield the cases of a file of gestures."""
+    coffee = read_image(SAMPLES / "coffee.jpg")  # 600 x 400
+    large = np.asarray(cv2.resize(coffee, (1283, 777), interpolation=cv2.INTER_CUBIC), np.uint8)
+    on, off = Click(290.3, 120.7), Click(150.25, 250.75, False)
+    extreme = ((100.5, 200.0), (401.25, 180.0), (250.0, 90.75), (260.0, 333.0))
+    drag = ((290.0, 120.0), (333.3, 141.9))
+    yield GestureCase("g_tap", coffee, Gesture(taps=(on, off, on)))
+    yield GestureCase("g_box", coffee, Gesture(box=(100.5, 80.25, 401.0, 333.3)))
+    yield GestureCase("g_corners", coffee, Gesture(box=(401.0, 80.25, 100.5, 333.3)))
+    yield GestureCase("g_iog", coffee, Gesture(box=(200.0, 80.0, 401.0, 333.0), taps=(on, off)))
+    yield GestureCase("g_beyond", coffee, Gesture(box=(-30.0, -5.5, 700.0, 390.0)))
+    yield GestureCase("g_outside", coffee, Gesture(box=(10.0, 300.0, 60.0, 350.0), taps=(on,)))
+    yield GestureCase("g_thin", coffee, Gesture(box=(300.0, 20.0, 300.0, 340.0)))
+    yield GestureCase("g_point", coffee, Gesture(box=(300.0, 20.0, 300.0, 20.0)))
+    yield GestureCase("g_extreme", coffee, Gesture(extreme=extreme, taps=(off,)))
+    yield GestureCase("g_drag", coffee, Gesture(drag=drag))
+    yield GestureCase("g_all", coffee, Gesture(
+        taps=(on, off), box=(90.0, 80.0, 420.0, 350.0), extreme=extreme, drag=drag))
+    yield GestureCase("g_large", large, Gesture(box=(33.3, 44.4, 1200.7, 700.1), taps=(on,)))
+    yield GestureCase("g_corner", large, Gesture(box=(1100.0, 650.0, 1282.5, 776.5)))
+
+
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory) -> tuple[Path, list[Case]]:
     """Return the folder in which the compiled Kotlin has answered the cases."""
@@ -109,7 +166,14 @@ def answered(tmp_path_factory) -> tuple[Path, list[Case]]:
         height, width = case.stored.shape[:2]
         taps = [f"{x!r} {y!r} {int(on_object)}" for x, y, on_object in case.taps]
         lines.append(" ".join([case.name, str(width), str(height), str(case.orientation),
-                               str(case.size), str(MAX_POINTS), *taps]))
+                               str(case.size), str(MAX_POINTS), "0", *taps]))
+    for shown in gesture_cases():
+        (folder / f"{shown.name}.rgb").write_bytes(shown.photograph.tobytes())
+        (folder / f"{shown.name}.mask").write_bytes(blobs(512).tobytes())
+        height, width = shown.photograph.shape[:2]
+        rows = [f"{x!r} {y!r} {int(label)}" for x, y, label in shown.gesture.rows().tolist()]
+        lines.append(" ".join([shown.name, str(width), str(height), "1", "512", str(ROWS), "1",
+                               *rows]))
     (folder / "cases.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     done = subprocess.run([*program, str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -180,11 +244,28 @@ def test_kotlin_refuses_what_makes_no_sense(answered):
     folder, _ = answered
     lines = (folder / "refused.txt").read_text(encoding="utf-8").splitlines()
     expected = ["a photograph of 4x3 needs 12 pixels", "a photograph of 0x3", "no photograph yet",
-                "at least one tap must be on the object", "at least one tap must be on the object",
+                "nothing says which object is meant", "nothing says which object is meant",
                 "3 taps, but the model takes 2", "the tap 3.6, 0.0 is outside",
-                "the tap 0.0, -0.6 is outside", "the tap NaN, 0.0 is outside", "taken"]
+                "the tap 0.0, -0.6 is outside", "a gesture holds no finite number", "taken",
+                "the model knows taps alone", "1 extreme points", "a gesture holds no finite number",
+                "the box lies outside the photograph of 4x3", "taken"]
     assert len(lines) == len(expected)
     assert all(line.startswith(start) for line, start in zip(lines, expected)), lines
+
+
+def test_kotlin_answers_gestures_as_the_package_does(answered, without_ipp):
+    folder, _ = answered
+    for case in gesture_cases():
+        probability, handed = case.package()
+        image = np.fromfile(folder / f"{case.name}.image", np.uint8).reshape(512, 512, 3)
+        np.testing.assert_array_equal(image, handed[1]["image"], case.name)
+        points = np.fromfile(folder / f"{case.name}.points", "<f4").reshape(-1, 3)
+        np.testing.assert_array_equal(points, handed[1]["points"], case.name)
+        previous = np.fromfile(folder / f"{case.name}.previous", np.uint8).reshape(2, 512, 512)
+        np.testing.assert_array_equal(previous, [call["previous"] for call in handed], case.name)
+        assert previous[1].any()
+        ours = np.fromfile(folder / f"{case.name}.probability", "<f4")
+        np.testing.assert_array_equal(ours.reshape(probability.shape), probability, case.name)
 
 
 def test_a_changed_pixel_is_seen(answered):
@@ -213,6 +294,27 @@ def test_the_twin_equals_the_package(tmp_path, without_ipp):
                                       case.name)
         np.testing.assert_array_equal(twin.probability(case.mask, width, height),
                                       frame.mask_back(case.mask), case.name)
+
+
+def test_the_twin_answers_gestures_as_the_package_does(without_ipp):
+    for case in gesture_cases():
+        probability, handed = case.package()
+        height, width = case.photograph.shape[:2]
+        bounds = case.gesture.bounds
+        left, top, right, bottom = 0, 0, width, height
+        if bounds is not None:
+            inside = [(tap.x, tap.y) for tap in case.gesture.taps if tap.positive]
+            places = [(float(x), float(y)) for x, y in bounds] + inside
+            left, top, right, bottom = twin.window(places, width, height)
+        moved = [(x - left, y - top, label) for x, y, label in case.gesture.rows().tolist()]
+        points = twin.gesture_points(moved, right - left, bottom - top, 512, ROWS)
+        np.testing.assert_array_equal(points, handed[0]["points"], case.name)
+        part = case.photograph[top:bottom, left:right]
+        np.testing.assert_array_equal(twin.image(part, 512), handed[0]["image"], case.name)
+        expected = np.zeros((height, width), np.float32)
+        expected[top:bottom, left:right] = twin.probability(
+            blobs(512), right - left, bottom - top)
+        np.testing.assert_array_equal(expected, probability, case.name)
 
 
 @settings(max_examples=60)

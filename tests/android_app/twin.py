@@ -101,6 +101,24 @@ def points(taps: list[tuple[float, float, bool]], width: int, height: int, size:
     return np.array(rows + [(0, 0, -1)] * (max_points - len(rows)), F)
 
 
+def window(bounds: list[tuple[float, float]], width: int, height: int) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of the part that is shown around places."""
+    low, high = ([f(place[k] for place in bounds) for k in (0, 1)] for f in (min, max))
+    room = 0.1 * max(high[0] - low[0], high[1] - low[1])
+    left, top = (int(max(0.0, math.floor(value - room))) for value in low)
+    right, bottom = (int(min(float(side), math.ceil(value + room) + 1))
+                     for value, side in zip(high, (width, height)))
+    return left, top, right, bottom
+
+
+def gesture_points(rows: list[tuple[float, float, int]], width: int, height: int, size: int,
+                   max_points: int) -> np.ndarray:
+    """Return (max_points, 3) float32, the tensor `points` of rows in pixels of what is shown."""
+    scaled = [((x + 0.5) * size / width - 0.5, (y + 0.5) * size / height - 0.5, label)
+              for x, y, label in rows]
+    return np.array(scaled + [(0, 0, -1)] * (max_points - len(rows)), F)
+
+
 def probability(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     """Return (height, width) float32 of the file's mask, (size, size) uint8."""
     size = len(mask)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import adbutils
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from android_bench import accuracy, bench
 from android_bench.device import phone
+from android_bench.settings import Setting
 from tests.android_bench.fake_device import FakeClient, FakeDevice, World
 
 LOST = adbutils.AdbError("shell output invalid", "", b"")
@@ -230,3 +232,20 @@ def test_colons_in_names_are_doubled_in_the_map_alone():
     assert flags["input_layer"] == "in:0,p"
     assert flags["input_layer_shape"] == "1,2,2,3:1,4,3"
     assert flags["input_layer_value_files"] == "in::0:i.bin,p:p.bin"
+
+
+def test_a_file_of_gestures_is_given_an_empty_mask_before():
+    inputs = [accuracy.Layer(name, name, shape) for name, shape in (
+        ("image", (1, 8, 8, 3)), ("points", (1, 4, 3)), ("previous", (1, 8, 8, 1)))]
+    pushed, lines = {}, []
+    link = SimpleNamespace(
+        push=lambda data, name: pushed.update({name: data}), remove=lambda names: None,
+        run=lambda tag, line, limit: lines.append(" ".join(line)) or SimpleNamespace(
+            stdout="", stderr="", code=1))
+    desk = accuracy._Desk(np.ones((8, 8, 3), np.uint8), np.ones((4, 3), np.float32),
+                          np.ones((8, 8), np.uint8), 0.5, 0.5)
+    setting = Setting("int8-cpu-1", "int8", "cpu", 1, ())
+    assert accuracy._mask(link, "tool", "x.tflite", setting, inputs, desk)[0] is None
+    assert pushed == {"image.bin": bytes([1]) * 192, "points.bin": desk.points.tobytes(),
+                      "previous.bin": bytes(64)}
+    assert "previous:previous.bin" in lines[0] and "1,8,8,3:1,4,3:1,8,8,1" in lines[0]

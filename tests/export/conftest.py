@@ -15,7 +15,9 @@ import pytest
 from export.calibration import observers
 from export.quantization import int8
 from export.tflite import model as tflite
+from oace_tf import fileio
 from oace_tf.geometry import Frame, normalise
+from oace_tf.gestures import pack_rows
 from tests.drawn_photograph import drawn_photograph
 from tests.kept import kept
 
@@ -49,9 +51,14 @@ def feeds(count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
 
 
 def quantized(
-    float_bytes: bytes, size: int, name: str
+    float_bytes: bytes, size: int, name: str = ""
 ) -> tuple[dict[str, tuple[float, float]], bytes]:
-    """Return the ranges over eight drawn pictures, and the int8 file with its names kept."""
+    """Return the ranges over eight drawn pictures, and the int8 file with its names kept.
+
+    Both are kept between runs under `name`, or under the file's hash.
+    """
+    name = name or f"of-{fileio.sha256_bytes(float_bytes)[:16]}"
+
     def ranges_json() -> bytes:
         observer = observers.RangeObserver(float_bytes)
         ranges = observers.merge_ranges(observer.see(feed) for feed in feeds(8, size))
@@ -73,7 +80,9 @@ def liven(pair: Any, seed: int) -> None:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
                 layer.moving_variance.assign(rng.uniform(0.3, 1.0, layer.moving_variance.shape))
-    pair.msfnet.get_layer("msfnet.head.mask").bias.assign([0.0])
+    for layer in pair.msfnet.layers:
+        if layer.name in ("msfnet.head.mask", "msfnet.mask"):
+            layer.bias.assign([0.0])
 
 
 @pytest.fixture(scope="session", params=(1, 2), ids=("one_map", "two_maps"))
@@ -96,6 +105,58 @@ def made(request: pytest.FixtureRequest) -> Made:
     name = f"tiny{request.param}"
     float_bytes = kept(f"{name}-float", lambda: float_tflite(fused))
     return Made(pair, fused, float_bytes, *quantized(float_bytes, SIZE, name))
+
+
+GESTURE_SIZE = 128  # large enough for cells of 16 px to hold a tap each
+GESTURE_ROWS = 12
+
+
+@dataclass(frozen=True)
+class Gestures:
+    """A tiny network of gestures and its files, names kept, without metadata."""
+
+    networks: Any
+    float_bytes: bytes
+    int8_bytes: bytes
+
+
+@pytest.fixture(scope="session")
+def gestures() -> Gestures:
+    """Return the tiny network of gestures, converted and quantized."""
+    import keras
+
+    from export.convert.keras_pair import float_tflite
+    from oace_tf.config import NetworkConfig
+    from oace_tf.networks.gesture_networks import build_fused_gestures, build_gesture_networks
+    from oace_tf.networks.weights import get_arrays, set_arrays
+
+    keras.utils.set_random_seed(4)
+    networks = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), GESTURE_SIZE, 1)
+    liven(networks, 4)
+    rng = np.random.default_rng(4)
+    # Fresh modulations do nothing; here every weight does something.
+    arrays = {name: array + rng.normal(0, 0.05, array.shape).astype(np.float32)
+              if name.endswith(("weight", "bias")) else array
+              for name, array in get_arrays(networks).items()}
+    set_arrays(networks, arrays, "test")
+    float_bytes = float_tflite(build_fused_gestures(networks, GESTURE_ROWS, GESTURE_SIZE))
+    observer = observers.RangeObserver(float_bytes)
+    ranges = observers.merge_ranges(observer.see(feed) for feed in gesture_feeds(8))
+    return Gestures(networks, float_bytes, int8.quantize(float_bytes, ranges, keep_names=True))
+
+
+def gesture_feeds(count: int) -> Iterator[dict[str, np.ndarray]]:
+    """Yield what the float file of gestures is fed with: all kinds of rows, masks half of the time.
+    """
+    for index in range(count):
+        rng = np.random.default_rng((9, index))
+        rows = rng.uniform(0, GESTURE_SIZE - 1, (6, 3))
+        rows[:, 2] = (1, 5, 2, 3, 0, 4)
+        shape = (1, GESTURE_SIZE, GESTURE_SIZE, 1)
+        image = rng.integers(0, 256, (1, GESTURE_SIZE, GESTURE_SIZE, 3), np.uint8)
+        previous = rng.random(shape, np.float32) if index % 2 else np.zeros(shape, np.float32)
+        yield {"image": normalise(image), "points": pack_rows(rows, GESTURE_ROWS)[None],
+               "previous": previous}
 
 
 def plain_pair(size: int, channels: int, upsampling: str = "bilinear") -> SimpleNamespace:

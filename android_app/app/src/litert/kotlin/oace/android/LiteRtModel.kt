@@ -26,18 +26,29 @@ class LiteRtModel private constructor(
     private val points = model.createInputBuffer("points", SIGNATURE)
     private val mask = model.createOutputBuffer("mask", SIGNATURE)
 
+    // a file of a pair has no such input
+    private val previous = runCatching { model.createInputBuffer("previous", SIGNATURE) }.getOrNull()
+
     override val size = SIZE // LiteRT's Kotlin does not tell shapes of uint8 tensors
     override val maxPoints =
         checkNotNull(model.getInputTensorType("points", SIGNATURE).layout).dimensions[1]
 
-    override fun run(image: ByteArray, points: FloatArray): ByteArray {
+    override val takesPrevious = previous != null
+
+    override fun run(image: ByteArray, points: FloatArray, previous: ByteArray?): ByteArray {
         this.image.writeInt8(image) // copies bytes, whatever their sign
         this.points.writeFloat(points)
-        model.run(mapOf("image" to this.image, "points" to this.points), mapOf("mask" to mask), SIGNATURE)
+        val inputs = mutableMapOf("image" to this.image, "points" to this.points)
+        this.previous?.let { buffer ->
+            buffer.writeInt8(requireNotNull(previous) { "the file takes the mask answered before" })
+            inputs["previous"] = buffer
+        }
+        model.run(inputs, mapOf("mask" to mask), SIGNATURE)
         return mask.readInt8()
     }
 
-    override fun close() = listOf(image, points, mask, model, environment).forEach(AutoCloseable::close)
+    override fun close() =
+        listOfNotNull(image, points, previous, mask, model, environment).forEach(AutoCloseable::close)
 
     companion object {
         const val ASSET = "oace_int8.tflite"
@@ -95,7 +106,7 @@ class LiteRtModel private constructor(
         private fun LiteRtModel.tried() = apply {
             try {
                 val nowhere = FloatArray(3 * maxPoints) { if (it % 3 == 2) -1f else 0f }
-                run(ByteArray(3 * size * size), nowhere)
+                run(ByteArray(3 * size * size), nowhere, ByteArray(size * size).takeIf { takesPrevious })
             } catch (error: LiteRtException) {
                 close()
                 throw error

@@ -42,6 +42,7 @@ class MainActivity : Activity() {
     private val worker = Executors.newSingleThreadExecutor()
     private var segmenter: Segmenter? = null
     private var prepared: Photograph? = null
+    private val answers = HashMap<List<Tap>, ObjectMask>() // to the taps on this photograph
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
@@ -123,6 +124,7 @@ class MainActivity : Activity() {
         inWorker({ photograph = before }) {
             val read = contentResolver.readPhotograph(uri)
             prepared = read
+            answers.clear()
             val ms = timed { segmenter?.setPhotograph(read) }
             val shown = shown(read.argb, read)
             onMain(question) {
@@ -181,7 +183,9 @@ class MainActivity : Activity() {
             }
             lateinit var mask: ObjectMask
             lateinit var pixels: IntArray
-            val answer = timed { mask = model.segment(asked) }
+            val before = if (model.takesGestures) answers[asked.dropLast(1)] else null
+            val answer = timed { mask = model.segment(Gesture(asked), before) }
+            answers[asked] = mask
             val cut = timed { pixels = TapTensors.cutout(whole, mask, OUTSIDE_ALPHA) }
             val shown = shown(pixels, whole, asked)
             onMain(question) {
@@ -222,6 +226,7 @@ class MainActivity : Activity() {
         inWorker({ runsOn.setText(R.string.no_model) }) {
             segmenter?.close()
             segmenter = null
+            answers.clear()
             val ms = timed { segmenter = openSegmenter(this, wanted) }
             val opened = checkNotNull(segmenter)
             prepared?.let(opened::setPhotograph)

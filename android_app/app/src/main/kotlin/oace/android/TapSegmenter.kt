@@ -2,17 +2,66 @@ package oace.android
 
 import kotlin.math.ceil
 import kotlin.math.floor
+import kotlin.math.max
 import kotlin.math.min
 import kotlin.math.round
 
 /*
- * Photograph + taps -> the file's tensors -> mask at the photograph's size: the arithmetic of
- * oace_tf/geometry.py and oace_tf/clicks.py, number for number. No Android and no LiteRT here: a
- * plain JVM compiles and runs this file, and tests/android_app does so against Python.
+ * Photograph + gesture -> the file's tensors -> mask at the photograph's size: the arithmetic of
+ * oace_tf/geometry.py, oace_tf/gestures.py and oace_tf/segmenter.py, number for number. No Android
+ * and no LiteRT here: a plain JVM compiles and runs this file, and tests/android_app does so
+ * against Python.
  */
 
 /** A tap in pixels of the upright photograph; pixel centres are whole numbers. */
 data class Tap(val x: Double, val y: Double, val onObject: Boolean = true)
+
+/** A place in pixels of the upright photograph. */
+data class Place(val x: Double, val y: Double)
+
+/** A row of `points`: a place and its label. */
+data class Row(val x: Double, val y: Double, val label: Int)
+
+/**
+ * What a person does on a photograph: taps, two opposite corners of a box around the object, its
+ * leftmost, rightmost, top and bottom point ([extreme]), a drag from its middle to its nearest edge
+ * (from, to). Any mixture, as long as something says which object is meant.
+ */
+data class Gesture(
+    val taps: List<Tap> = listOf(),
+    val box: Pair<Place, Place>? = null,
+    val extreme: List<Place> = listOf(),
+    val drag: Pair<Place, Place>? = null,
+) {
+    init {
+        require(extreme.isEmpty() || extreme.size == 4) { "${extreme.size} extreme points; give four" }
+        require(box != null || extreme.isNotEmpty() || drag != null || taps.any { it.onObject }) {
+            "nothing says which object is meant; tap on it"
+        }
+        require(rows().all { it.x.isFinite() && it.y.isFinite() }) { "a gesture holds no finite number" }
+    }
+
+    /** The gesture as rows of `points`, in pixels of the photograph. */
+    fun rows(): List<Row> = buildList {
+        drag?.let { (from, to) -> add(Row(from.x, from.y, OBJECT)).also { add(Row(to.x, to.y, RELEASE)) } }
+        box?.let { (from, to) -> add(Row(from.x, from.y, CORNER)).also { add(Row(to.x, to.y, OPPOSITE)) } }
+        extreme.forEach { add(Row(it.x, it.y, EXTREME)) }
+        taps.forEach { add(Row(it.x, it.y, if (it.onObject) OBJECT else BACKGROUND)) }
+    }
+
+    /** The corners and extreme points; none where nothing bounds the object. */
+    val bounds: List<Place> get() = (box?.toList() ?: listOf()) + extreme
+
+    companion object {
+        const val UNUSED = -1
+        const val BACKGROUND = 0
+        const val OBJECT = 1
+        const val CORNER = 2
+        const val OPPOSITE = 3
+        const val EXTREME = 4
+        const val RELEASE = 5
+    }
+}
 
 /** An upright photograph: [argb] has [width] * [height] pixels 0xAARRGGBB, row by row. */
 class Photograph(val width: Int, val height: Int, val argb: IntArray) {
@@ -28,6 +77,9 @@ interface ObjectMask {
     val width: Int
     val height: Int
 
+    /** The mask as the file gave it, to be handed back with the next tap; null where it takes none. */
+    val given: ByteArray? get() = null
+
     /** Writes row [y] to the first [width] places of [into]: 0 to 1, object from 0.5 on. */
     fun row(y: Int, into: FloatArray)
 }
@@ -40,10 +92,22 @@ interface Segmenter : AutoCloseable {
     /** Taps that one answer takes, at most. */
     val maxTaps: Int
 
+    /** Whether it takes boxes, extreme points, drags, and its answer to the taps before. */
+    val takesGestures: Boolean get() = false
+
     fun setPhotograph(photograph: Photograph)
 
     /** The object under [taps]; at least one must be on it. */
     fun segment(taps: List<Tap>): ObjectMask
+
+    /**
+     * The object that [gesture] means. [previous] is the answer to the same gesture without its last
+     * tap, on the same part of the photograph; without it the file starts from nothing.
+     */
+    fun segment(gesture: Gesture, previous: ObjectMask? = null): ObjectMask {
+        require(gesture.bounds.isEmpty() && gesture.drag == null) { "the model knows taps alone" }
+        return segment(gesture.taps)
+    }
 }
 
 /** A file of the interface `points`: image + points -> mask; see the README for the tensors. */
@@ -52,8 +116,14 @@ interface TapModel : AutoCloseable {
     val size: Int
     val maxPoints: Int
 
-    /** [image]: size * size * 3 bytes RGB; [points]: maxPoints * 3; returns size * size bytes. */
-    fun run(image: ByteArray, points: FloatArray): ByteArray
+    /** Whether the file takes the mask answered before, as those of gestures do. */
+    val takesPrevious: Boolean
+
+    /**
+     * [image]: size * size * 3 bytes RGB; [points]: maxPoints * 3; [previous]: size * size bytes where
+     * it takes them, else null; returns size * size bytes.
+     */
+    fun run(image: ByteArray, points: FloatArray, previous: ByteArray?): ByteArray
 }
 
 class TapSegmenter(private val model: TapModel) : Segmenter, AutoCloseable by model {
@@ -68,10 +138,60 @@ class TapSegmenter(private val model: TapModel) : Segmenter, AutoCloseable by mo
         this.photograph = photograph
     }
 
-    override fun segment(taps: List<Tap>): ObjectMask {
-        val (width, height) = checkNotNull(photograph) { "no photograph yet" }.run { width to height }
-        val points = TapTensors.points(taps, width, height, model.size, model.maxPoints)
-        return FrameMask(model.run(image, points), model.size, width, height)
+    override val takesGestures get() = model.takesPrevious
+
+    override fun segment(taps: List<Tap>): ObjectMask = segment(Gesture(taps), null)
+
+    override fun segment(gesture: Gesture, previous: ObjectMask?): ObjectMask {
+        val whole = checkNotNull(photograph) { "no photograph yet" }
+        require(takesGestures || gesture.bounds.isEmpty() && gesture.drag == null) {
+            "the model knows taps alone"
+        }
+        TapTensors.check(gesture.taps, whole.width, whole.height)
+        val before = previous?.given ?: if (takesGestures) ByteArray(model.size * model.size) else null
+        if (gesture.bounds.isEmpty()) {
+            val points = TapTensors.points(
+                gesture.rows(), whole.width, whole.height, model.size, model.maxPoints)
+            return FrameMask(model.run(image, points, before), model.size, whole.width, whole.height)
+        }
+        val window = Window.around(gesture, whole.width, whole.height)
+        val shown = window.crop(whole)
+        val rows = gesture.rows().map { it.copy(x = it.x - window.left, y = it.y - window.top) }
+        val points = TapTensors.points(rows, shown.width, shown.height, model.size, model.maxPoints)
+        val mask = model.run(TapTensors.image(shown, model.size), points, before)
+        return PastedMask(FrameMask(mask, model.size, shown.width, shown.height), window, whole.width, whole.height)
+    }
+}
+
+/** The part of a photograph that is shown to the network, ends excluded. */
+private class Window(val left: Int, val top: Int, val right: Int, val bottom: Int) {
+    fun crop(p: Photograph): Photograph {
+        val width = right - left
+        val part = IntArray(width * (bottom - top))
+        for (y in top until bottom) {
+            p.argb.copyInto(part, (y - top) * width, y * p.width + left, y * p.width + right)
+        }
+        return Photograph(width, bottom - top, part)
+    }
+
+    companion object {
+        private const val MARGIN = 0.1 // of the box's longer side, shown around it
+
+        /** Around corners, extreme points and taps on the object, as `window_around` in Python. */
+        fun around(gesture: Gesture, width: Int, height: Int): Window {
+            val taps = gesture.taps.filter { it.onObject }.map { Place(it.x, it.y) }
+            val xs = (gesture.bounds + taps).map { it.x }
+            val ys = (gesture.bounds + taps).map { it.y }
+            val room = MARGIN * max(xs.max() - xs.min(), ys.max() - ys.min())
+            val left = max(0.0, floor(xs.min() - room)).toInt()
+            val top = max(0.0, floor(ys.min() - room)).toInt()
+            val right = min(width.toDouble(), ceil(xs.max() + room) + 1).toInt()
+            val bottom = min(height.toDouble(), ceil(ys.max() + room) + 1).toInt()
+            require(right - left >= 1 && bottom - top >= 1) {
+                "the box lies outside the photograph of ${width}x$height"
+            }
+            return Window(left, top, right, bottom)
+        }
     }
 }
 
@@ -87,18 +207,21 @@ object TapTensors {
         else -> area(photograph, size)
     }
 
-    /** The taps as the tensor `points`: rows of x, y in the frame, label; unused rows 0, 0, -1. */
-    fun points(taps: List<Tap>, width: Int, height: Int, size: Int, maxPoints: Int): FloatArray {
-        require(taps.size <= maxPoints) { "${taps.size} taps, but the model takes $maxPoints" }
-        require(taps.any { it.onObject }) { "at least one tap must be on the object" }
-        val points = FloatArray(maxPoints * 3) { if (it % 3 == 2) -1f else 0f }
-        taps.forEachIndexed { i, tap ->
-            require(tap.x in -0.5..width - 0.5 && tap.y in -0.5..height - 0.5) {
-                "the tap ${tap.x}, ${tap.y} is outside the photograph of ${width}x$height"
-            }
-            points[3 * i] = ((tap.x + 0.5) * size / width - 0.5).toFloat()
-            points[3 * i + 1] = ((tap.y + 0.5) * size / height - 0.5).toFloat()
-            points[3 * i + 2] = if (tap.onObject) 1f else 0f
+    /** Refuses taps outside a photograph. */
+    fun check(taps: List<Tap>, width: Int, height: Int) = taps.forEach { tap ->
+        require(tap.x in -0.5..width - 0.5 && tap.y in -0.5..height - 0.5) {
+            "the tap ${tap.x}, ${tap.y} is outside the photograph of ${width}x$height"
+        }
+    }
+
+    /** The tensor `points`: rows of x, y in the frame and label; unused rows are 0, 0, -1. */
+    fun points(rows: List<Row>, width: Int, height: Int, size: Int, maxPoints: Int): FloatArray {
+        require(rows.size <= maxPoints) { "${rows.size} taps, but the model takes $maxPoints" }
+        val points = FloatArray(maxPoints * 3) { if (it % 3 == 2) Gesture.UNUSED.toFloat() else 0f }
+        rows.forEachIndexed { i, row ->
+            points[3 * i] = ((row.x + 0.5) * size / width - 0.5).toFloat()
+            points[3 * i + 1] = ((row.y + 0.5) * size / height - 0.5).toFloat()
+            points[3 * i + 2] = row.label.toFloat()
         }
         return points
     }
@@ -236,6 +359,7 @@ private class FrameMask(
 ) : ObjectMask {
     private val columns = LinearTable(size, width, stopAtEdge = true)
     private val rows = LinearTable(size, height, stopAtEdge = false)
+    override val given get() = bytes
 
     override fun row(y: Int, into: FloatArray) {
         val below = rows.weight[y]
@@ -252,6 +376,24 @@ private class FrameMask(
     }
 
     private fun probability(row: Int, column: Int) = (bytes[row * size + column].toInt() and 255) / 256f
+}
+
+/** The mask of a part of the photograph; 0 around it. */
+private class PastedMask(
+    private val part: ObjectMask,
+    private val window: Window,
+    override val width: Int,
+    override val height: Int,
+) : ObjectMask {
+    private val line = FloatArray(part.width)
+    override val given get() = part.given
+
+    override fun row(y: Int, into: FloatArray) {
+        into.fill(0f, 0, width)
+        if (y !in window.top until window.bottom) return
+        part.row(y - window.top, line)
+        line.copyInto(into, window.left)
+    }
 }
 
 /** For each of [to] places, the two of [from] that it lies between, and the second one's weight. */
