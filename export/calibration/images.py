@@ -141,7 +141,8 @@ def from_folder(folder: Path, seed: int) -> CalibrationSet:
     records: list[CocoImage | Path] = []
     if instances.is_file():
         listed = load_coco(instances, places, strict=False).images
-        records.extend(sorted(listed, key=lambda image: image.path.name))
+        by_name: list[CocoImage] = sorted(listed, key=lambda image: image.path.name)
+        records += by_name
     else:
         records += sorted(path for path in places.iterdir() if path.suffix.lower() in SUFFIXES)
     if not records:
