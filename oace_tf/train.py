@@ -14,7 +14,7 @@ from oace_tf.training.settings import STAGES, TrainSettings
 
 PROG = "python -m oace_tf.train"
 _EPILOG = """example:
-  %(prog)s joint --data data/train --config configs/train.json \\
+  %(prog)s gestures --data data/train --config configs/train.json \\
       --init imagenet --out build/train
 """
 
@@ -22,7 +22,7 @@ _EPILOG = """example:
 def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.Namespace:
     """Parse the command line."""
     parser = Parser(
-        prog=prog, description="Train the prior, MSFNet, or both at once.", epilog=_EPILOG,
+        prog=prog, description="Train one trunk with many gestures, or the prior, MSFNet or both of a pair.", epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=(*STAGES, "gestures"), help="prior: contrastive loss; "
                         "msfnet: mask loss, prior frozen; joint: both losses at once; gestures: "
