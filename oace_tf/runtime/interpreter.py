@@ -1,6 +1,7 @@
 """Interpreter of whichever LiteRT runtime is installed: opened, and its calls timed."""
 from __future__ import annotations
 
+import importlib
 import os
 import time
 from collections.abc import Callable
@@ -15,16 +16,12 @@ def interpreter_module() -> Any:
     Raises:
       UsageError: neither is installed.
     """
-    try:
-        from ai_edge_litert import interpreter
-        return interpreter
-    except ImportError:
-        pass
-    try:
-        from tflite_runtime import interpreter
-        return interpreter
-    except ImportError:
-        raise UsageError("no LiteRT runtime is installed; pip install ai-edge-litert") from None
+    for name in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    raise UsageError("no LiteRT runtime is installed; pip install ai-edge-litert")
 
 
 def open_interpreter(

@@ -16,14 +16,11 @@ TINY = Path(__file__).resolve().parents[2] / "golden" / "tiny_int8.tflite"
 
 
 def test_falls_back_to_tflite_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    older = types.ModuleType("tflite_runtime")
+    older = types.ModuleType("tflite_runtime.interpreter")
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    monkeypatch.delattr("ai_edge_litert.interpreter", raising=False)
-    monkeypatch.setattr(older, "interpreter", types.ModuleType("tflite_runtime.interpreter"),
-                        raising=False)
-    monkeypatch.setitem(sys.modules, "tflite_runtime", older)
-    assert interpreter_module() is older.interpreter
-    monkeypatch.delattr(older, "interpreter")
+    monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("tflite_runtime"))
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", older)
+    assert interpreter_module() is older
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", None)
     with pytest.raises(UsageError, match="pip install ai-edge-litert"):
         open_model(TINY)
