@@ -22,7 +22,8 @@ _EPILOG = """example:
 def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.Namespace:
     """Parse the command line."""
     parser = Parser(
-        prog=prog, description="Train one trunk with many gestures, or the prior, MSFNet or both of a pair.", epilog=_EPILOG,
+        prog=prog, epilog=_EPILOG, description="Train one trunk with many gestures, or the prior, "
+        "MSFNet or both of a pair.",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=(*STAGES, "gestures"), help="prior: contrastive loss; "
                         "msfnet: mask loss, prior frozen; joint: both losses at once; gestures: "

@@ -28,9 +28,10 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_objects_are_spread_over_each_set(data: Path) -> None:
-    files = on_objects.objects(data, 2)
-    assert len(files) == 4 and len(on_objects.objects(data, 9)) == 6
-    assert [files[k] for k in (0, 1)] == [on_objects.objects(data, 9)[k] for k in (0, 2)]
+    some, every = ([(file.dataset, file.id) for file in on_objects.objects(data, count)]
+                   for count in (2, 9))
+    assert len(some) == 4 and len(every) == 6
+    assert some == [every[k] for k in (0, 2, 3, 5)]
 
 
 def test_agreement_and_drop(data: Path) -> None:
