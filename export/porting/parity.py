@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from export.convert.onnx_graph import last_words
 from export.porting.checkpoint import WEIGHTED, Checkpoint
 from export.porting.parity_inputs import Feed
 from export.porting.tensor_map import Row
@@ -127,15 +128,14 @@ def open_graph(checkpoint: Checkpoint, extra: Sequence[str] = ()) -> Any:
                                                providers=["CPUExecutionProvider"])
     except Exception as error:  # its classes are private
         raise UsageError(f"{checkpoint.path}: onnxruntime refuses the graph "
-                         f"({' '.join(str(error).split())[:300]}); export it again") from error
+                         f"({last_words(error)}); export it again") from error
 
     def run(feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         try:
             return session.run([*names, *extra], dict(feed))
         except Exception as error:
             raise UsageError(f"{checkpoint.path}: onnxruntime cannot run the graph "
-                             f"({' '.join(str(error).split())[:300]}); export it again"
-                             ) from error
+                             f"({last_words(error)}); export it again") from error
 
     return run
 

@@ -132,10 +132,11 @@ def graph_resizes(graph: Any) -> set[str]:
         if node.op_type != "Resize":
             continue
         values = {entry.name: entry for entry in node.attribute}
-        mode = values["mode"].s.decode() if "mode" in values else "nearest"
+        mode = values["mode"].s.decode("utf-8", "replace") if "mode" in values else "nearest"
         places = "coordinate_transformation_mode"
-        place = values[places].s.decode() if places in values else "half_pixel"
-        rounding = values["nearest_mode"].s.decode() if "nearest_mode" in values else ""
+        place = values[places].s.decode("utf-8", "replace") if places in values else "half_pixel"
+        rounding = (values["nearest_mode"].s.decode("utf-8", "replace")
+                    if "nearest_mode" in values else "")
         if mode == "linear" and place == "align_corners":
             found.add("aligned")
         elif mode == "linear" and place in ("half_pixel", "pytorch_half_pixel"):
