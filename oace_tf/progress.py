@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -83,7 +83,7 @@ class Progress:
 def progress(items: Iterable[Item], text: str, unit: str, total: int | None = None,
              leave: bool = False) -> Iterator[Item]:
     """Yield the items and show how far they are; `total` defaults to their number."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with Progress(total, text, unit, leave=leave) as bar:
         for item in items:
