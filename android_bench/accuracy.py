@@ -1,7 +1,8 @@
 """Accuracy on the phone: its masks against those measured at the desk.
 
-Photographs and taps go to the device as raw tensors, and where the file takes one an empty mask
-before; masks come back, and are compared byte by byte with the LiteRT interpreter here (default kernels, XNNPACK) and, as IoU, with the truth.
+Photographs and taps go to the device as raw tensors, and an empty mask before where the file takes
+one. Masks come back, and are compared byte by byte with the LiteRT interpreter here (default
+kernels, XNNPACK) and, as IoU, with the truth.
 """
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def parse_args(argv: Sequence[str] | None, about: str | None,
     add("--check", type=Path, metavar="REPORT",
         help="build again what a report.json tells of and compare the SHA-256; writes nothing")
     add("--size", type=int, default=512, help="side of the network's frame (512 in what ships)")
-    add("--interface", action="append", default=[], choices=interfaces.NAMES,
+    add("--interface", action="append", default=[], choices=(*interfaces.NAMES, interfaces.SPLIT),
         help="what else to make of the int8 file (float16: of the float file), which is always "
         "made and is the interface points; may be repeated")
     add("--budget", type=Path, default=BUDGET, metavar="FILE", help="largest accepted drift, JSON")
@@ -130,8 +130,11 @@ def _max_points(asked: int | None, weights: Path, kind: str) -> int:
     """Return the rows of `points`: as asked, else as many as such weights are shipped with."""
     if asked is not None:
         return asked
-    if kind == keras_pair.PAIR_FORMAT:
-        _, metadata = read_tensors(weights, keras_pair.PAIR_FORMAT)
-        if json.loads(metadata["network"]).get("one_trunk"):
-            return GESTURE_ROWS
-    return TAPS
+    return GESTURE_ROWS if _knows_gestures(weights, kind) else TAPS
+
+
+def _knows_gestures(weights: Path, kind: str) -> bool:
+    if kind != keras_pair.PAIR_FORMAT:
+        return False
+    _, metadata = read_tensors(weights, keras_pair.PAIR_FORMAT)
+    return bool(json.loads(metadata["network"]).get("one_trunk"))

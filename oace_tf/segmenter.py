@@ -16,7 +16,8 @@ from oace_tf.gestures import Gesture, pack_rows
 from oace_tf.images import read_image
 from oace_tf.pieces import tidy as tidied
 from oace_tf.runtime.edge_refinement import Refinement, refine
-from oace_tf.runtime.model import open_model
+from oace_tf.runtime.model import TfliteModel, open_model
+from oace_tf.runtime.split_model import SplitModel, open_split
 
 DEFAULT_MODEL = Path(__file__).resolve().parent / "weights" / "oace_int8.tflite"
 THRESHOLD = 0.5
@@ -37,20 +38,27 @@ class TapSegmenter:
     other. To answer in parallel, give each thread one of its own.
 
     Args:
-      model_path: a .tflite file of the interface `points`; None for the one in the package.
+      model_path: a .tflite file of the interface `points`, or an encoder; None for the one in the
+        package.
       threads: threads of the interpreter.
       sha256: the SHA-256 that the file must have; None not to ask for one.
       refine: whether the mask's edges are drawn along those of the photograph (docs/reference.md);
         settings to take others than its own.
       tidy: whether `segment` drops pieces without a tap and fills small holes; see `pieces.tidy`.
+      decoder: the decoder's file, where `model_path` is that of an encoder; `sha256` is then not
+        asked for.
     Raises:
       UsageError: the file is missing, damaged or of another interface; see `open_model`.
     """
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, threads: int = 1,
                  sha256: str | None = None, refine: bool | Refinement = False,
-                 tidy: bool = True) -> None:
-        self.model = open_model(model_file(model_path), threads, sha256)
+                 tidy: bool = True, decoder: str | os.PathLike[str] | None = None) -> None:
+        self.model: TfliteModel | SplitModel
+        if decoder is None:
+            self.model = open_model(model_file(model_path), threads, sha256)
+        else:
+            self.model = open_split(model_file(model_path), decoder, threads)
         self.refinement = Refinement() if refine is True else refine or None
         self.tidy = tidy
 
@@ -87,54 +95,67 @@ class TapSegmenter:
         Raises:
           UsageError: as `probability`; a gesture that the file was not trained on.
         """
-        pixels = _pixels(image)
+        return self._answer(self.photograph(image), gesture, previous)
+
+    def photograph(self, image: Image) -> Photograph:
+        """Return a photograph to be asked about several times: it is read and resized once.
+
+        Where the segmenter has an encoder and a decoder, it is encoded once as well, so that every
+        later tap costs the decoder alone.
+
+        Args:
+          image: as in `probability`.
+        Raises:
+          UsageError: the photograph cannot be read or is no such array.
+        """
+        return Photograph(self, _pixels(image))
+
+    def _answer(self, photograph: Photograph, gesture: Sequence[Tap] | Gesture,
+                previous: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         if self.model.gestures:
-            return self._of_gesture(pixels, _as_gesture(gesture), previous)
+            return self._of_gesture(photograph, _as_gesture(gesture), previous)
         if isinstance(gesture, Gesture):
             gesture = self._taps_alone(gesture)
-        frame = Frame(pixels.shape[0], pixels.shape[1], self.model.size)
-        seen = frame.image(pixels)
+        look = photograph.look(None)
         taps = self._taps(gesture)
-        points = self._packed(frame, taps)
+        points = self._packed(look.frame, taps)
         if self.model.takes_previous and previous is None:
             for count in range(_first_positive(taps) + 1, len(taps)):
-                previous = self.model.run(seen, self._packed(frame, taps[:count]), previous)
-        mask = self.model.run(seen, points, previous)
-        return self._at_full_size(mask, seen, pixels, frame), mask
+                previous = look.run(self._packed(look.frame, taps[:count]), previous)
+        mask = look.run(points, previous)
+        return self._at_full_size(mask, look.seen, look.pixels, look.frame), mask
 
-    def _of_gesture(self, pixels: np.ndarray, gesture: Gesture,
+    def _of_gesture(self, photograph: Photograph, gesture: Gesture,
                     previous: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        points, seen, shown, previous, window = self._asked(pixels, gesture, previous)
-        mask = self.model.run(seen, points, previous)
-        frame = Frame(shown.shape[0], shown.shape[1], self.model.size)
-        probability = self._at_full_size(mask, seen, shown, frame)
+        points, look, previous, window = self._asked(photograph, gesture, previous)
+        mask = look.run(points, previous)
+        probability = self._at_full_size(mask, look.seen, look.pixels, look.frame)
         if window is not None:
-            probability = window.paste(probability, *pixels.shape[:2])
+            probability = window.paste(probability, *photograph.pixels.shape[:2])
         return probability, mask
 
-    def _asked(self, pixels: np.ndarray, gesture: Gesture, previous: np.ndarray | None,
-               ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, Window | None]:
-        """Return points, frame's image, its part of the photograph, previous mask and window."""
+    def _asked(self, photograph: Photograph, gesture: Gesture, previous: np.ndarray | None,
+               ) -> tuple[np.ndarray, Look, np.ndarray | None, Window | None]:
+        """Return points, what the file sees of the photograph, previous mask and window."""
         unknown = gesture.kinds - (self.model.gestures or TAPS)
         if unknown:
             raise UsageError(f"{self.model.path} was not trained on {', '.join(sorted(unknown))}; "
                              f"it knows {', '.join(sorted(self.model.gestures or TAPS))}")
-        height, width = pixels.shape[:2]
+        height, width = photograph.pixels.shape[:2]
         whole = Frame(height, width, self.model.size)
         for tap in gesture.taps:
             whole.click(tap)  # refuses taps outside the photograph
-        rows, shown, window = gesture.rows(), pixels, window_of(gesture, height, width)
+        rows, window = gesture.rows(), window_of(gesture, height, width)
         if window is not None:
-            rows, shown = window.rows(rows), np.ascontiguousarray(window.crop(pixels))
+            rows = window.rows(rows)
             if previous is not None and gesture.taps:
                 previous = _moved(previous, _without_last_tap(gesture, height, width), window,
                                   (height, width))
-        frame = Frame(shown.shape[0], shown.shape[1], self.model.size)
         if len(rows) > self.model.max_points:
             raise UsageError(f"the gesture has {len(rows)} rows, {self.model.path} takes "
                              f"{self.model.max_points}; leave taps out")
-        points = pack_rows(frame.rows(rows), self.model.max_points)
-        return points, frame.image(shown), shown, previous, window
+        look = photograph.look(window)
+        return pack_rows(look.frame.rows(rows), self.model.max_points), look, previous, window
 
     def alternatives(self, image: Image, gesture: Sequence[Tap] | Gesture,
                      previous: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -148,16 +169,15 @@ class TapSegmenter:
         Raises:
           UsageError: as `answer`; a file that gives one answer alone.
         """
-        if not self.model.has_alternatives:
+        if isinstance(self.model, SplitModel) or not self.model.has_alternatives:
             raise UsageError(f"{self.model.path} gives one answer alone; take a file of the "
                              "interface points-multi")
-        pixels = _pixels(image)
-        points, seen, shown, previous, window = self._asked(pixels, _as_gesture(gesture), previous)
-        masks, scores = self.model.run_all(seen, points, previous)
-        frame = Frame(shown.shape[0], shown.shape[1], self.model.size)
-        whole = [self._at_full_size(mask, seen, shown, frame) for mask in masks]
+        photograph = self.photograph(image)
+        points, look, previous, window = self._asked(photograph, _as_gesture(gesture), previous)
+        masks, scores = self.model.run_all(look.seen, points, previous)
+        whole = [self._at_full_size(mask, look.seen, look.pixels, look.frame) for mask in masks]
         if window is not None:
-            whole = [window.paste(mask, *pixels.shape[:2]) for mask in whole]
+            whole = [window.paste(mask, *photograph.pixels.shape[:2]) for mask in whole]
         return np.stack(whole), scores
 
     def _at_full_size(self, mask: np.ndarray, seen: np.ndarray, pixels: np.ndarray,
@@ -200,6 +220,60 @@ class TapSegmenter:
     def _packed(self, frame: Frame, taps: Sequence[Click]) -> np.ndarray:
         """Return the taps as the model's `points`, (N, 3) float32."""
         return frame.points(taps, self.model.max_points)
+
+
+class Photograph:
+    """A photograph that several gestures are asked about. Made by `TapSegmenter.photograph`.
+
+    It keeps what the file sees of it: of the whole, and of the part around the last box. For one
+    thread at a time.
+
+    Attributes:
+      pixels: (H, W, 3) uint8 RGB, upright.
+    """
+
+    def __init__(self, segmenter: TapSegmenter, pixels: np.ndarray) -> None:
+        self.pixels = pixels
+        self._segmenter = segmenter
+        self._looks: dict[Window | None, Look] = {}
+
+    def answer(self, gesture: Sequence[Tap] | Gesture, previous: np.ndarray | None = None,
+               ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probability and the mask in the frame; as `TapSegmenter.answer`."""
+        return self._segmenter._answer(self, gesture, previous)
+
+    def look(self, window: Window | None) -> Look:
+        """Return what the file sees of the photograph, or of a part of it."""
+        if window not in self._looks:
+            part = self.pixels if window is None else np.ascontiguousarray(window.crop(self.pixels))
+            kept = {None: self._looks[None]} if None in self._looks else {}
+            self._looks = {**kept, window: Look(self._segmenter.model, part)}
+        return self._looks[window]
+
+
+class Look:
+    """What a file sees of a photograph or a part of it.
+
+    Attributes:
+      pixels: (h, w, 3) uint8, the part.
+      frame: of the part.
+      seen: (S, S, 3) uint8, the part in the frame.
+    """
+
+    def __init__(self, model: TfliteModel | SplitModel, pixels: np.ndarray) -> None:
+        self.pixels = pixels
+        self.frame = Frame(pixels.shape[0], pixels.shape[1], model.size)
+        self.seen = self.frame.image(pixels)
+        self._model = model
+        self._features: dict[str, np.ndarray] | None = None
+
+    def run(self, points: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+        """Return the mask; as `TfliteModel.run`."""
+        if not isinstance(self._model, SplitModel):
+            return self._model.run(self.seen, points, previous)
+        if self._features is None:
+            self._features = self._model.encode(self.seen)
+        return self._model.decode(self._features, points, previous)
 
 
 def _pixels(image: Image) -> np.ndarray:

@@ -21,6 +21,7 @@ from oace_tf.errors import UsageError
 from oace_tf.runtime.tflite_reader import PREVIOUS
 
 NAMES = ("points", "mediapipe", "mediapipe-bundle", "mediapipe-bundle-int8", "rgba")
+SPLIT = "encoder-decoder"  # of a network of gestures alone; two files, see `cut`
 _UNIT_ZERO = 128  # of the uint8 image
 # What makes of an empty mask another one.
 _KEEPS_ZERO = frozenset({"QUANTIZE", "DEQUANTIZE", "RESIZE_BILINEAR", "AVERAGE_POOL_2D",
@@ -148,8 +149,8 @@ def parse_points(points_file: bytes, image_type: str = "uint8") -> Any:
     model = tflite.parse(points_file)
     inputs, outputs = tflite.signature(model)
     tensors = tflite.graph(model).tensors
-    if set(inputs) - {PREVIOUS} != {"image", "points"} or set(outputs) != {"mask"} or image_type != (
-            tflite.type_name(tensors[inputs["image"]])):
+    named = set(inputs) - {PREVIOUS} == {"image", "points"} and set(outputs) == {"mask"}
+    if not named or image_type != tflite.type_name(tensors[inputs["image"]]):
         takes = ", ".join(f"{name} {tflite.type_name(tensors[inputs[name]])}"
                           for name in sorted(inputs))
         kind = "int8" if image_type == "uint8" else "float"

@@ -11,9 +11,10 @@ import numpy as np
 
 from export import report
 from export.interfaces import build as interfaces
-from export.interfaces import mediapipe_task
+from export.interfaces import cut, mediapipe_task
 from export.quantization import agreement
 from export.tflite import float16, metadata
+from export.tflite import model as tflite
 from export.tflite.delegation import delegation
 from export.tflite.metadata import Description, TensorText
 from oace_tf import fileio
@@ -22,6 +23,7 @@ from oace_tf.errors import UsageError
 from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.geometry import Frame, normalise
 from oace_tf.runtime.interpreter import open_interpreter
+from oace_tf.runtime.split_model import SplitModel, open_split
 from oace_tf.runtime.tflite_reader import PREVIOUS, read_facts
 from oace_tf.workers import apart
 
@@ -29,6 +31,7 @@ FILES = {"mediapipe": "oace_int8_mediapipe.tflite",
          "mediapipe-bundle": "oace_float16_mediapipe.task",
          "mediapipe-bundle-int8": "oace_int8_mediapipe.task",
          "rgba": "oace_int8_rgba.tflite"}
+SPLIT_FILES = ("oace_encoder_int8.tflite", "oace_decoder_int8.tflite")  # of `build.SPLIT`
 OF_FLOAT = ("mediapipe-bundle",)  # made of the float file, the others of the int8 file
 PICTURES = 4  # drawn ones, on which a file must give the masks of the interface `points`
 # Most that a probability may be off the half-precision file's. It is the same network behind the
@@ -92,6 +95,11 @@ def make_all(
     for name in dict.fromkeys(names):
         if name == "points":
             continue
+        if name == interfaces.SPLIT:
+            made, wrong = _make_split(int8_path.read_bytes(), folder, out, threads)
+            entries += made
+            faults += wrong
+            continue
         path = folder / FILES[name]
         source_path = float_path if name in OF_FLOAT else int8_path
         if source_path is None:
@@ -104,6 +112,76 @@ def make_all(
         entries.append({"interface": name, **report.file_entry(path, out / path.name), **entry})
         faults += [f"{path.name}: {fault}" for fault in wrong]
     return entries, faults
+
+
+def _make_split(source: bytes, folder: Path, out: Path, threads: int,
+                ) -> tuple[list[dict[str, Any]], list[str]]:
+    """Write encoder and decoder into `folder`; return their entries and what is wrong with them."""
+    files = make_split(source)
+    for name, content in zip(SPLIT_FILES, files):
+        fileio.atomic_write(folder / name, content)
+    model = open_split(*(folder / name for name in SPLIT_FILES), threads)
+    pairs = list(_split_masks(model, source))
+    differing = sum(int(np.count_nonzero(ours != theirs)) for ours, theirs in pairs)
+    faults = [f"{differing} mask bytes of encoder and decoder are not those of the interface points"
+              ] if differing else []
+    entries = []
+    for name, content in zip(SPLIT_FILES, files):
+        found = delegation(content, threads)
+        if not found.as_contracted:
+            faults.append(f"{name} has {len(found.partitions)} delegates, outside: "
+                          f"{', '.join(found.outside) or 'nothing'}")
+        entries.append({
+            "interface": interfaces.SPLIT, **report.file_entry(folder / name, out / name),
+            "delegates": [list(found.partitions)],
+            "operators_outside_delegate": list(found.outside),
+            "mask_bytes": {"compared": sum(ours.size for ours, _ in pairs),
+                           "differing": differing}})
+    return entries, faults
+
+
+def make_split(source: bytes) -> tuple[bytes, bytes]:
+    """Return the files of encoder and decoder, metadata included.
+
+    Args:
+      source: the int8 file of a network of gestures, metadata included.
+    Raises:
+      UsageError: `source` is another file, or damaged.
+    """
+    about = dataclasses.replace(description(source), interface=interfaces.SPLIT)
+    encoder, decoder = cut.encoder_and_decoder(source)
+    texts = metadata.points_texts(tflite.parse(source), about)
+    features = TensorText("what the encoder makes of the photograph, for the decoder")
+    made = []
+    for content, what in ((encoder, "the photograph's features"), (decoder, "a gesture's mask")):
+        names = [name for tensors in tflite.signature(tflite.parse(content)) for name in tensors]
+        made.append(metadata.add_metadata(
+            content, dataclasses.replace(about, description=f"{about.description} This file gives "
+                                         f"{what}; encoder and decoder belong together."),
+            {name: texts.get(name, features) for name in names}, compact=True))
+    return made[0], made[1]
+
+
+def _split_masks(model: SplitModel, source: bytes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the masks of encoder and decoder and of one file: two taps on each picture.
+
+    The second is answered with the first answer as the mask before.
+    """
+    runner, _ = _runner(source)
+    for number in range(PICTURES):
+        rng = np.random.default_rng((8, number))
+        drawn, (click,) = agreement.synthetic(rng)
+        frame = Frame(drawn.shape[0], drawn.shape[1], model.size)
+        image, taps = frame.image(drawn), [frame.click(click)]
+        features, previous = model.encode(image), np.zeros((model.size, model.size), np.uint8)
+        for _ in range(2):
+            points = pack_points(taps, model.max_points)
+            ours = model.decode(features, points, previous)
+            feed = {"image": image[None], "points": points[None],
+                    PREVIOUS: previous[None, :, :, None]}
+            yield ours, runner(**feed)["mask"][0, :, :, 0]
+            taps.append(Click(*map(float, rng.integers(0, model.size, 2)), positive=False))
+            previous = ours
 
 
 def make(name: str, source: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """OACE reader: the prior's answer out of a .tflite file, which gives only the mask.
 
-The file gives only the mask. Its prior ends in the one TANH of the graph, whose output is the OACE;
-an interpreter that keeps every tensor shows it. Such an interpreter cannot use XNNPACK and takes
-several times as long: it is for looking, not for use.
+The file gives only the mask. Its prior ends in the one TANH of the graph that makes a picture of
+three channels, the OACE; an interpreter that keeps every tensor shows it. Such an interpreter
+cannot use XNNPACK and takes several times as long: it is for looking, not for use.
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from oace_tf.runtime.model import TfliteModel, open_model
 from oace_tf.runtime.tflite_reader import SIGNATURE
 
 CHANNELS = 3
-_OPERATOR = "TANH"  # the prior's last activation, and the only one of its kind
+_OPERATOR = "TANH"  # the prior's last activation; that of gestures has it on its query as well
 
 
 class OaceReader:
@@ -49,8 +49,8 @@ class OaceReader:
           image_u8: (size, size, 3) uint8 RGB, as `TfliteModel.run` takes it.
           points: (max_points, 3) float32, likewise.
         Returns:
-          (h, w, 3) float32 in [-1, 1], at the resolution at which the prior makes it (a fourth of
-          the frame's side in the shipped file).
+          (h, w, 3) float32 in [-1, 1], at the resolution at which the prior makes it: a fourth of
+          the network's side, or an eighth where the network knows gestures.
         """
         inputs = self.model.inputs(image_u8, points)
         with self._lock:
@@ -88,8 +88,10 @@ def _oace_tensor(interpreter: Any, path: str) -> dict[str, Any]:
     """Return index and quantization of the OACE."""
     activations = [op for op in interpreter._get_ops_details() if op["op_name"] == _OPERATOR]
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
-    tensors = [details[op["outputs"][0]] for op in activations]
-    if len(tensors) != 1 or tuple(tensors[0]["shape"])[3:] != (CHANNELS,):
-        raise UsageError(f"{path} holds no OACE that could be shown: {len(tensors)} {_OPERATOR}, "
-                         "expected one with three channels")
-    return {key: tensors[0][key] for key in ("index", "quantization")}
+    outputs = [details[op["outputs"][0]] for op in activations]
+    tensors = [tensor for tensor in outputs if tuple(tensor["shape"])[3:] == (CHANNELS,)]
+    if len(tensors) != 1:
+        raise UsageError(f"{path} holds no OACE that could be shown: {len(tensors)} of its "
+                         f"{len(outputs)} {_OPERATOR} make three channels, expected one")
+    tensor = tensors[0]
+    return {key: tensor[key] for key in ("index", "quantization")}

@@ -155,16 +155,21 @@ class TapSegmenter(private val model: TapModel) : Segmenter, AutoCloseable by mo
             return FrameMask(model.run(image, points, before), model.size, whole.width, whole.height)
         }
         val window = Window.around(gesture, whole.width, whole.height)
+        val part = if (previous == null || gesture.taps.isEmpty()) before else {
+            val old = Window.around(gesture.copy(taps = gesture.taps.dropLast(1)), whole.width, whole.height)
+            before?.let { window.moved(it, model.size, old, whole.width, whole.height) }
+        }
         val shown = window.crop(whole)
         val rows = gesture.rows().map { it.copy(x = it.x - window.left, y = it.y - window.top) }
         val points = TapTensors.points(rows, shown.width, shown.height, model.size, model.maxPoints)
-        val mask = model.run(TapTensors.image(shown, model.size), points, before)
-        return PastedMask(FrameMask(mask, model.size, shown.width, shown.height), window, whole.width, whole.height)
+        val mask = model.run(TapTensors.image(shown, model.size), points, part)
+        val answer = FrameMask(mask, model.size, shown.width, shown.height)
+        return PastedMask(answer, window, whole.width, whole.height)
     }
 }
 
 /** The part of a photograph that is shown to the network, ends excluded. */
-private class Window(val left: Int, val top: Int, val right: Int, val bottom: Int) {
+private data class Window(val left: Int, val top: Int, val right: Int, val bottom: Int) {
     fun crop(p: Photograph): Photograph {
         val width = right - left
         val part = IntArray(width * (bottom - top))
@@ -172,6 +177,28 @@ private class Window(val left: Int, val top: Int, val right: Int, val bottom: In
             p.argb.copyInto(part, (y - top) * width, y * p.width + left, y * p.width + right)
         }
         return Photograph(width, bottom - top, part)
+    }
+
+    /** [mask], which a file gave in the window [before] of a photograph, in the frame of this one. */
+    fun moved(mask: ByteArray, size: Int, before: Window, width: Int, height: Int): ByteArray {
+        if (before == this) return mask
+        val old = FrameMask(mask, size, before.right - before.left, before.bottom - before.top)
+        val whole = PastedMask(old, before, width, height)
+        val columns = right - left
+        val line = FloatArray(width)
+        val part = FloatArray(columns * (bottom - top))
+        for (y in top until bottom) {
+            whole.row(y, line)
+            line.copyInto(part, (y - top) * columns, left, right)
+        }
+        val now = FloatsMask(part, columns, bottom - top, size)
+        val out = ByteArray(size * size)
+        val row = FloatArray(size)
+        for (y in 0 until size) {
+            now.row(y, row)
+            for (x in 0 until size) out[y * size + x] = min(round(row[x] * 256f), 255f).toInt().toByte()
+        }
+        return out
     }
 
     companion object {
@@ -350,16 +377,14 @@ object TapTensors {
     }
 }
 
-/** The network's mask, [bytes] 256 p of the square frame, read at the photograph's size. */
-private class FrameMask(
-    private val bytes: ByteArray,
-    private val size: Int,
-    override val width: Int,
-    override val height: Int,
+/** A grid of probabilities, [columns] x [rows] of them, read at another size: INTER_LINEAR. */
+private abstract class LinearMask(
+    columns: Int, rows: Int, final override val width: Int, final override val height: Int,
 ) : ObjectMask {
-    private val columns = LinearTable(size, width, stopAtEdge = true)
-    private val rows = LinearTable(size, height, stopAtEdge = false)
-    override val given get() = bytes
+    private val columns = LinearTable(columns, width, stopAtEdge = true)
+    private val rows = LinearTable(rows, height, stopAtEdge = false)
+
+    abstract fun probability(row: Int, column: Int): Float
 
     override fun row(y: Int, into: FloatArray) {
         val below = rows.weight[y]
@@ -374,8 +399,20 @@ private class FrameMask(
         val left = probability(row, columns.first[x]) * (1f - right)
         return left + probability(row, columns.second[x]) * right
     }
+}
 
-    private fun probability(row: Int, column: Int) = (bytes[row * size + column].toInt() and 255) / 256f
+/** The network's mask, [given] 256 p of the square frame, read at the photograph's size. */
+private class FrameMask(
+    override val given: ByteArray, private val size: Int, width: Int, height: Int,
+) : LinearMask(size, size, width, height) {
+    override fun probability(row: Int, column: Int) = (given[row * size + column].toInt() and 255) / 256f
+}
+
+/** Probabilities of [columns] x [rows] places, read in a square of [size]. */
+private class FloatsMask(
+    private val values: FloatArray, private val columns: Int, rows: Int, size: Int,
+) : LinearMask(columns, rows, size, size) {
+    override fun probability(row: Int, column: Int) = values[row * columns + column]
 }
 
 /** The mask of a part of the photograph; 0 around it. */
