@@ -213,7 +213,7 @@ def runnable_files() -> list[str]:
 
 def call_of(command: str) -> str:
     """Return how a command is typed, without `python`."""
-    return f"-m {command}" if command.startswith("oace_tf.") else command
+    return f"-m {command}" if command.startswith("oace_tf") else command
 
 
 def main_of(command: str) -> Callable[[list[str]], int]:
