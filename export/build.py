@@ -1,4 +1,4 @@
-"""What the command is asked for: its arguments, and the job that they make when they are good."""
+"""Build options: the arguments of `quantize.py`, and what they ask for once they are checked."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SHIPPED = ROOT / "oace_tf" / "weights" / "efficientnet_lite0.safetensors"
 BUDGET = ROOT / "export" / "drift_budget.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
     """What is to be made, checked before anything long begins."""
 
     weights: Path
@@ -86,8 +86,8 @@ def parse_args(argv: Sequence[str] | None, about: str | None) -> argparse.Namesp
     return parser.parse_args(argv)
 
 
-def check(args: argparse.Namespace) -> Job:
-    """Return the job of the arguments.
+def check(args: argparse.Namespace) -> BuildOptions:
+    """Return the options of the arguments.
 
     Raises:
       UsageError: something is missing, out of range or contradicts itself.
@@ -114,7 +114,10 @@ def check(args: argparse.Namespace) -> Job:
         raise UsageError(f"--interface {args.interface[0]} has no place for the previous mask that "
                          "RITM takes; leave it out")
     data = data_root(args.data)
-    return Job(weights, fileio.sha256_file(weights), args.trunk, args.out, args.images, data,
-               args.seed, args.threads, args.max_points, args.size, args.coco_host,
-               drift.read_budget(args.budget), args.record_statistics, recipe.load(args.recipe),
-               tuple(args.interface), args.float16, args.analyze)
+    return BuildOptions(
+        weights=weights, weights_sha256=fileio.sha256_file(weights), trunk=args.trunk,
+        out=args.out, images=args.images, data=data, seed=args.seed, threads=args.threads,
+        max_points=args.max_points, size=args.size, host=args.coco_host,
+        budget=drift.read_budget(args.budget), record_statistics=args.record_statistics,
+        recipe=recipe.load(args.recipe), interfaces=tuple(args.interface), float16=args.float16,
+        analyze=args.analyze)

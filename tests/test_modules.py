@@ -7,12 +7,12 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("oace_tf", "export", "android_bench", "tools", "experiments", "calibration_data")
 # module: the test that holds it (a file of tests/), and why it is not one of its own name
 ELSEWHERE = {
-    "oace_tf/demo/__main__.py": "oace_tf/demo/test_command.py: a file of dunders would say nothing",
-    "oace_tf/evaluation/gate.py": "oace_tf/test_evaluate.py: the gate is run as the command runs it",
-    "oace_tf/evaluation/tables.py": "oace_tf/test_evaluate.py: text, seen where it is printed",
+    "oace_tf/demo/__main__.py": "oace_tf/demo/test_command.py: dunders would say nothing",
+    "oace_tf/evaluation/gate.py": "oace_tf/test_evaluate.py: run as the command runs it",
+    "oace_tf/evaluation/tables.py": "oace_tf/test_evaluate.py: text, seen where printed",
     "oace_tf/mean.py": "oace_tf/test_average_weights.py: an earlier name, two lines",
-    "oace_tf/networks/efficientnet_lite.py": "oace_tf/networks/ported/test_imagenet.py: against the "
-                                             "published weights",
+    "oace_tf/networks/efficientnet_lite.py": "oace_tf/networks/ported/test_imagenet.py: against "
+                                             "the published weights",
     "oace_tf/networks/fake_quant.py": "export/quantization/test_fake_quant.py: against int8 files, "
                                       "which only the export makes",
     "oace_tf/networks/predictor.py": "oace_tf/evaluation/test_predictors.py: weights answer by it",

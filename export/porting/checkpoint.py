@@ -44,14 +44,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if suffix == ".onnx":
         return _read_onnx(path)
     if suffix == ".safetensors":
-        found = _read_safetensors(path)
+        tensors = _read_safetensors(path)
     elif suffix in STATE_DICTS:
         from oace_tf.networks.ported.state_dict import read_pth
 
-        found = read_pth(path)
+        tensors = read_pth(path)
     else:
         raise UsageError(f"{path}: a checkpoint is a .onnx, .safetensors or .pth file")
-    return _checkpoint(path, found, None)
+    return _checkpoint(path, tensors, None)
 
 
 def _checkpoint(path: Path, found: Mapping[str, np.ndarray], graph: Any) -> Checkpoint:
@@ -92,15 +92,15 @@ def _read_onnx(path: Path) -> Checkpoint:
 
     model = load_graph(path)
     try:
-        found = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     except (ValueError, TypeError) as error:
         raise UsageError(f"{path}: an initialiser is damaged ({error}); "
                          "export it again") from error
-    if not found:
+    if not tensors:
         raise UsageError(f"{path}: the graph has no weights inside; export it with "
                          "export_params=True")
-    _refuse_lost_names(path, model, found)
-    return _checkpoint(path, found, model)
+    _refuse_lost_names(path, model, tensors)
+    return _checkpoint(path, tensors, model)
 
 
 def _refuse_lost_names(path: Path, model: Any, found: Mapping[str, np.ndarray]) -> None:
