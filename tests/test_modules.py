@@ -30,7 +30,7 @@ ELSEWHERE = {
     "export/porting/parity_inputs.py": "export/test_port.py: inputs of those proofs",
     "android_bench/device/adb_messages.py": "android_bench/device/test_phone.py: messages of a "
                                             "device that misbehaves",
-    "android_bench/errors.py": "android_bench/test_bench.py: exit codes",
+    "android_bench/errors.py": "android_bench/test_bench.py: exit codes of the command",
     "android_bench/log/delegation.py": "android_bench/log/test_parse.py: parts of one text",
     "android_bench/log/figures.py": "android_bench/log/test_parse.py: parts of one text",
     "android_bench/log/lines.py": "android_bench/log/test_parse.py: parts of one text",
