@@ -47,15 +47,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if suffix == ".onnx":
         return _read_onnx(path)
     if suffix == ".safetensors":
-        found = _read_safetensors(path)
+        tensors = _read_safetensors(path)
     elif path.name.lower().endswith(STATE_DICTS):
         from oace_tf.networks.ported.state_dict import read_pth
 
-        found = read_pth(path)
+        tensors = read_pth(path)
     else:
         raise UsageError(f"{path}: a checkpoint is a .onnx, .safetensors or .pth file (also "
                          f"{', '.join(STATE_DICTS[1:])}); name it so, if it is one")
-    return _checkpoint(path, found, None)
+    return _checkpoint(path, tensors, None)
 
 
 def _checkpoint(path: Path, found: Mapping[str, np.ndarray], graph: Any) -> Checkpoint:
@@ -111,9 +111,9 @@ def _read_onnx(path: Path) -> Checkpoint:
     from onnx import numpy_helper
 
     model = load_graph(path)
-    found: dict[str, np.ndarray] = {}
+    tensors: dict[str, np.ndarray] = {}
     for tensor in model.graph.initializer:
-        if tensor.name in found:
+        if tensor.name in tensors:
             raise UsageError(f"{path}: the initialiser {quoted(tensor.name)} stands twice; export "
                              "it again")
         try:
@@ -121,16 +121,17 @@ def _read_onnx(path: Path) -> Checkpoint:
                 raise ValueError(f"a side of {min(tensor.dims)}")
             array = numpy_helper.to_array(tensor)
             # bfloat16 and the floats of 8 bits are types of their own
-            found[tensor.name] = array.astype(np.float32) if "float" in array.dtype.name else array
+            floats = "float" in array.dtype.name
+            tensors[tensor.name] = array.astype(np.float32) if floats else array
         except Exception as error:  # onnx raises what it likes for damaged ones
             raise UsageError(f"{path}: the initialiser {quoted(tensor.name)} is damaged "
                              f"({type(error).__name__}: {quoted(str(error))}); export it "
                              "again") from error
-    if not found:
+    if not tensors:
         raise UsageError(f"{path}: the graph has no weights inside; export it with "
                          "export_params=True")
-    _refuse_lost_names(path, model, found)
-    return _checkpoint(path, found, model)
+    _refuse_lost_names(path, model, tensors)
+    return _checkpoint(path, tensors, model)
 
 
 def _refuse_lost_names(path: Path, model: Any, found: Mapping[str, np.ndarray]) -> None:

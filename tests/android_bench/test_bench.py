@@ -114,6 +114,3 @@ def test_clean(world, command, tiny_int8):
     command("--settings", "int8-cpu-1", "--clean", "--no-profile")
     assert not Path(world.folder).exists()
     assert bench.main(["--clean", "--device-dir", world.folder]) == 0
-
-
-# --- accuracy

@@ -96,12 +96,3 @@ def test_an_option_that_was_not_taken_makes_our_own_run_unusable(line):
     assert check_options(taken).outcome == "ok"
     ignored = from_record(parse_log(logs.stdout() + line + "\n", logs.stderr(), 0))
     assert ignored.outcome == "ok" and check_options(ignored).outcome == "unusable"
-
-
-# --- replay
-
-
-# --- reports
-
-
-# --- comparing

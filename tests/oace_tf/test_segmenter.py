@@ -235,5 +235,5 @@ def test_alternatives(tiny_multi: Path, tiny_int8: Path) -> None:
     with pytest.raises(UsageError, match="points-multi"):
         TapSegmenter(tiny_int8).alternatives(image, [(16, 30)])
     with pytest.raises(ValueError, match="one mask"):
-        TapSegmenter(tiny_int8).model.run_all(np.zeros((32, 32, 3), np.uint8),
-                                              np.zeros((4, 3), np.float32))
+        open_model(tiny_int8).run_all(np.zeros((32, 32, 3), np.uint8),
+                                      np.zeros((4, 3), np.float32))

@@ -53,9 +53,6 @@ def test_server_that_does_not_answer(world):
     assert caught.value.exit_code == 3
 
 
-# --- facts
-
-
 # --- files
 
 

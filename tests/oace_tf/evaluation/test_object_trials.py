@@ -106,6 +106,3 @@ def test_bad_samples(data):
         measure_group(files, {}, PLAN)
     result = measure_group(files, {}, Plan(skip_bad=True, baselines=()))
     assert len(result.records) == 2 and "p1.png" in result.left_out[0]
-
-
-# --- the journal

@@ -44,9 +44,6 @@ def test_categories_of_coco_mval(tmp_path):
     assert [f.category for f in list_samples("coco_mval", tmp_path)] == ["baseball bat", ""]
 
 
-# --- SBD
-
-
 # --- COCO and LVIS as published
 
 
