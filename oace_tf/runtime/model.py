@@ -98,8 +98,8 @@ class TfliteModel:
         """
         if not self.has_alternatives:
             raise ValueError(f"{self.path} gives one mask alone")
-        found = self._outputs(image_u8, points, previous)
-        return np.moveaxis(found[MASKS][0], -1, 0), found[SCORES][0]  # (K, S, S), (K,)
+        outputs = self._outputs(image_u8, points, previous)
+        return np.moveaxis(outputs[MASKS][0], -1, 0), outputs[SCORES][0]  # (K, S, S), (K,)
 
     def _outputs(self, image_u8: np.ndarray, points: np.ndarray,
                  previous: np.ndarray | None) -> dict[str, np.ndarray]:

@@ -7,7 +7,6 @@ top, IoU with the annotated object and crumbs below.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from oace_tf import pictures
-from oace_tf.cli import Parser
+from oace_tf.cli import Parser, data_root
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError, guarded
 from oace_tf.evaluation.crumbs import Crumbs, count_crumbs
@@ -77,17 +76,18 @@ def read_list(path: Path, root: Path | None) -> list[Photograph]:
         raise UsageError(f"{path}: no list of photographs with set, id and taps") from error
     files = {(name, file.id): file for name in dict.fromkeys(row[0] for row in rows)
              if name != SAMPLES for file in list_samples(name, root)}
-    found = []
+    photographs = []
     for name, key, taps in rows:
+        mask = None
         if name == SAMPLES:
             image = read_image(path.parent / SAMPLES / key)
-            found.append(Photograph(name=key, image=image, taps=taps, mask=None))
         elif (name, key) not in files:
             raise UsageError(f"{path}: {name} has no {key}; correct the list or fetch the set")
         else:
             sample = files[name, key].read()
-            found.append(Photograph(name=key, image=sample.image, taps=taps, mask=sample.mask))
-    return found
+            image, mask = sample.image, sample.mask
+        photographs.append(Photograph(name=key, image=image, taps=taps, mask=mask))
+    return photographs
 
 
 def cut_out(segmenter: TapSegmenter, photograph: Photograph) -> Cutout:
@@ -202,7 +202,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> int:
     """Count, draw and write; return 0."""
-    root = args.data or (Path(os.environ["OACE_DATA"]) if os.environ.get("OACE_DATA") else None)
+    root = data_root(args.data)
     if args.count < 1:
         raise UsageError(f"--count is {args.count}; it must be at least 1")
     photographs = read_list(args.list, root)
