@@ -140,8 +140,9 @@ def from_folder(folder: Path, seed: int) -> CalibrationSet:
     places = inner if inner.is_dir() else folder
     records: list[CocoImage | Path] = []
     if instances.is_file():
-        listed = load_coco(instances, places, strict=False).images
-        records += sorted(listed, key=lambda image: image.path.name)
+        listed: list[CocoImage] = list(load_coco(instances, places, strict=False).images)
+        listed.sort(key=lambda image: image.path.name)
+        records += listed
     else:
         records += sorted(path for path in places.iterdir() if path.suffix.lower() in SUFFIXES)
     if not records:
