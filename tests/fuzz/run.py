@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[2])
@@ -63,7 +65,7 @@ def fuzz(name: str, seconds: float, first: int, keep: Path) -> dict[str, float |
             "peak_mib": round(_peak_mib()), "above_start_mib": round(_peak_mib() - before)}
 
 
-def _once(read, path: Path, data: bytes, counts: dict[str, int]) -> None:
+def _once(read: Callable[[Path], Any], path: Path, data: bytes, counts: dict[str, int]) -> None:
     path.write_bytes(data)
     try:
         read(path)
@@ -79,7 +81,9 @@ def _peak_mib() -> float:
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description="Fuzz one parser, or all, for a while.",
+        epilog="example: python tests/fuzz/run.py all --seconds 1200")
     parser.add_argument("target", choices=[*TARGETS, "all"])
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")

@@ -107,5 +107,5 @@ def configurations() -> list[bytes]:
     from oace_tf.training.settings import TrainSettings
 
     settings = TrainSettings.from_json({}, "x")
-    return [json.dumps(NetworkConfig.tiny().to_json()).encode(),
+    return [json.dumps(NetworkConfig.preset("tiny").to_json()).encode(),
             json.dumps(settings.to_json()).encode(), b"{}"]

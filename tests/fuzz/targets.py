@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,19 +56,29 @@ def _checkpoint(path: Path) -> None:
     read_checkpoint(path)
 
 
+def _pth(path: Path) -> None:
+    from oace_tf.networks.ported.state_dict import read_pth
+
+    with suppress(*REFUSED):
+        _checkpoint(path)
+    read_pth(path)
+
+
 def _safetensors(path: Path) -> None:
     from oace_tf.tensor_file import format_of, read_tensors
 
     format_of(path)
+    with suppress(*REFUSED):
+        read_tensors(path, "x")
     _checkpoint(path)
-    read_tensors(path, "x")
 
 
 def _graph(path: Path) -> None:
     from export.convert.onnx_graph import read_click_graph
 
+    with suppress(*REFUSED):
+        read_click_graph(path)
     _checkpoint(path)
-    read_click_graph(path)
 
 
 def _tflite(path: Path) -> None:
@@ -114,7 +125,7 @@ TARGETS = {
     "coco": Target(".json", seeds.coco, _coco),
     "coco_index": Target(".json", seeds.coco, _coco_index),
     "photograph": Target(".png", seeds.photographs, _photograph),
-    "pth": Target(".pth", seeds.state_dicts, _checkpoint),
+    "pth": Target(".pth", seeds.state_dicts, _pth),
     "safetensors": Target(".safetensors", seeds.safetensors, _safetensors),
     "onnx": Target(".onnx", seeds.graphs, _graph),
     "tflite": Target(".tflite", seeds.tflite, _tflite),
