@@ -1,7 +1,7 @@
 """One matrix of a struct in a MATLAB file of version 5 (to 7), read by hand.
 
-scipy's reader trusts its input: a damaged file of 3 KB crashes the interpreter, or runs for a
-minute. Here every length is checked against what is there, and only the asked field is unpacked.
+scipy trusts its input: a damaged file of 3 KB crashes the interpreter, or runs for a minute. Here
+every length is checked against what is there, and nothing but the asked field is looked into.
 Source: MathWorks, "MAT-File Format", chapter 1.
 """
 from __future__ import annotations

@@ -17,6 +17,7 @@ from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, Window
 from oace_tf.gestures import Gesture
 from oace_tf.images import write_image
+from oace_tf.runtime.model import open_model
 from oace_tf.segmenter import TapSegmenter
 
 COFFEE = Path(__file__).resolve().parents[2] / "docs" / "samples" / "coffee.jpg"
