@@ -169,7 +169,7 @@ class TapSegmenter:
         Raises:
           UsageError: as `answer`; a file that gives one answer alone.
         """
-        if isinstance(self.model, SplitModel) or not self.model.has_alternatives:
+        if not self.model.has_alternatives:
             raise UsageError(f"{self.model.path} gives one answer alone; take a file of the "
                              "interface points-multi")
         photograph = self.photograph(image)

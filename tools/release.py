@@ -53,7 +53,9 @@ def interfaces(float32: Path | None) -> tuple[str, ...]:
         return ("points",)
     maker = importlib.import_module(MAKER)
     there = float32 is not None and float32.is_file()
-    return ("points", *(name for name in maker.FILES if there or name not in maker.OF_FLOAT))
+    names = ["points", *(name for name in maker.FILES if there or name not in maker.OF_FLOAT)]
+    # Those of a pair cannot be cut in two.
+    return (*names, *(maker.OF_GESTURES if open_model(DEFAULT_MODEL).gestures else ()))
 
 
 def documents() -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from export.interfaces import input_graphs
+from export.interfaces import cut, input_graphs
 from export.quantization.int8 import MASK_SCALE, UNIT_SCALE
 from export.tflite import float16, splice
 from export.tflite import model as tflite
@@ -21,7 +21,7 @@ from oace_tf.errors import UsageError
 from oace_tf.runtime.tflite_reader import PREVIOUS
 
 NAMES = ("points", "mediapipe", "mediapipe-bundle", "mediapipe-bundle-int8", "rgba")
-SPLIT = "encoder-decoder"  # of a network of gestures alone; two files, see `cut`
+SPLIT = "encoder-decoder"  # of a network of gestures alone; two files
 _UNIT_ZERO = 128  # of the uint8 image
 # What makes of an empty mask another one.
 _KEEPS_ZERO = frozenset({"QUANTIZE", "DEQUANTIZE", "RESIZE_BILINEAR", "AVERAGE_POOL_2D",
@@ -44,17 +44,22 @@ class Body:
     taps: int
     size: int
 
+    @property
+    def of_gestures(self) -> bool:
+        """Whether `taps` are rows of points and no disks."""
+        return len(self._shape()) == 3
+
     def tap_channel(self) -> bytes:
         """Return the entrance that finds the tap in a grey picture."""
         shape = self._shape()
-        if len(shape) == 3:
+        if self.of_gestures:
             return input_graphs.tap_row(self.size, shape[1])
         return input_graphs.tap_channel(self.size, shape[1], shape[3])
 
     def dots(self) -> bytes:
         """Return the entrance that finds the taps in MediaPipe's heat map."""
         shape = self._shape()
-        if len(shape) == 3:
+        if self.of_gestures:
             return input_graphs.dot_rows(self.size, shape[1])
         return input_graphs.dots(self.size, shape[1], shape[3])
 
@@ -111,9 +116,10 @@ def rgba(points_file: bytes) -> bytes:
 def bundle_models(points_file: bytes) -> tuple[bytes, bytes, int]:
     """Return encoder and decoder of MediaPipe's new task, without metadata, and their side S.
 
-    The encoder normalises the photograph: photograph (1, S, S, 3) float32 in [0, 1] -> picture.
-    The decoder is the whole network: heat_map (1, S, S, 3) float32 in [0, 1] and picture -> mask
-    (1, S, S, 1) float32 probability.
+    The encoder of a pair normalises the photograph: photograph (1, S, S, 3) float32 in [0, 1] ->
+    picture. The decoder is the whole network: heat_map (1, S, S, 3) float32 in [0, 1] and picture
+    -> mask (1, S, S, 1) float32 probability. That of a network of gestures gives features_0,
+    features_1, ... float32, all that the photograph alone decides, in place of the picture.
 
     Raises:
       UsageError: `points_file` is not the int8 file of the interface `points`.
@@ -135,6 +141,27 @@ def float_bundle_models(float_file: bytes) -> tuple[bytes, bytes, int]:
     """
     parse_points(float_file, "float32")
     return _bundled(body_of(tflite.parse(float16.half_precision(float_file))))
+
+
+def encoder_and_decoder(points_file: bytes) -> tuple[bytes, bytes]:
+    """Return the files of encoder and decoder, without metadata.
+
+    Encoder: image (1, S, S, 3) uint8 -> features_0, features_1, ... int8. Decoder: points
+    (1, N, 3) float32, previous (1, S, S, 1) uint8 and the features -> mask (1, S, S, 1) uint8.
+
+    Args:
+      points_file: the int8 file of a network of gestures.
+    Raises:
+      UsageError: it is another file, or one whose photograph passes through the network with the
+        tap, as that of a pair does.
+    """
+    model = parse_points(points_file)
+    inputs, outputs = tflite.signature(model)
+    if PREVIOUS not in inputs:
+        raise UsageError("encoder and decoder are made of the file of a network of gestures; in "
+                         "that of a pair the tap goes through the trunk with the photograph")
+    gesture = {name: inputs[name] for name in ("points", PREVIOUS)}
+    return cut.in_two(model, {"image": inputs["image"]}, gesture, outputs)
 
 
 def parse_points(points_file: bytes, image_type: str = "uint8") -> Any:
@@ -227,9 +254,18 @@ def finish(model: Any, inputs: tuple[str, ...], output: str) -> bytes:
 def _bundled(body: Body) -> tuple[bytes, bytes, int]:
     """Return encoder, decoder and side of a body that takes and gives float32."""
     front = tflite.parse(body.dots())
-    whole, _ = splice.join(front, body.model, {int(tflite.graph(front).outputs[0]): body.taps})
-    return (input_graphs.encoder(body.size), finish(whole, ("heat_map", "picture"), "mask"),
-            body.size)
+    drawn = int(tflite.graph(front).outputs[0])
+    encoder = input_graphs.encoder(body.size)
+    if not body.of_gestures:
+        whole, _ = splice.join(front, body.model, {drawn: body.taps})
+        return encoder, finish(whole, ("heat_map", "picture"), "mask"), body.size
+    ahead = tflite.parse(encoder)
+    (photograph,), (picture,) = (list(ends.values()) for ends in tflite.signature(ahead))
+    both, place = splice.join(ahead, front, {})
+    whole, _ = splice.join(both, body.model, {picture: body.image, place[drawn]: body.taps})
+    heat_map, mask = place[int(tflite.graph(front).inputs[0])], tflite.graph(whole).outputs[0]
+    return (*cut.in_two(whole, {"photograph": photograph}, {"heat_map": heat_map},
+                        {"mask": int(mask)}, as_float=True), body.size)
 
 
 def _with_tap(split: Any, grey: int, tap_channel: bytes) -> Any:
@@ -267,7 +303,7 @@ def _take_bytes(split: Any, outputs: dict[str, int]) -> None:
     """
     graph = tflite.graph(split)
     source = int(graph.inputs[0])
-    units, tap = (copy_of(split, index) for index in (source, outputs["tap"]))
+    units, tap = (splice.copy_of(split, index) for index in (source, outputs["tap"]))
     splice.set_type(graph.tensors[source], "uint8", UNIT_SCALE, _UNIT_ZERO)
     splice.set_type(graph.tensors[units], "int8", UNIT_SCALE)
     for index in (outputs["image"], outputs["tap"]):
@@ -282,13 +318,3 @@ def _take_bytes(split: Any, outputs: dict[str, int]) -> None:
     rest = [op for op in graph.operators if all(op is not known for known in slices)]
     graph.operators = [splice.operator(split, "QUANTIZE", 2, [source], [units]), *slices,
                        splice.operator(split, "DEQUANTIZE", 2, [outputs["tap"]], [tap]), *rest]
-
-
-def copy_of(model: Any, index: int) -> int:
-    """Return a new tensor of the same shape and type, without content or name."""
-    graph = tflite.graph(model)
-    old = graph.tensors[index]
-    made = type(old)()
-    made.shape, made.type, made.buffer, made.name = old.shape, old.type, 0, ""
-    graph.tensors.append(made)
-    return len(graph.tensors) - 1

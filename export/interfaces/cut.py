@@ -1,76 +1,86 @@
-"""A file of gestures in two: encoder (photograph -> features), decoder (gesture -> mask).
+"""A network of gestures in two: what the photograph alone decides, and the rest.
 
-Both are parts of the finished int8 file, operator by operator, and what lies between them are its
-own int8 tensors: together they give the very bytes that the one file gives. The encoder is all that
-the photograph alone decides; a later tap on it costs the decoder.
+Both are parts of the finished model, operator by operator; what lies between them are its own
+tensors, so together they give the very numbers that the one model gives.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from export.interfaces.build import parse_points
 from export.tflite import model as tflite
 from export.tflite import splice
-from oace_tf.errors import UsageError
 from oace_tf.runtime.split_model import FEATURES
-from oace_tf.runtime.tflite_reader import PREVIOUS
 
 
-def encoder_and_decoder(points_file: bytes) -> tuple[bytes, bytes]:
-    """Return the files of encoder and decoder, without metadata.
-
-    Encoder: image (1, S, S, 3) uint8 -> features_0, features_1, ... int8. Decoder: points
-    (1, N, 3) float32, previous (1, S, S, 1) uint8 and the features -> mask (1, S, S, 1) uint8.
+def in_two(model: Any, photograph: Mapping[str, int], gesture: Mapping[str, int],
+           outputs: Mapping[str, int], as_float: bool = False) -> tuple[bytes, bytes]:
+    """Return two files: photograph -> features; gesture, features -> outputs.
 
     Args:
-      points_file: the int8 file of a network of gestures.
-    Raises:
-      UsageError: it is another file, or one whose photograph passes through the network with the
-        tap, as that of a pair does.
+      model: the whole; it stays as it is.
+      photograph, gesture: inputs of the first and of the second file, name -> tensor.
+      outputs: of the second file.
+      as_float: whether int8 features are float32 between the files; they come back as they were.
     """
-    model = parse_points(points_file)
-    inputs, outputs = tflite.signature(model)
-    if PREVIOUS not in inputs:
-        raise UsageError("encoder and decoder are made of the file of a network of gestures; in "
-                         "that of a pair the tap goes through the trunk with the photograph")
     graph = tflite.graph(model)
-    alone = {inputs["image"]}  # what the photograph alone decides, in int8
-    first = []
+    constant: set[int] = set()  # made of constants alone, such as half-precision weights
+    alone = set(photograph.values())
+    first, second = [], []
     for operator in graph.operators:
-        needs = tflite.activations(model, operator.inputs)
+        needs = set(tflite.activations(model, operator.inputs)) - constant
         made = [int(i) for i in operator.outputs]
-        if needs and alone.issuperset(needs) and all(
-                tflite.type_name(graph.tensors[i]) == "int8" for i in made):
+        if not needs:
+            constant.update(made)
+            first.append(operator)
+        # What is opened from int8 to float stays behind: int8 is a fourth of it.
+        elif alone.issuperset(needs) and tflite.operator_name(model, operator) != "DEQUANTIZE":
             alone.update(made)
             first.append(operator)
-    second = [op for op in graph.operators if all(op is not known for known in first)]
-    # What opens the bytes comes first: behind another operator it would split the delegate in two.
-    second.sort(key=lambda op: inputs[PREVIOUS] not in list(op.inputs))
+            continue
+        second.append(operator)
     read = {int(i) for operator in second for i in operator.inputs}
-    features = {f"{FEATURES}{count}": index
-                for count, index in enumerate(sorted(alone & read - {inputs["image"]}))}
-    encoder = _part(model, first, {"image": inputs["image"]}, features)
-    given = {"points": inputs["points"], PREVIOUS: inputs[PREVIOUS], **features}
-    return encoder, _part(model, second, given, {"mask": outputs["mask"]})
+    features = {f"{FEATURES}{count}": index for count, index in enumerate(
+        sorted(alone & read - set(photograph.values())))}
+    # What opens bytes comes first: behind another operator it would split the delegate in two.
+    second.sort(key=lambda op: tflite.operator_name(model, op) != "QUANTIZE" or (
+        int(op.inputs[0]) not in gesture.values()))
+    return (_part(model, first, photograph, features, as_float, False),
+            _part(model, second, {**gesture, **features}, outputs, as_float, True))
 
 
-def _part(model: Any, operators: list[Any], inputs: Mapping[str, int],
-          outputs: Mapping[str, int]) -> bytes:
-    """Return the file of some operators, its ends named."""
+def _part(model: Any, operators: Sequence[Any], inputs: Mapping[str, int],
+          outputs: Mapping[str, int], as_float: bool, takes: bool) -> bytes:
+    """Return the file of some operators, its ends named; `takes`: it is the second of the two."""
     part = copy.copy(model)
     graph = copy.copy(tflite.graph(model))
     part.subgraphs = [graph]
     graph.operators = [copy.copy(operator) for operator in operators]
     graph.tensors = [copy.copy(tensor) for tensor in graph.tensors]
+    part.operatorCodes = [copy.copy(code) for code in model.operatorCodes]
+    ends = dict(inputs if takes else outputs)
+    for name, index in ends.items():
+        tensor = graph.tensors[index]
+        if as_float and name.startswith(FEATURES) and tflite.type_name(tensor) == "int8":
+            ends[name] = splice.copy_of(part, index)
+            splice.set_type(graph.tensors[ends[name]], "float32")
+            if takes:
+                graph.operators.insert(0, splice.operator(part, "QUANTIZE", 1, [ends[name]],
+                                                          [index]))
+            else:
+                graph.operators.append(splice.operator(part, "DEQUANTIZE", 2, [index],
+                                                       [ends[name]]))
+    inputs, outputs = (ends, outputs) if takes else (inputs, ends)
     graph.inputs = np.array(list(inputs.values()), np.int32)
     graph.outputs = np.array(list(outputs.values()), np.int32)
-    part.operatorCodes = [copy.copy(code) for code in model.operatorCodes]
     splice.prune(part)
+    for tensor in graph.tensors:
+        if tflite.name_of(tensor) in {*inputs, *outputs, "image", "points", "mask"}:
+            tensor.name = ""
     tflite.add_signature(part, dict(zip(inputs, map(int, graph.inputs), strict=True)),
                          dict(zip(outputs, map(int, graph.outputs), strict=True)))
     return tflite.serialise(part)

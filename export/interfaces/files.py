@@ -11,7 +11,7 @@ import numpy as np
 
 from export import report
 from export.interfaces import build as interfaces
-from export.interfaces import cut, mediapipe_task
+from export.interfaces import mediapipe_task
 from export.quantization import agreement
 from export.tflite import float16, metadata
 from export.tflite import model as tflite
@@ -32,6 +32,7 @@ FILES = {"mediapipe": "oace_int8_mediapipe.tflite",
          "mediapipe-bundle-int8": "oace_int8_mediapipe.task",
          "rgba": "oace_int8_rgba.tflite"}
 SPLIT_FILES = ("oace_encoder_int8.tflite", "oace_decoder_int8.tflite")  # of `build.SPLIT`
+OF_GESTURES = (interfaces.SPLIT,)  # made of a network of gestures alone
 OF_FLOAT = ("mediapipe-bundle",)  # made of the float file, the others of the int8 file
 PICTURES = 4  # drawn ones, on which a file must give the masks of the interface `points`
 # Most that a probability may be off the half-precision file's. It is the same network behind the
@@ -63,6 +64,7 @@ _TEXTS: Mapping[str, Mapping[str, TensorText]] = {
         "picture": TensorText("what the encoder gives", (-1.0, 127 / 128)),
         "mask": TensorText(_PROBABILITY, _UNITS)},
 }
+_FEATURES = TensorText("what the encoder makes of the photograph, for the decoder")
 _PURPOSE = {
     "mediapipe": "for MediaPipe's task InteractiveSegmenter up to 0.10, InteractiveSegmenterLegacy "
                  "from 1.0 on (one tap)",
@@ -150,16 +152,14 @@ def make_split(source: bytes) -> tuple[bytes, bytes]:
       UsageError: `source` is another file, or damaged.
     """
     about = dataclasses.replace(description(source), interface=interfaces.SPLIT)
-    encoder, decoder = cut.encoder_and_decoder(source)
+    encoder, decoder = interfaces.encoder_and_decoder(source)
     texts = metadata.points_texts(tflite.parse(source), about)
-    features = TensorText("what the encoder makes of the photograph, for the decoder")
     made = []
     for content, what in ((encoder, "the photograph's features"), (decoder, "a gesture's mask")):
-        names = [name for tensors in tflite.signature(tflite.parse(content)) for name in tensors]
         made.append(metadata.add_metadata(
             content, dataclasses.replace(about, description=f"{about.description} This file gives "
                                          f"{what}; encoder and decoder belong together."),
-            {name: texts.get(name, features) for name in names}, compact=True))
+            _texts(content, texts), compact=True))
     return made[0], made[1]
 
 
@@ -208,8 +208,15 @@ def make(name: str, source: bytes) -> bytes:
         return metadata.add_metadata(interfaces.rgba(source), described, _TEXTS[name])
     models = interfaces.float_bundle_models if name in OF_FLOAT else interfaces.bundle_models
     encoder, decoder, size = models(source)
-    return mediapipe_task.pack(metadata.add_metadata(encoder, described, _TEXTS["encoder"]),
-                               metadata.add_metadata(decoder, described, _TEXTS["decoder"]), size)
+    parts = [metadata.add_metadata(content, described, _texts(content, _TEXTS[part]))
+             for part, content in (("encoder", encoder), ("decoder", decoder))]
+    return mediapipe_task.pack(*parts, size)
+
+
+def _texts(content: bytes, texts: Mapping[str, TensorText]) -> dict[str, TensorText]:
+    """Return the texts of the tensors of a file, those of features included."""
+    names = [name for tensors in tflite.signature(tflite.parse(content)) for name in tensors]
+    return {name: texts.get(name, _FEATURES) for name in names}
 
 
 def _max_points(about: Description, name: str) -> int:
@@ -355,8 +362,8 @@ def _run_bundle(content: bytes) -> Any:
         heat = np.zeros(image.shape, np.float32)
         for tap in taps:
             heat[:, :, 0 if tap.positive else 1] += dot(image.shape[0], tap, 2) > 0
-        picture = encode(photograph=image[None] / np.float32(255))["picture"]
-        mask = decode(heat_map=np.minimum(heat, 1)[None], picture=picture)["mask"]
+        seen = encode(photograph=image[None] / np.float32(255))  # the picture, or features
+        mask = decode(heat_map=np.minimum(heat, 1)[None], **seen)["mask"]
         return 256 * mask[0, :, :, 0]
 
     return run

@@ -135,6 +135,16 @@ def set_type(tensor: Any, kind: str, scale: float = 0.0, zero_point: int = 0) ->
         tensor.quantization.zeroPoint = np.array([zero_point], np.int64)
 
 
+def copy_of(model: Any, index: int) -> int:
+    """Return a new tensor of the same shape and type, without content or name."""
+    graph = tflite.graph(model)
+    old = graph.tensors[index]
+    made = type(old)()
+    made.shape, made.type, made.buffer, made.name = old.shape, old.type, 0, ""
+    graph.tensors.append(made)
+    return len(graph.tensors) - 1
+
+
 def set_zeros(model: Any, index: int) -> None:
     """Make a tensor a constant that stands for 0 everywhere.
 

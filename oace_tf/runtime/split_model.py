@@ -89,6 +89,11 @@ class SplitModel:
         """Return the mask, encoding the photograph for it; as `TfliteModel.run`."""
         return self.decode(self.encode(image_u8), points, previous)
 
+    def run_all(self, image_u8: np.ndarray, points: np.ndarray,
+                previous: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Raise ValueError: a decoder gives one mask alone; `TfliteModel.run_all` gives several."""
+        raise ValueError(f"{self.path} gives one mask alone")
+
     def _run(self, runner: Any, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
             with self._lock:

@@ -116,7 +116,7 @@ def test_a_file_of_gestures_is_given_an_empty_mask_before():
 
     def run(tag: str, line: list[str], limit: float) -> SimpleNamespace:
         lines.append(" ".join(line))
-        return SimpleNamespace(stdout="", stderr="", code=1)
+        return SimpleNamespace(stdout="", stderr="sh: ./tool: not found", code=127)
 
     link: Any = SimpleNamespace(push=lambda data, name: pushed.update({name: data}),
                                 remove=lambda names: None, run=run)
