@@ -208,9 +208,10 @@ def make(name: str, source: bytes) -> bytes:
         return metadata.add_metadata(interfaces.rgba(source), described, _TEXTS[name])
     models = interfaces.float_bundle_models if name in OF_FLOAT else interfaces.bundle_models
     encoder, decoder, size = models(source)
-    parts = [metadata.add_metadata(content, described, _texts(content, _TEXTS[part]))
-             for part, content in (("encoder", encoder), ("decoder", decoder))]
-    return mediapipe_task.pack(*parts, size)
+    encoder, decoder = (
+        metadata.add_metadata(content, described, _texts(content, _TEXTS[part]))
+        for part, content in (("encoder", encoder), ("decoder", decoder)))
+    return mediapipe_task.pack(encoder, decoder, size)
 
 
 def _texts(content: bytes, texts: Mapping[str, TensorText]) -> dict[str, TensorText]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from android_bench.errors import BenchError
 from oace_tf.errors import OaceError
 from tests.fuzz import seeds
 
-REFUSED = (OaceError, BenchError)
+REFUSED = (OaceError,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,9 @@ def _coco_index(path: Path) -> None:
 
 def _photograph(path: Path) -> None:
     from oace_tf.demo.photos import read_photo
-    from oace_tf.images import read_brightest, read_gray, read_image
+    from oace_tf.images import read_brightest, read_image
 
     read_image(path)
-    read_gray(path)
     read_brightest(path)
     read_photo(path.read_bytes(), path.name, 32)
 
