@@ -31,6 +31,8 @@ ELSEWHERE = {
                                               "checkpoints fill them",
     "oace_tf/networks/ported/registry.py": "export/porting/test_port_network.py: every network of "
                                            "it is described and filled",
+    "oace_tf/runtime/split_model.py":
+        "export/interfaces/test_cut.py: encoder and decoder are cut there",
     "oace_tf/samples/sample.py": "oace_tf/samples/test_layouts.py: two values, made by the readers",
     "oace_tf/training/gesture_step.py":
         "oace_tf/training/test_gesture_trainer.py: steps are made there",
