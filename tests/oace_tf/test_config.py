@@ -72,7 +72,7 @@ def test_presets():
     assert {name: (config.click_input, config.msf) for name, config in papers.items()} == {
         "paper_baseline": ("disk", False), "paper_msfnet": ("disk", True),
         "paper_msfnet_oace": ("oace", True)}
-    with pytest.raises(UsageError, match="no preset 'b7'; there are efficientnet_lite0, hrnet"):
+    with pytest.raises(UsageError, match="no preset 'b7'; there are efficientnet_lite0, one_trunk"):
         NetworkConfig.preset("b7")
 
 
