@@ -49,18 +49,25 @@ def feeds(count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
 
 
 def quantized(
-    float_bytes: bytes, size: int, name: str
+    float_bytes: bytes, size: int, name: str = ""
 ) -> tuple[dict[str, tuple[float, float]], bytes]:
-    """Return the ranges over eight drawn pictures, and the int8 file with its names kept."""
+    """Return the ranges over eight drawn pictures, and the int8 file with its names kept.
+
+    With a name both are kept between runs.
+    """
     def ranges_json() -> bytes:
         observer = observers.RangeObserver(float_bytes)
         ranges = observers.merge_ranges(observer.see(feed) for feed in feeds(8, size))
         return json.dumps(ranges).encode()
 
-    ranges = {tensor: (float(low), float(high)) for tensor, (low, high) in json.loads(
-        kept(f"{name}-ranges", ranges_json)).items()}
-    return ranges, kept(f"{name}-int8",
-                        lambda: int8.quantize(float_bytes, ranges, keep_names=True))
+    content = kept(f"{name}-ranges", ranges_json) if name else ranges_json()
+    ranges = {tensor: (float(low), float(high))
+              for tensor, (low, high) in json.loads(content).items()}
+
+    def int8_bytes() -> bytes:
+        return int8.quantize(float_bytes, ranges, keep_names=True)
+
+    return ranges, kept(f"{name}-int8", int8_bytes) if name else int8_bytes()
 
 
 def liven(pair: Any, seed: int) -> None:

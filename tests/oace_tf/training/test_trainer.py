@@ -225,7 +225,7 @@ def test_a_stage_that_needs_a_prior(trainer):
 
 
 def test_the_moving_average(eager, trainer, tmp_path, monkeypatch):
-    assert module._AVERAGE_EVERY == 4
+    assert module.AVERAGE_EVERY == 4
     monkeypatch.setattr(module, "AVERAGE_EVERY", 2)
     run = trainer(ema=0.5, stage="msfnet", fields=DISK)
     run.run(stop_at=1)
