@@ -15,7 +15,6 @@ import pytest
 from export.calibration import observers
 from export.quantization import int8
 from export.tflite import model as tflite
-from oace_tf import fileio
 from oace_tf.geometry import Frame, normalise
 from oace_tf.gestures import pack_rows
 from tests.drawn_photograph import drawn_photograph
@@ -55,19 +54,21 @@ def quantized(
 ) -> tuple[dict[str, tuple[float, float]], bytes]:
     """Return the ranges over eight drawn pictures, and the int8 file with its names kept.
 
-    Both are kept between runs under `name`, or under the file's hash.
+    With a name both are kept between runs.
     """
-    name = name or f"of-{fileio.sha256_bytes(float_bytes)[:16]}"
-
     def ranges_json() -> bytes:
         observer = observers.RangeObserver(float_bytes)
         ranges = observers.merge_ranges(observer.see(feed) for feed in feeds(8, size))
         return json.dumps(ranges).encode()
 
-    ranges = {tensor: (float(low), float(high)) for tensor, (low, high) in json.loads(
-        kept(f"{name}-ranges", ranges_json)).items()}
-    return ranges, kept(f"{name}-int8",
-                        lambda: int8.quantize(float_bytes, ranges, keep_names=True))
+    content = kept(f"{name}-ranges", ranges_json) if name else ranges_json()
+    ranges = {tensor: (float(low), float(high))
+              for tensor, (low, high) in json.loads(content).items()}
+
+    def int8_bytes() -> bytes:
+        return int8.quantize(float_bytes, ranges, keep_names=True)
+
+    return ranges, kept(f"{name}-int8", int8_bytes) if name else int8_bytes()
 
 
 def liven(pair: Any, seed: int) -> None:
