@@ -102,7 +102,7 @@ interface Segmenter : AutoCloseable {
 
     /**
      * The object that [gesture] means. [previous] is the answer to the same gesture without its last
-     * tap, on the same part of the photograph; without it the file starts from nothing.
+     * tap; without it the file starts from nothing.
      */
     fun segment(gesture: Gesture, previous: ObjectMask? = null): ObjectMask {
         require(gesture.bounds.isEmpty() && gesture.drag == null) { "the model knows taps alone" }
@@ -148,7 +148,7 @@ class TapSegmenter(private val model: TapModel) : Segmenter, AutoCloseable by mo
             "the model knows taps alone"
         }
         TapTensors.check(gesture.taps, whole.width, whole.height)
-        val before = previous?.given ?: if (takesGestures) ByteArray(model.size * model.size) else null
+        val before = if (takesGestures) previous?.given ?: ByteArray(model.size * model.size) else null
         if (gesture.bounds.isEmpty()) {
             val points = TapTensors.points(
                 gesture.rows(), whole.width, whole.height, model.size, model.maxPoints)
