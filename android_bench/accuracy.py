@@ -47,15 +47,15 @@ class Gate:
 
     def failures(self, device: float, reference: float, name: str) -> list[str]:
         """Return what is over the limits, in words; NaN is always over."""
-        found = []
+        lines = []
         drop = 100 * (reference - device)
         if not drop <= self.max_drop_points:
-            found.append(f"{name}: mIoU@1 falls by {drop:.2f} points, at most "
+            lines.append(f"{name}: mIoU@1 falls by {drop:.2f} points, at most "
                          f"{self.max_drop_points:g} are accepted")
         if not device >= self.min_share * reference:
-            found.append(f"{name}: mIoU@1 is {100 * device:.2f}, less than "
+            lines.append(f"{name}: mIoU@1 is {100 * device:.2f}, less than "
                          f"{100 * self.min_share:g} % of the float file's {100 * reference:.2f}")
-        return found
+        return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,12 @@ def layers(data: bytes) -> list[Layer]:
     except ValueError as error:
         raise UsageError(f"the file has no signature {SIGNATURE}: {error}") from error
     keys = {detail["index"]: key for key, detail in named.items()}
-    found = [Layer(detail["name"], keys.get(detail["index"], ""),
-                   tuple(int(side) for side in detail["shape"]))
-             for detail in interpreter.get_input_details()]
-    if {layer.key for layer in found} - {PREVIOUS} != {"image", "points"}:
+    inputs = [Layer(detail["name"], keys.get(detail["index"], ""),
+                    tuple(int(side) for side in detail["shape"]))
+              for detail in interpreter.get_input_details()]
+    if {layer.key for layer in inputs} - {PREVIOUS} != {"image", "points"}:
         raise UsageError("the file is not of the interface image, points -> mask")
-    return found
+    return inputs
 
 
 def input_flags(inputs: Sequence[Layer], files: Mapping[str, str], output: str) -> dict[str, str]:

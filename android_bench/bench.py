@@ -22,7 +22,7 @@ if __package__ in (None, ""):
     need_or_exit("bench", "python android_bench/bench.py")
 
 from android_bench import compare, reports, web
-from android_bench.campaign import Campaign, Plan
+from android_bench.campaign import Campaign, CampaignOptions
 from android_bench.device import binary as binaries
 from android_bench.device.facts import CONDITIONS, QUERY, Facts, allow, read_facts
 from android_bench.device.phone import FOLDER, Phone, choose, open_client
@@ -186,9 +186,10 @@ def _measured(args: argparse.Namespace, phone: Phone, facts: Facts, program: bin
     flags = flags_of(answer.stdout + answer.stderr)
     settings = select(matrix(tuple(models), args.threads, facts.big_cores(), external,
                              args.external_options, flags), args.settings)
-    plan = Plan(args.runs, args.warmup, args.repetitions, args.pause_s, allowed=tuple(args.allow),
-                profile=not args.no_profile)
-    campaign = Campaign(phone, tool, names, flags, plan)
+    options = CampaignOptions(
+        runs=args.runs, warmup=args.warmup, repetitions=args.repetitions, pause_s=args.pause_s,
+        allowed=tuple(args.allow), profile=not args.no_profile)
+    campaign = Campaign(phone, tool, names, flags, options)
     campaign.run(settings)
     rows = campaign.rows(settings, budgets)
     about: dict[str, Any] = {
@@ -196,7 +197,7 @@ def _measured(args: argparse.Namespace, phone: Phone, facts: Facts, program: bin
         "binary": {"sha256": program.sha256, "abi": program.abi, "source": program.source},
         "models": {kind: {"file": names[kind], "sha256": hashlib.sha256(data).hexdigest()}
                    for kind, data in models.items()},
-        "budgets": asdict(budgets), "plan": asdict(plan)}
+        "budgets": asdict(budgets), "plan": asdict(options)}
     failures: list[str] = []
     if args.accuracy and not campaign.trouble:
         from android_bench import accuracy
@@ -262,12 +263,12 @@ def _report(args: argparse.Namespace, rows: Sequence[Row], about: dict[str, Any]
 
 def _compare(old: Path, new: Path) -> int:
     """Print the differences; 1 if a setting became slower than the noise explains."""
-    found = compare.compare(*(
+    comparison = compare.compare(*(
         reports.read_report(read_bytes(path).decode("utf-8", "replace"), str(path))
         for path in (old, new)))
-    for difference in found:
+    for difference in comparison:
         print(difference)
-    return 1 if any(difference.verdict == "slower" for difference in found) else 0
+    return 1 if any(difference.verdict == "slower" for difference in comparison) else 0
 
 
 def _counts(text: str) -> tuple[int, ...]:

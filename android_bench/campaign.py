@@ -26,8 +26,8 @@ _TRIES = 3  # of one repetition, when the link is lost
 _COOL_STEP_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignOptions:
     """How to measure: counts, pauses in seconds, conditions let through.
 
     Attributes:
@@ -54,7 +54,7 @@ class Campaign:
     """All runs of the matrix on one device; keeps what is finished, whatever happens then."""
 
     def __init__(self, phone: Phone, binary: str, models: Mapping[str, str],
-                 flags: Collection[str], plan: Plan) -> None:
+                 flags: Collection[str], plan: CampaignOptions) -> None:
         """Make it.
 
         Args:
@@ -92,21 +92,22 @@ class Campaign:
 
     def rows(self, settings: Sequence[Setting], budgets: Budgets) -> list[Row]:
         """Return a row per setting; one that was not reached says so."""
-        found = []
+        entries = []
         for setting in settings:
             why = why_absent(setting, self._flags)
             done = self._done.get(setting.name, [])
             if why:
-                found.append(absent(setting.name, why, setting.model, setting.unit,
-                                    setting.threads))
+                entries.append(absent(setting.name, why, setting.model, setting.unit,
+                                      setting.threads))
                 continue
             notes = list(self._notes.get(setting.name, ()))
             if 0 < len(done) < self._plan.repetitions and done[-1].outcome == OK:
                 notes.append(f"{len(done)} of {self._plan.repetitions} repetitions")
-            found.append(judge(setting.name, done, budgets, model=setting.model, unit=setting.unit,
-                               threads=setting.threads, notes=notes,
-                               allowed=tuple(self._conditions.get(setting.name, ()))))
-        return found
+            entries.append(judge(
+                setting.name, done, budgets, model=setting.model, unit=setting.unit,
+                threads=setting.threads, notes=notes,
+                allowed=tuple(self._conditions.get(setting.name, ()))))
+        return entries
 
     def _repetition(self, setting: Setting, count: int) -> None:
         if setting.cache and count == 0:

@@ -48,12 +48,12 @@ class Reference:
 
 
 def _refs(unit: str, precisions: tuple[str, ...], rows: str) -> tuple[Reference, ...]:
-    found = []
+    references = []
     for row in rows.split():
         model, gmac = row.split("=")
         name, _, component = model.partition("/")
-        found.append(Reference(unit, name, component, precisions, float(gmac)))
-    return tuple(found)
+        references.append(Reference(unit, name, component, precisions, float(gmac)))
+    return tuple(references)
 
 
 # GMAC at the csv's resolution: torchvision's table and the models' papers; DETR scaled to 480x480;
@@ -108,7 +108,7 @@ def read_points(path: Path) -> dict[str, list[Point]]:
     """
     text = read_bytes(path, 2**26).decode("utf-8", "replace")
     rows = list(csv.DictReader(text.splitlines()))
-    found: dict[str, list[Point]] = {}
+    points: dict[str, list[Point]] = {}
     for reference in REFERENCES:
         try:
             fitting = [row for row in rows if row["model"] == reference.model
@@ -121,8 +121,8 @@ def read_points(path: Path) -> dict[str, list[Point]]:
         except (KeyError, ValueError, TypeError) as error:
             raise UsageError(f"{path} holds no figure of {reference.model} on the "
                              f"{reference.unit}: {error!r}") from error
-        found.setdefault(reference.unit, []).append(point)
-    return found
+        points.setdefault(reference.unit, []).append(point)
+    return points
 
 
 def fit(points: Sequence[Point]) -> Fit:
@@ -149,7 +149,7 @@ def predict(graph: Graph, fits: dict[str, Fit]) -> dict[str, dict[str, Any]]:
       fits: by unit.
     """
     gmac, count = graph.macs / 1e9, len(graph.operators)
-    found = {}
+    predictions = {}
     for unit, fitted in fits.items():
         middle = fitted.predict(gmac, count)
         low, high = middle * fitted.low, middle * fitted.high
@@ -159,10 +159,10 @@ def predict(graph: Graph, fits: dict[str, Fit]) -> dict[str, dict[str, Any]]:
             high /= INT8_GAIN[0] * HRNET_SHARE[0]
         elif unit == "cpu":
             middle, high = middle / (sum(HRNET_SHARE) / 2), high / HRNET_SHARE[0]
-        found[unit] = {"low_ms": low, "middle_ms": middle, "high_ms": high,
-                       "high_warm_ms": high * WARM, "assumes": _ASSUMES[unit],
-                       "settled_by": _SETTLES[unit], "check": _check(fitted)}
-    return found
+        predictions[unit] = {"low_ms": low, "middle_ms": middle, "high_ms": high,
+                             "high_warm_ms": high * WARM, "assumes": _ASSUMES[unit],
+                             "settled_by": _SETTLES[unit], "check": _check(fitted)}
+    return predictions
 
 
 _ASSUMES = {

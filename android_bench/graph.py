@@ -124,7 +124,7 @@ def check_versions(graph: Graph, name: str) -> None:
 def _read(model: schema.Model) -> Graph:
     codes = [model.OperatorCodes(k) for k in range(model.OperatorCodesLength())]
     subgraph = model.Subgraphs(0)
-    found = []
+    operators = []
     int8 = False
     for k in range(subgraph.OperatorsLength()):
         operator = subgraph.Operators(k)
@@ -140,10 +140,10 @@ def _read(model: schema.Model) -> Graph:
         macs = _macs(name, inputs, outputs)
         int8 = int8 or (macs > 0 and len(inputs) > 1 and inputs[1].Type() == 9)
         variable = [tensor for tensor in inputs if not _constant(model, tensor)]
-        found.append(Operator(name, code.Version(), macs, sum(map(_size, variable + outputs))))
-    if not found:
+        operators.append(Operator(name, code.Version(), macs, sum(map(_size, variable + outputs))))
+    if not operators:
         raise ValueError("it holds no operator")
-    return Graph(tuple(found), int8)
+    return Graph(tuple(operators), int8)
 
 
 def _macs(name: str, inputs: list[schema.Tensor], outputs: list[schema.Tensor]) -> int:

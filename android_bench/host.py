@@ -130,11 +130,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--warmup", type=int, default=3)
     try:
         args = parser.parse_args(argv)
-        found = times(args.model, args.threads, max(1, args.runs), max(1, args.warmup))
+        figures = times(args.model, args.threads, max(1, args.runs), max(1, args.warmup))
     except OaceError as error:
         print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
-    print(json.dumps(found))
+    print(json.dumps(figures))
     return 0
 
 
@@ -150,9 +150,9 @@ def _repetition(path: Path, setting: Setting, runs: int, warmup: int) -> Repetit
     if done.returncode or not lines:
         words = done.stderr.strip().splitlines()
         return Repetition(FAILED, f"exit code {done.returncode}: {words[-1] if words else ''}")
-    found = json.loads(lines[-1])
+    figures = json.loads(lines[-1])
     named = "XNNPACK" if "XNNPACK delegate" in done.stderr else ""
-    return from_times(found["load_ms"], found["times_ms"], memory_mb=found["memory_mb"],
+    return from_times(figures["load_ms"], figures["times_ms"], memory_mb=figures["memory_mb"],
                       memory_kind="peak of the process", delegate=named)
 
 

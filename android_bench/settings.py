@@ -51,32 +51,33 @@ def matrix(models: Collection[str], threads: Sequence[int], big_cores: tuple[int
       flags: that the build knows: LiteRT's tool says `use_cpu` and `use_npu`, the classic one asks
         for XNNPACK by name, so that its log shows whether it got it.
     """
-    found = []
+    settings = []
     most = max(threads)
     xnnpack = (("use_xnnpack" if "use_xnnpack" in flags or "use_cpu" not in flags else "use_cpu",
                 "true"),)
     for model in models:
         for count in threads:
-            found.append(Setting(f"{model}-cpu-{count}", model, "cpu", count, xnnpack))
+            settings.append(Setting(f"{model}-cpu-{count}", model, "cpu", count, xnnpack))
         if big_cores:
             count = min(most, len(big_cores))
-            found.append(Setting(f"{model}-cpu-{count}-big", model, "cpu", count, xnnpack,
-                                 big_cores))
+            settings.append(Setting(f"{model}-cpu-{count}-big", model, "cpu", count, xnnpack,
+                                    big_cores))
         cached = (*xnnpack, ("xnnpack_weight_cache_file_path", CACHE_NAME))
-        found.append(Setting(f"{model}-cpu-{most}-cache", model, "cpu", most, cached, cache=True))
+        settings.append(Setting(f"{model}-cpu-{most}-cache",
+                        model, "cpu", most, cached, cache=True))
         gpu = (("use_gpu", "true"),)
-        found.append(Setting(f"{model}-gpu", model, "gpu", most, gpu))
+        settings.append(Setting(f"{model}-gpu", model, "gpu", most, gpu))
         serial = (*gpu, ("delegate_serialize_dir", SERIALIZED),
                   ("delegate_serialize_token", f"oace_{model}"))
-        found.append(Setting(f"{model}-gpu-cache", model, "gpu", most, serial, cache=True))
-        found.append(Setting(f"{model}-nnapi", model, "nnapi", most, (("use_nnapi", "true"),)))
+        settings.append(Setting(f"{model}-gpu-cache", model, "gpu", most, serial, cache=True))
+        settings.append(Setting(f"{model}-nnapi", model, "nnapi", most, (("use_nnapi", "true"),)))
         npu: tuple[tuple[str, str], ...] = (("external_delegate_path", external),)
         if external_options:
             npu += (("external_delegate_options", external_options),)
         if not external and "use_npu" in flags:
             npu = (("use_npu", "true"),)
-        found.append(Setting(f"{model}-npu", model, "npu", most, npu))
-    return found
+        settings.append(Setting(f"{model}-npu", model, "npu", most, npu))
+    return settings
 
 
 def select(settings: Sequence[Setting], patterns: Sequence[str]) -> list[Setting]:

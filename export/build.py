@@ -1,4 +1,4 @@
-"""What the command is asked for: its arguments, and the job that they make when they are good."""
+"""Build options: the arguments of `quantize.py`, and what they ask for once they are checked."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ BUDGET = ROOT / "export" / "drift_budget.json"
 TAPS, GESTURE_ROWS = 20, 48  # rows of `points`: of a pair, of a network of gestures
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
     """What is to be made, checked before anything long begins."""
 
     weights: Path
@@ -91,8 +91,8 @@ def parse_args(argv: Sequence[str] | None, about: str | None,
     return parser.parse_args(argv)
 
 
-def check(args: argparse.Namespace) -> Job:
-    """Return the job of the arguments.
+def check(args: argparse.Namespace) -> BuildOptions:
+    """Return the options of the arguments.
 
     Raises:
       UsageError: something is missing, out of range or contradicts itself.
@@ -119,11 +119,13 @@ def check(args: argparse.Namespace) -> Job:
         raise UsageError(f"--interface {args.interface[0]} has no place for the previous mask that "
                          "RITM takes; leave it out")
     data = data_root(args.data)
-    return Job(weights, fileio.sha256_file(weights), args.trunk, args.out, args.images, data,
-               args.seed, args.threads, _max_points(args.max_points, weights, kind), args.size,
-               args.coco_host,
-               drift.read_budget(args.budget), args.record_statistics, recipe.load(args.recipe),
-               tuple(args.interface), args.float16, args.analyze)
+    return BuildOptions(
+        weights=weights, weights_sha256=fileio.sha256_file(weights), trunk=args.trunk,
+        out=args.out, images=args.images, data=data, seed=args.seed, threads=args.threads,
+        max_points=_max_points(args.max_points, weights, kind), size=args.size,
+        host=args.coco_host, budget=drift.read_budget(args.budget),
+        record_statistics=args.record_statistics, recipe=recipe.load(args.recipe),
+        interfaces=tuple(args.interface), float16=args.float16, analyze=args.analyze)
 
 
 def _max_points(asked: int | None, weights: Path, kind: str) -> int:

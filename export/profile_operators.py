@@ -85,11 +85,11 @@ def pieces_of(layers: Sequence[str], most: int) -> list[tuple[str, list[int]]]:
 
 def kinds_of(model: Any) -> dict[tuple[str, str], list[int]]:
     """Return (operator, shapes) -> places of the operators that are alike."""
-    found: dict[tuple[str, str], list[int]] = {}
+    groups: dict[tuple[str, str], list[int]] = {}
     for index, operator in enumerate(tflite.graph(model).operators):
-        found.setdefault((tflite.operator_name(model, operator), _shapes(model, operator)),
-                         []).append(index)
-    return found
+        groups.setdefault((tflite.operator_name(model, operator), _shapes(model, operator)),
+                          []).append(index)
+    return groups
 
 
 def _shapes(model: Any, operator: Any) -> str:

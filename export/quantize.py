@@ -22,7 +22,7 @@ if __package__ in (None, ""):
     need_or_exit("export", "python export/quantize.py")
 
 from export import rebuild_check, report
-from export.build import Job, check, parse_args
+from export.build import BuildOptions, check, parse_args
 from export.calibration import images as calibration_images
 from export.convert import keras_pair
 from export.interfaces import files as interface_files
@@ -57,9 +57,9 @@ Item = TypeVar("Item")
 _log = logging.getLogger("quantize")
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What was made of a job, and how."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    """What a build made, and how."""
 
     converted: keras_pair.Converted
     conversion_peak_mb: float | None
@@ -74,36 +74,38 @@ def run(args: argparse.Namespace) -> int:
     begin = time.perf_counter()
     if args.check is not None:
         return rebuild_check.run(args.check, args, lambda given, folder: make(check(given), folder))
-    job = check(args)
-    with staging(job.out) as folder:
-        result = build(job, folder)
+    options = check(args)
+    with staging(options.out) as folder:
+        result = build(options, folder)
         result["seconds"] = round(time.perf_counter() - begin, 1)
         fileio.write_json(folder / REPORT_NAME, result)
-        made = sorted(path.name for path in folder.iterdir() if path.name != REPORT_NAME)
-        for name in (*made, REPORT_NAME):  # the report last: it vouches for them
-            os.replace(folder / name, job.out / name)
+        names = sorted(path.name for path in folder.iterdir() if path.name != REPORT_NAME)
+        for name in (*names, REPORT_NAME):  # the report last: it vouches for them
+            os.replace(folder / name, options.out / name)
     print(report.table(result))
     return 0 if result["passed"] else 1
 
 
-def make(job: Job, folder: Path) -> Made:
-    """Write the files of a job into `folder`."""
+def make(options: BuildOptions, folder: Path) -> BuildResult:
+    """Write the files of a build into `folder`."""
     float_path = folder / FLOAT_NAME
     photographs, notes = calibration_images.choose(
-        job.images, job.data, job.seed, host=job.host)
+        options.images, options.data, options.seed, host=options.host)
     recorded = None
     if photographs is None:
-        recorded = _recorded(job, notes)
-    _log.info("1/5 converting %s", job.weights)
-    made, peak = apart(_convert, job.weights, job.trunk, job.max_points, job.size, float_path)
+        recorded = _recorded(options, notes)
+    _log.info("1/5 converting %s", options.weights)
+    converted, peak = apart(_convert, options.weights, options.trunk, options.max_points,
+                            options.size, float_path)
     if photographs is not None:
-        photographs = calibrate.photographs_of(photographs, job.recipe, job.seed)
-        trained = made.record.get("quantize_aware", {}).get("ranges")
-        calibrated = calibrate.calibrate(float_path, photographs.photographs, job.recipe, job.size,
-                                         job.max_points, job.threads, _progress, trained=trained)
+        photographs = calibrate.photographs_of(photographs, options.recipe, options.seed)
+        trained = converted.record.get("quantize_aware", {}).get("ranges")
+        calibrated = calibrate.calibrate(
+            float_path, photographs.photographs, options.recipe, options.size,
+            options.max_points, options.threads, _progress, trained=trained)
         calibration = {**photographs.summary(), "notes": list(notes)}
-        if job.record_statistics:
-            _record(job, photographs, calibrated)
+        if options.record_statistics:
+            _record(options, photographs, calibrated)
     else:
         assert recorded is not None
         calibrated, calibration = recorded
@@ -112,17 +114,19 @@ def make(job: Job, folder: Path) -> Made:
         _log.warning("%d tensors stayed zero on every calibration image, such as %s",
                      len(dead), dead[0])
     _log.info("3/5 quantizing")
-    about = _description(job, made)
+    about = _description(options, converted)
     content = float_path.read_bytes()
-    edited = calibrated.edit(content, job.recipe.float_layers)
-    files = {INT8_NAME: int8.quantize(edited, calibrated.ranges, job.recipe),
+    edited = calibrated.edit(content, options.recipe.float_layers)
+    files = {INT8_NAME: int8.quantize(edited, calibrated.ranges, options.recipe),
              FLOAT_NAME: content}
-    if job.float16:
+    if options.float16:
         files[HALF_NAME] = float16.half_precision(content)
     for name, plain in files.items():
         fileio.atomic_write(folder / name, metadata.add_metadata(
             plain, about, compact=name == INT8_NAME))
-    return Made(made, peak, about, calibrated, calibration, photographs)
+    return BuildResult(
+        converted=converted, conversion_peak_mb=peak, about=about, calibrated=calibrated,
+        calibration=calibration, photographs=photographs)
 
 
 def _convert(
@@ -133,77 +137,77 @@ def _convert(
     return converted, memory.resident_mb(True)
 
 
-def build(job: Job, folder: Path) -> dict[str, Any]:
-    """Write the files of a job into `folder` and return the report on them."""
-    made = make(job, folder)
+def build(options: BuildOptions, folder: Path) -> dict[str, Any]:
+    """Write the files of a build into `folder` and return the report on them."""
+    result = make(options, folder)
     float_path, int8_path = folder / FLOAT_NAME, folder / INT8_NAME
     main_peak = memory.resident_mb(peak=True)
-    described, faults = report.structure(int8_path.read_bytes(), job.threads)
+    described, faults = report.structure(int8_path.read_bytes(), options.threads)
     others, other_faults = interface_files.make_all(
-        job.interfaces, int8_path, float_path, folder, job.out, job.threads)
-    measured, drift_failures = _verify(job, float_path, int8_path, made.photographs)
+        options.interfaces, int8_path, float_path, folder, options.out, options.threads)
+    measured, drift_failures = _verify(options, float_path, int8_path, result.photographs)
     extras: dict[str, Any] = {}
-    if job.float16:
-        extras["float16"] = _half_entry(job, folder, made)
-    if job.analyze is not None:
-        extras["analysis"] = sensitivity.run(folder, job, made, FLOAT_NAME)
+    if options.float16:
+        extras["float16"] = _half_entry(options, folder, result)
+    if options.analyze is not None:
+        extras["analysis"] = sensitivity.run(folder, options, result, FLOAT_NAME)
     _log.info("5/5 timing")
-    latencies = timing({"int8": int8_path, "float32": float_path}, job.threads, LATENCY_RUNS,
-                       job.seed)
+    latencies = timing({"int8": int8_path, "float32": float_path}, options.threads, LATENCY_RUNS,
+                       options.seed)
     failures = [*faults, *other_faults, *drift_failures]
     return {
         "passed": not failures,
         "failures": failures,
-        "int8": report.file_entry(int8_path, job.out / INT8_NAME),
-        "float32": report.file_entry(float_path, job.out / FLOAT_NAME),
+        "int8": report.file_entry(int8_path, options.out / INT8_NAME),
+        "float32": report.file_entry(float_path, options.out / FLOAT_NAME),
         "interfaces": others,
         **extras,
-        "params": made.converted.params,
-        "gmac": round(made.converted.gmac, 3),
+        "params": result.converted.params,
+        "gmac": round(result.converted.gmac, 3),
         **described,
-        "calibration": made.calibration,
+        "calibration": result.calibration,
         **measured,
-        "budget": {name: getattr(job.budget, name) for name in job.budget.__slots__},
-        **report.latency_entries(latencies, job.threads),
-        "memory": {"conversion_peak_mb": made.conversion_peak_mb, "main_peak_mb": main_peak,
-                   "int8": memory.measure(int8_path, job.threads),
-                   "float32": memory.measure(float_path, job.threads)},
-        "weights": {"path": str(job.weights), "sha256": job.weights_sha256},
-        "network": made.converted.network,
-        "recipe": job.recipe.name,
-        "settings": {"seed": job.seed, "threads": job.threads, "max_points": job.max_points,
-                     "size": job.size},
+        "budget": {name: getattr(options.budget, name) for name in options.budget.__slots__},
+        **report.latency_entries(latencies, options.threads),
+        "memory": {"conversion_peak_mb": result.conversion_peak_mb, "main_peak_mb": main_peak,
+                   "int8": memory.measure(int8_path, options.threads),
+                   "float32": memory.measure(float_path, options.threads)},
+        "weights": {"path": str(options.weights), "sha256": options.weights_sha256},
+        "network": result.converted.network,
+        "recipe": options.recipe.name,
+        "settings": {"seed": options.seed, "threads": options.threads,
+                     "max_points": options.max_points, "size": options.size},
         "versions": report.versions(),
     }
 
 
-def _half_entry(job: Job, folder: Path, made: Made) -> dict[str, Any]:
+def _half_entry(options: BuildOptions, folder: Path, result: BuildResult) -> dict[str, Any]:
     """Return the report's entry on the half-precision file: the file, and its agreement."""
-    pictures = [agreement.Picture(None, seed=(job.seed, k)) for k in range(HALF_PICTURES)]
-    if made.photographs is not None:
+    pictures = [agreement.Picture(None, seed=(options.seed, k)) for k in range(HALF_PICTURES)]
+    if result.photographs is not None:
         pictures = [agreement.Picture(p.path, p.clicks)
-                    for p in made.photographs.photographs[:HALF_PICTURES]]
+                    for p in result.photographs.photographs[:HALF_PICTURES]]
     path = folder / HALF_NAME
     seen = [found for found, _ in agreement.agreements(folder / FLOAT_NAME, path, pictures, 1)]
-    return {**report.file_entry(path, job.out / HALF_NAME), "agreement": drift.agreement(seen),
+    return {**report.file_entry(path, options.out / HALF_NAME), "agreement": drift.agreement(seen),
             "accelerators": operator_support.documented(path.read_bytes())}
 
 
 def _verify(
-    job: Job, float_path: Path, int8_path: Path,
+    options: BuildOptions, float_path: Path, int8_path: Path,
     photographs: calibration_images.CalibrationSet | None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the report's drift, agreement, baselines and notes, and the failures of the gate."""
-    files = float_int8.labelled_files(job.data)
+    files = float_int8.labelled_files(options.data)
     if files:
-        found = list(_progress(
-            float_int8.first_clicks(float_path, int8_path, files, job.threads),
+        answers = list(_progress(
+            float_int8.first_clicks(float_path, int8_path, files, options.threads),
             len(files), "4/5 verifying"))
-        notes = [f"left out: {text}" for text in found if isinstance(text, str)]
-        notes += [f"{name} was not found in {job.data}" for name in float_int8.SETS
+        notes = [f"left out: {text}" for text in answers if isinstance(text, str)]
+        notes += [f"{name} was not found in {options.data}" for name in float_int8.SETS
                   if name not in {file.dataset for file in files}]
-        records = [record for record in found if isinstance(record, Record)]
-        gated = gate_report(records, job.budget, None, job.seed)
+        records = [record for record in answers if isinstance(record, Record)]
+        gated = gate_report(records, options.budget, None, options.seed)
         return {**{key: gated[key] for key in ("drift", "agreement", "baselines", "most_lost")},
                 "notes": notes}, gated["failures"]
     notes = [NO_LABELS]
@@ -211,49 +215,54 @@ def _verify(
         pictures = [agreement.Picture(p.path, p.clicks) for p in photographs.photographs]
         where = "calibration photographs"
     else:
-        pictures = [agreement.Picture(None, seed=(job.seed, k)) for k in range(agreement.SYNTHETIC)]
+        pictures = [agreement.Picture(None, seed=(options.seed, k))
+                    for k in range(agreement.SYNTHETIC)]
         where, notes = "drawn pictures", [*notes, NO_PHOTOGRAPHS]
-    seen = list(_progress(agreement.agreements(float_path, int8_path, pictures, job.threads),
+    seen = list(_progress(agreement.agreements(float_path, int8_path, pictures, options.threads),
                           len(pictures), "4/5 verifying"))
     agreed = {**drift.agreement([iou for iou, _ in seen]), "on": where,
               "both_empty": sum(empty for _, empty in seen)}
     measured = {"drift": [], "agreement": agreed, "baselines": {}, "notes": notes}
-    return measured, drift.gate(measured, job.budget, labelled=False)
+    return measured, drift.gate(measured, options.budget, labelled=False)
 
 
-def _recorded(job: Job, notes: Sequence[str]) -> tuple[CalibrationResult, dict[str, Any]]:
-    path = calibration_images.statistics_path(job.weights_sha256)
+def _recorded(
+    options: BuildOptions, notes: Sequence[str]
+) -> tuple[CalibrationResult, dict[str, Any]]:
+    path = calibration_images.statistics_path(options.weights_sha256)
     if not path.is_file():
         raise UsageError(
             f"no calibration images ({'; '.join(notes)}) and no statistics recorded for these "
             f"weights ({path.name}); give --images DIR"
         )
-    calibrated, calibration = calibration_result.load(path, job.weights_sha256, job.recipe)
+    calibrated, calibration = calibration_result.load(path, options.weights_sha256, options.recipe)
     source = f"statistics recorded earlier ({calibration['source']})"
     return calibrated, {**calibration, "source": source, "notes": list(notes)}
 
 
 def _record(
-    job: Job, photographs: calibration_images.CalibrationSet, calibrated: CalibrationResult,
+    options: BuildOptions, photographs: calibration_images.CalibrationSet,
+    calibrated: CalibrationResult,
 ) -> None:
-    path = calibration_images.statistics_path(job.weights_sha256)
-    calibration_result.save(path, calibrated, job.weights_sha256, job.recipe, photographs.summary())
+    path = calibration_images.statistics_path(options.weights_sha256)
+    calibration_result.save(path, calibrated, options.weights_sha256,
+                            options.recipe, photographs.summary())
     _log.info("recorded %s", path)
 
 
-def _description(job: Job, made: keras_pair.Converted) -> metadata.Description:
-    taps = "object taps" if made.click_channels == 1 else "object and background taps"
+def _description(options: BuildOptions, converted: keras_pair.Converted) -> metadata.Description:
+    taps = "object taps" if converted.click_channels == 1 else "object and background taps"
     return metadata.Description(
         interface="points",
-        click_channels=made.click_channels,
-        max_points=job.max_points,
-        weights_sha256=job.weights_sha256,
-        licence=str(made.record.get("licence", "code: Apache-2.0; weights: not stated")),
+        click_channels=converted.click_channels,
+        max_points=options.max_points,
+        weights_sha256=options.weights_sha256,
+        licence=str(converted.record.get("licence", "code: Apache-2.0; weights: not stated")),
         version=__version__,
         description=f"Tap on a photograph, get the mask of the tapped object ({taps}, at most "
-                    f"{job.max_points}). Trunk {made.network['trunk']}.",
-        network=made.network,
-        gestures=made.gestures,
+                    f"{options.max_points}). Trunk {converted.network['trunk']}.",
+        network=converted.network,
+        gestures=converted.gestures,
     )
 
 

@@ -72,14 +72,14 @@ def latency_entries(timing: Mapping[str, Mapping[str, float]], threads: int) -> 
 
 def versions() -> dict[str, str]:
     """Return the versions of what took part, and the host's kind."""
-    found = {"python": platform.python_version(), "machine": platform.machine(),
-             "cpus": str(os.cpu_count()), "cpu": str(host()["cpu"])}
+    packages = {"python": platform.python_version(), "machine": platform.machine(),
+                "cpus": str(os.cpu_count()), "cpu": str(host()["cpu"])}
     for package in _PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            packages[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue  # oace-tf itself, run from a checkout that is not installed
-    return found
+    return packages
 
 
 def host(cpuinfo: Path = _CPUINFO) -> dict[str, object]:
@@ -147,11 +147,11 @@ def table(report: Mapping[str, Any]) -> str:
 def _masks(entry: Mapping[str, Any]) -> str:
     """Return how the masks of another interface's file differ."""
     if "mask_bytes" in entry:
-        found = entry["mask_bytes"]
-        return f"{found['differing']} of {found['compared']} mask bytes differ"
-    found = entry["mask_difference"]
-    return (f"mask at most {found['half_precision']:.1g} off the half-precision file's, worst IoU "
-            f"with the float32 file {found['float32_worst_iou']:.4f}")
+        difference = entry["mask_bytes"]
+        return f"{difference['differing']} of {difference['compared']} mask bytes differ"
+    difference = entry["mask_difference"]
+    return (f"mask at most {difference['half_precision']:.1g} off the half-precision file's, worst "
+            f"IoU with the float32 file {difference['float32_worst_iou']:.4f}")
 
 
 def _documented(entry: Mapping[str, Any]) -> str:

@@ -121,14 +121,20 @@ class NetworkConfig:
           UsageError: an unknown key or a bad value; the message starts with `where`.
         """
         known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(fields) - known)
         try:
+            if not isinstance(fields, Mapping):
+                raise UsageError("a network configuration is an object, got "
+                                 f"{type(fields).__name__}")
+            unknown = sorted(set(fields) - known)
             if unknown:
                 raise UsageError(f"network configuration: unknown key {unknown[0]!r}, "
                                  f"known are {', '.join(sorted(known))}")
             return cls(**fields)
         except UsageError as error:
             raise UsageError(f"{where}: {error}" if where else str(error)) from None
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{where}: network configuration: a value of the wrong kind "
+                             f"({error})") from error
 
     @classmethod
     def preset(cls, name: str) -> NetworkConfig:

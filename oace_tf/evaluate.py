@@ -204,11 +204,11 @@ def _embeddings(origins: Mapping[str, Path | None]) -> dict[str, Embed]:
       UsageError: they are for none.
     """
     opened = {name: open_embedding(path) for name, path in origins.items() if path is not None}
-    found = {name: embed for name, embed in opened.items() if embed is not None}
-    if not found:
+    embeddings = {name: embed for name, embed in opened.items() if embed is not None}
+    if not embeddings:
         raise UsageError("--oace-taps needs Keras and the weights with a prior that the model was "
                          "made from; give --weights FILE")
-    return found
+    return embeddings
 
 
 def _readable(groups: Sequence[Group]) -> Iterator[Sample]:

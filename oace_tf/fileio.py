@@ -4,11 +4,14 @@ Whatever is wrong with a file becomes one `UsageError` that names it.
 """
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import math
 import os
+import re
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +22,7 @@ PathLike = str | os.PathLike[str]
 
 JSON_MAX_BYTES = 16 * 2**20
 _CHUNK = 2**20
+_LEFTOVER = re.compile(r"\..+\.[a-z0-9]+\.[a-z0-9_]{8}")  # .NAME.SUFFIX.RANDOM of tempfile
 
 
 def atomic_write(path: PathLike, data: bytes | Callable[[BinaryIO], None]) -> None:
@@ -106,9 +110,36 @@ def read_json(path: PathLike, max_bytes: int = JSON_MAX_BYTES) -> Any:
     """
     text = read_bytes(path, max_bytes)
     try:
-        return strict_json(text)
+        return strict_json(without_mark(text))
     except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError too
         raise UsageError(f"{path} is not valid JSON: {error}") from error
+
+
+def without_mark(text: bytes) -> bytes:
+    """Return a file's text without the byte-order mark of UTF-8.
+
+    Raises:
+      ValueError: it is UTF-16.
+    """
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("it is UTF-16; save it as UTF-8")
+    return text.removeprefix(codecs.BOM_UTF8)
+
+
+def clear_leftovers(folder: PathLike, older_than_s: float = 0.0) -> None:
+    """Remove what writes that were killed have left half-written in a folder.
+
+    Args:
+      folder: where `atomic_write` wrote; nobody writes there now.
+      older_than_s: leave younger ones.
+    """
+    now = time.time()
+    for path in Path(folder).glob(".*"):
+        try:
+            if _LEFTOVER.fullmatch(path.name) and now - path.stat().st_mtime >= older_than_s:
+                path.unlink()
+        except OSError:
+            continue
 
 
 def strict_json(text: bytes) -> Any:
@@ -137,12 +168,12 @@ def _unreadable(path: PathLike, error: OSError | ValueError) -> UsageError:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    content = dict(pairs)
+    if len(content) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice!r} stands twice in one object")
-    return found
+    return content
 
 
 def _refuse_constant(name: str) -> Any:

@@ -14,6 +14,9 @@ import numpy as np
 from oace_tf.clicks import DISK_RADIUS, Click
 from oace_tf.geometry import NETWORK_SIZE
 
+# Chosen on val/ with a tap: masks with crumbs fall from 28 to 0 % on ecssd, from 35 to 0.6 % on
+# coco_mval, mIoU@1 goes from 79.4 to 79.2 (whose masks of several objects lose some) and from 59.1
+# to 60.2; without fillings 79.0 and 60.1, without taps 79.2 and 59.4.
 LEAST_HOLE = 0.05  # of the mask's own area: smaller holes are filled
 LEAST_PIECE = 0.3  # of the largest piece: without a tap inside any piece, smaller ones go
 FINGER = DISK_RADIUS / NETWORK_SIZE  # of the longer side: a tap beside a piece still holds it
@@ -40,10 +43,10 @@ def tidy(mask: np.ndarray, taps: Sequence[Click], least_hole_share: float = LEAS
     if count < 2:
         return mask.copy()
     objects = [tap for tap in taps if tap.positive]
-    kept = _held(labels, objects, 0.0) or _held(labels, objects, FINGER * max(mask.shape))
-    if not kept:
-        kept = set(np.flatnonzero(areas >= least_piece_share * areas.max()).tolist()) - {0}
-    whole = np.isin(labels, sorted(kept)) if len(kept) < count - 1 else mask.copy()
+    numbers = _held(labels, objects, 0.0) or _held(labels, objects, FINGER * max(mask.shape))
+    if not numbers:
+        numbers = set(np.flatnonzero(areas >= least_piece_share * areas.max()).tolist()) - {0}
+    whole = np.isin(labels, sorted(numbers)) if len(numbers) < count - 1 else mask.copy()
     return _filled(whole, [tap for tap in taps if not tap.positive], least_hole_share)
 
 
@@ -66,7 +69,7 @@ def _parts(labels: np.ndarray, areas: dict[int, int], least_px: float) -> list[n
 def _held(labels: np.ndarray, taps: Sequence[Click], radius: float) -> set[int]:
     """Return the labels within `radius` px of a tap, 0 left out; with 0, those under a tap."""
     height, width = labels.shape
-    held: set[int] = set()
+    numbers: set[int] = set()
     for tap in taps:
         row = min(max(round(tap.y), 0), height - 1)
         column = min(max(round(tap.x), 0), width - 1)
@@ -75,8 +78,8 @@ def _held(labels: np.ndarray, taps: Sequence[Click], radius: float) -> set[int]:
         part = labels[top:row + reach + 1, left:column + reach + 1]
         rows, columns = np.ogrid[top:top + part.shape[0], left:left + part.shape[1]]
         near = (rows - row) ** 2 + (columns - column) ** 2 <= radius**2
-        held |= set(np.unique(part[near]).tolist())
-    return held - {0}
+        numbers |= set(np.unique(part[near]).tolist())
+    return numbers - {0}
 
 
 def _holes(mask: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:

@@ -246,7 +246,8 @@ class Photograph:
         """Return what the file sees of the photograph, or of a part of it."""
         if window not in self._looks:
             part = self.pixels if window is None else np.ascontiguousarray(window.crop(self.pixels))
-            self._looks = {kept: look for kept, look in self._looks.items() if kept is None}
+            # The whole photograph, where it was looked at, and the newest part.
+            self._looks = {key: look for key, look in self._looks.items() if key is None}
             self._looks[window] = Look(self._segmenter.model, part)
         return self._looks[window]
 

@@ -35,8 +35,8 @@ class PairCost:
         """Return the totals of each network and, under `together`, of the pair."""
         from oace_tf.networks.cost import add_up
 
-        found = {name: add_up(stages) for name, stages in self.networks.items()}
-        return {**found, "together": add_up(row for rows in self.networks.values() for row in rows)}
+        sums = {name: add_up(stages) for name, stages in self.networks.items()}
+        return {**sums, "together": add_up(row for rows in self.networks.values() for row in rows)}
 
 
 def pair_cost(config: NetworkConfig, size: int) -> PairCost:

@@ -14,7 +14,7 @@ from oace_tf.training.settings import STAGES, TrainSettings
 
 PROG = "python -m oace_tf.train"
 _EPILOG = """example:
-  %(prog)s joint --data data/train --config configs/train.json \\
+  %(prog)s gestures --data data/train --config configs/train.json \\
       --init imagenet --out build/train
 """
 
@@ -22,7 +22,8 @@ _EPILOG = """example:
 def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.Namespace:
     """Parse the command line."""
     parser = Parser(
-        prog=prog, description="Train the prior, MSFNet, or both at once.", epilog=_EPILOG,
+        prog=prog, epilog=_EPILOG, description="Train one trunk with many gestures, or the prior, "
+        "MSFNet or both of a pair.",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=(*STAGES, "gestures"), help="prior: contrastive loss; "
                         "msfnet: mask loss, prior frozen; joint: both losses at once; gestures: "
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
       UsageError: bad arguments, data or files.
     """
-    folders = _folders(args.data)
+    folders = data_folders(args.data)
     _check(args)
     if (args.out / "checkpoint.safetensors").is_file() and not (args.resume or args.measure):
         raise UsageError(f"{args.out}: holds a checkpoint; add --resume to go on from it, "
@@ -176,7 +177,7 @@ def _validation(args: argparse.Namespace, settings: TrainSettings) -> Any:
     return find_validation(args.val, args.val_every, settings.phases[-1].size, args.val_limit)
 
 
-def _folders(given: Sequence[Path] | None) -> list[Path]:
+def data_folders(given: Sequence[Path] | None) -> list[Path]:
     if given:
         folders = list(given)
     else:

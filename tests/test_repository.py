@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import configparser
+import importlib
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -209,30 +211,54 @@ def runnable_files() -> list[str]:
     return found
 
 
-def words(command: str) -> list[str]:
-    """Return what follows `python` to run a command."""
-    return ["-m", command] if "/" not in command else [command]
+def call_of(command: str) -> str:
+    """Return how a command is typed, without `python`."""
+    return f"-m {command}" if command.startswith("oace_tf") else command
+
+
+def main_of(command: str) -> Callable[[list[str]], int]:
+    """Return the `main` of a command, imported into this process."""
+    name = command.removesuffix(".py").replace("/", ".")
+    if importlib.util.find_spec(name).submodule_search_locations:  # type: ignore[union-attr]
+        name += ".__main__"
+    return importlib.import_module(name).main
+
+
+def sections(text: str) -> list[str]:
+    """Return the blocks of a help text, each as one line."""
+    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text.strip())]
 
 
 @pytest.mark.parametrize("command", sorted({*COMMANDS, *runnable_files()}))
-def test_help_opens_with_a_sentence_and_closes_with_an_example(command):
-    call = words(command)
-    done = subprocess.run([sys.executable, *call, "--help"], cwd=ROOT, capture_output=True,
-                          text=True, timeout=120, env={**os.environ, "COLUMNS": "100"})
-    assert done.returncode == 0, done.stderr[-2000:]
-    blocks = [" ".join(block.split()) for block in re.split(r"\n\s*\n", done.stdout.strip())]
+def test_help_opens_with_a_sentence_and_closes_with_an_example(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(sys, "argv", [str(ROOT / command)])
+    with pytest.raises(SystemExit) as end:
+        main_of(command)(["--help"])
+    assert not end.value.code
+    blocks = sections(capsys.readouterr().out)
     assert blocks[0].startswith("usage:")
     assert re.match(r"[A-Z].*\.", blocks[1]), "no sentence after the usage"
-    example = rf"\bpython {re.escape(' '.join(call))}(\s|$)"
+    example = rf"\bpython {re.escape(call_of(command))}(\s|$)"
     assert re.search(example, blocks[-1]), "no example at the end"
 
 
 @pytest.mark.parametrize("command", sorted(
     command for command in {*COMMANDS, *runnable_files()} if not command.startswith("tests/")))
-def test_a_wrong_call_is_answered_in_one_line(command):
-    call = words(command)
-    done = subprocess.run([sys.executable, *call, "--no-such-option"], cwd=ROOT, text=True,
-                          capture_output=True, timeout=120)
-    assert done.returncode == 2 and done.stdout == "", done.stderr[-2000:]
-    assert re.fullmatch(rf"python {re.escape(' '.join(call))}: error: "
-                        r".*(--no-such-option|required|name a).*python .*\n", done.stderr)
+def test_a_wrong_call_is_answered_in_one_line(command, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(ROOT / command)])
+    assert main_of(command)(["--no-such-option"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.fullmatch(
+        r".*\berror: .*(--no-such-option|required|name a).*python .*\n", printed.err)
+
+
+@pytest.mark.parametrize("call", (["export/quantize.py"], ["android_bench/host.py"],
+                                  ["-m", "oace_tf.predict"]))
+def test_commands_start_as_files_and_as_modules(call):
+    """The lines before the first import of our own put the root on the path."""
+    done = subprocess.run([sys.executable, *call, "--help"], cwd=ROOT, capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.startswith("usage:")

@@ -171,11 +171,11 @@ def changelog_section(text: str, version: str) -> str:
     Raises:
       UsageError: there is none.
     """
-    found = re.search(rf"^## {re.escape(version)}(?=\s).*?(?=^## |\Z)", text,
+    match = re.search(rf"^## {re.escape(version)}(?=\s).*?(?=^## |\Z)", text,
                       re.DOTALL | re.MULTILINE)
-    if found is None:
+    if match is None:
         raise UsageError(f"CHANGELOG.md has no section '## {version}'; write what is new in it")
-    return found[0].strip()
+    return match[0].strip()
 
 
 def write_sums(folder: Path) -> dict[str, str]:

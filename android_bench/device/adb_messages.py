@@ -1,4 +1,4 @@
-"""Messages of adb (29.0.6, 36.0.0), of adbutils and of the device's shell, in words.
+"""The messages of adb (29.0.6, 36.0.0), of adbutils and of the device's shell, in words.
 
 Pure functions over text; exit codes prove nothing here: `adb connect` gives 0 when it was refused.
 """
@@ -26,7 +26,8 @@ _KINDS = (
              r"shell output invalid|device disconnected|Expected \d+ bytes, got \d+"),
 )
 _COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
-_FROM_ADB = re.compile(r"(?:adb(?:\.exe)?: )?(?:error: |failed to |unable to connect|cannot connect|adb(?:\.exe)?: |"
+_FROM_ADB = re.compile(r"(?:adb(?:\.exe)?: )?(?:error: |failed to |"
+                       r"unable to connect|cannot connect|adb(?:\.exe)?: |"
                        r"\* )|.*(?:device '[^']*' not found|device unauthorized|device offline)")
 
 _ERROR = re.compile(r"(?:adb(?:\.exe)?: )?error: |adb(?:\.exe)?: ")

@@ -50,22 +50,22 @@ class Health:
 
     def complaints(self) -> dict[str, str]:
         """Return what speaks against measuring, in words, by the name that `--allow` takes."""
-        found = {}
+        reasons = {}
         if self.thermal_status is None:
-            found["thermal"] = "the thermal status cannot be read"
+            reasons["thermal"] = "the thermal status cannot be read"
         elif self.thermal_status > 0:
             name = _THERMAL[min(self.thermal_status, len(_THERMAL) - 1)]
-            found["thermal"] = f"the thermal status is {name}: let the phone cool down"
+            reasons["thermal"] = f"the thermal status is {name}: let the phone cool down"
         if self.battery_percent is None:
-            found["battery"] = "the battery's level cannot be read"
+            reasons["battery"] = "the battery's level cannot be read"
         elif self.battery_percent < MIN_BATTERY:
-            found["battery"] = (f"the battery is at {self.battery_percent} %, below "
-                                f"{MIN_BATTERY} %: charge it")
+            reasons["battery"] = (f"the battery is at {self.battery_percent} %, below "
+                                  f"{MIN_BATTERY} %: charge it")
         if self.power_save is None:
-            found["power-save"] = "the power-save mode cannot be read"
+            reasons["power-save"] = "the power-save mode cannot be read"
         elif self.power_save:
-            found["power-save"] = "power-save mode is on: switch it off"
-        return found
+            reasons["power-save"] = "power-save mode is on: switch it off"
+        return reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +147,14 @@ def core_mask(cores: Collection[int]) -> str:
 
 def _parts(text: str) -> dict[str, str]:
     """Return the sections of an answer by their names; the last one must be closed by `@end`."""
-    found: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
     current: list[str] = []
     for line in text.replace("\r\n", "\n").splitlines():
         if line.startswith("@"):
-            current = found.setdefault(line[1:].strip(), [])
+            current = parts.setdefault(line[1:].strip(), [])
         else:
             current.append(line)
-    return {name: "\n".join(lines).strip() for name, lines in found.items()}
+    return {name: "\n".join(lines).strip() for name, lines in parts.items()}
 
 
 def _clusters(text: str) -> tuple[Cluster, ...]:

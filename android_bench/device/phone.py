@@ -59,11 +59,11 @@ def choose(client: Any, serial: str | None) -> Any:
       DeviceTrouble: none, several, not authorised, offline, no right to open it: with the remedy.
     """
     with _in_words("the list of devices"):
-        found = [(info.serial, info.state) for info in client.list()]
-    listed = ", ".join(f"{name} ({state})" for name, state in found)
-    if serial is None and len(found) > 1:
+        devices = [(info.serial, info.state) for info in client.list()]
+    listed = ", ".join(f"{name} ({state})" for name, state in devices)
+    if serial is None and len(devices) > 1:
         raise DeviceTrouble("several", in_words("several", listed))
-    states = dict(found) if serial is None else {k: v for k, v in found if k == serial}
+    states = dict(devices) if serial is None else {k: v for k, v in devices if k == serial}
     if not states:
         asked = f"{serial} is not among: {listed or 'nothing'}" if serial else "the list is empty"
         raise DeviceTrouble("none", in_words("none", asked))

@@ -13,7 +13,7 @@ from typing import Any
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from experiments.ablation.table import Plan, read_plan
+from experiments.ablation.table import AblationTable, read_table
 from oace_tf.cli import Parser, required_data_root
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import atomic_write, read_json, write_json
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
       UsageError: a bad plan, no data, or results of another plan.
     """
-    plan = read_plan(args.plan)
+    plan = read_table(args.plan)
     if args.workers < 0:
         raise UsageError("--workers must not be negative")
     wanted = [plan.row(name).name for name in args.rows or [row.name for row in plan.rows]]
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
                 _log.info("%s: done before", name)
                 continue
             _log.info("%s: %s", name, plan.row(name).what)
-            results[name] = _in_process(plan, name, data, args.out, args.workers)
+            results[name] = in_process(plan, name, data, args.out, args.workers)
             write_json(path, results)
     from experiments.ablation.results import markdown
 
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _in_process(plan: Plan, name: str, data: Path, out: Path, workers: int) -> Any:
+def in_process(plan: AblationTable, name: str, data: Path, out: Path, workers: int) -> Any:
     from experiments.ablation.row import run_row
 
     context = multiprocessing.get_context("spawn")
@@ -85,7 +85,7 @@ def _in_process(plan: Plan, name: str, data: Path, out: Path, workers: int) -> A
         return pool.submit(run_row, plan, name, data, out, workers).result()
 
 
-def _known(path: Path, plan: Plan) -> dict[str, Any]:
+def _known(path: Path, plan: AblationTable) -> dict[str, Any]:
     """Return the rows that were measured before."""
     if not path.is_file():
         return {}

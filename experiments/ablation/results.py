@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.ablation.table import Plan
+from experiments.ablation.table import AblationTable
 from oace_tf.evaluation.metrics import (
     bootstrap_mean_ci,
     bootstrap_table,
@@ -39,7 +39,7 @@ def summarise(results: Mapping[str, Any], row: Mapping[str, Any], chosen_by: Seq
     groups = [entry[0] for entry in multi]
     asked = np.array([[entry[1] - entry[2], entry[3]] for entry in multi]) * 100.0
     ends = bootstrap_table(asked, groups, _rng())
-    found: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "miou": _mean(values), "difference": None, "p": None,
         "own_minus_other": [asked[:, 0].mean(), *ends[0]], "confusion": [asked[:, 1].mean(),
                                                                          *ends[1]],
@@ -53,17 +53,17 @@ def summarise(results: Mapping[str, Any], row: Mapping[str, Any], chosen_by: Seq
         if base.keys() != values.keys():
             raise ValueError("rows were measured on different objects")
         a, b = (100.0 * np.array([part[key] for key in values]) for part in (values, base))
-        found["difference"] = [float(np.mean(a - b)), *paired_bootstrap_ci(a, b, _rng())]
-        found["p"] = sign_flip_p(a - b, [str(key) for key in values], _rng())
+        summary["difference"] = [float(np.mean(a - b)), *paired_bootstrap_ci(a, b, _rng())]
+        summary["p"] = sign_flip_p(a - b, [str(key) for key in values], _rng())
     if row["auc"]:
         scores = np.array([entry for name in chosen_by for entry in row["auc"][name].values()])
-        found["auc"] = float(scores[:, 0].mean())
+        summary["auc"] = float(scores[:, 0].mean())
         gain = scores[:, 0] - scores[:, 1]
-        found["auc_over_distance"] = [float(gain.mean()), *bootstrap_mean_ci(gain, _rng())]
-    return found
+        summary["auc_over_distance"] = [float(gain.mean()), *bootstrap_mean_ci(gain, _rng())]
+    return summary
 
 
-def markdown(plan: Plan, results: Mapping[str, Any]) -> str:
+def markdown(plan: AblationTable, results: Mapping[str, Any]) -> str:
     """Return the table; rows that were not run say so."""
     lines = ["| " + " | ".join(_HEAD) + " |", "|" + "---|" * len(_HEAD)]
     for row in plan.rows:
@@ -71,12 +71,13 @@ def markdown(plan: Plan, results: Mapping[str, Any]) -> str:
             lines.append(f"| {row.name} | {row.what} | not run " + "| " * (len(_HEAD) - 3) + "|")
             continue
         entry = results[row.name]
-        found = summarise(results, entry, plan.sets.chosen_by, plan.sets.reported)
-        spread = ", ".join(f"{value:.1f}" for value in found["spread"].values())
-        cells = [row.name, row.what, _cell(found["miou"]), row.against,
-                 _cell(found["difference"], "+.1f"), _cell(found["own_minus_other"]),
-                 _cell(found["confusion"]), "" if found["auc"] is None else f"{found['auc']:.3f}",
-                 _cell(found["auc_over_distance"], "+.3f"), spread,
+        summary = summarise(results, entry, plan.sets.chosen_by, plan.sets.reported)
+        spread = ", ".join(f"{value:.1f}" for value in summary["spread"].values())
+        cells = [row.name, row.what, _cell(summary["miou"]), row.against,
+                 _cell(summary["difference"], "+.1f"), _cell(summary["own_minus_other"]),
+                 _cell(summary["confusion"]
+                       ), "" if summary["auc"] is None else f"{summary['auc']:.3f}",
+                 _cell(summary["auc_over_distance"], "+.3f"), spread,
                  f"{(entry['train_seconds'] + entry['measure_seconds']) / 60:.0f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.ablation.table import Plan, Row, Sets
+from experiments.ablation.table import AblationTable, Row, Sets
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.oace_auc import within_pass_auc
 from oace_tf.evaluation.object_trials import Plan as MeasurePlan
@@ -24,7 +24,7 @@ _NAME = "float"
 _DIGITS = 4  # of what is kept of each object
 
 
-def run_row(plan: Plan, name: str, data: Path, out: Path, workers: int) -> dict[str, Any]:
+def run_row(plan: AblationTable, name: str, data: Path, out: Path, workers: int) -> dict[str, Any]:
     """Train and measure a row; returns its figures.
 
     Meant for a process of its own: names of layers and seeds then do not depend on the rows
@@ -60,11 +60,11 @@ def run_row(plan: Plan, name: str, data: Path, out: Path, workers: int) -> dict[
     start = {} if row.prior is None else {"prior": fill_prior(pair, row.prior)}
     seconds = _train(pair, row, data, out, workers)
     started = time.perf_counter()
-    found = measure_pair(pair, plan.sets, data)
+    figures = measure_pair(pair, plan.sets, data)
     return {"fingerprint": row.fingerprint, "what": row.what, "against": row.against,
             **start, "steps": [stage.settings.steps for stage in row.stages],
             "parameters": sum(model.count_params() for model in pair.models()),
-            "train_seconds": seconds, "measure_seconds": time.perf_counter() - started, **found}
+            "train_seconds": seconds, "measure_seconds": time.perf_counter() - started, **figures}
 
 
 def fill_prior(pair: Any, path: Path) -> str:

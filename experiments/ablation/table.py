@@ -60,7 +60,7 @@ class Sets:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AblationTable:
     """A table to be made."""
 
     path: Path
@@ -77,7 +77,7 @@ class Plan:
                          f"{', '.join(row.name for row in self.rows)}")
 
 
-def read_plan(path: Path) -> Plan:
+def read_table(path: Path) -> AblationTable:
     """Read a plan.
 
     Raises:
@@ -103,7 +103,7 @@ def read_plan(path: Path) -> Plan:
         if row.against and (row.against not in names or row.against == row.name):
             raise UsageError(f"{path}: row {row.name} is compared with {row.against!r}, "
                              "which is no other row")
-    return Plan(path, fields.get("init", "imagenet"), sets, rows)
+    return AblationTable(path, fields.get("init", "imagenet"), sets, rows)
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

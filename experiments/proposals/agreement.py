@@ -59,14 +59,14 @@ def find_objects(taps: Iterable[tuple[float, float]], ask: Ask, size_hw: tuple[i
 
     A tap on an object that was found already is not asked for.
     """
-    found: list[Proposal] = []
+    proposals: list[Proposal] = []
     for x, y in taps:
-        if any(one.mask[_cell(x, y, size_hw)] for one in found):
+        if any(one.mask[_cell(x, y, size_hw)] for one in proposals):
             continue
         new = agreed(*ask(x, y), (x, y), rules)
         if new is not None:
-            found = with_new(found, new, rules.same)
-    return found
+            proposals = with_new(proposals, new, rules.same)
+    return proposals
 
 
 def agreed(ours: np.ndarray, logits: np.ndarray, scores: np.ndarray, tap_xy: tuple[float, float],

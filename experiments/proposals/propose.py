@@ -91,11 +91,11 @@ def listed(folder: Path) -> dict[int, Path]:
     records = content.get("images") if isinstance(content, dict) else None
     if not isinstance(records, list):
         raise UsageError(f"{path} is not a COCO file: expected a list named images")
-    found: dict[int, Path] = {}
+    photographs: dict[int, Path] = {}
     for number, record in enumerate(records):
         where = Where(path, "image", record, number)
-        found[where.new_id(found)] = image_path(where, folder / "images")
-    return found
+        photographs[where.new_id(photographs)] = image_path(where, folder / "images")
+    return photographs
 
 
 def begun(path: Path, about: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Calibration photographs and their taps; the first source that can be had wins.
+"""Where calibration photographs and their taps come from; the first source that can be had wins.
 
 1. a folder (`--images`): with an instances.json, taps on its objects; else taps at random;
 2. the images of calibration_data/coco.json, in DATA/coco_calibration;
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from oace_tf import fileio
-from oace_tf.clicks import Click
+from oace_tf.clicks import Click, pack_points
 from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, normalise
 from oace_tf.images import SUFFIXES, read_image
@@ -140,8 +140,9 @@ def from_folder(folder: Path, seed: int) -> CalibrationSet:
     places = inner if inner.is_dir() else folder
     records: list[CocoImage | Path] = []
     if instances.is_file():
-        listed = load_coco(instances, places, strict=False).images
-        records += sorted(listed, key=lambda image: image.path.name)
+        listed: list[CocoImage] = list(load_coco(instances, places, strict=False).images)
+        listed.sort(key=lambda image: image.path.name)
+        records += listed
     else:
         records += sorted(path for path in places.iterdir() if path.suffix.lower() in SUFFIXES)
     if not records:
@@ -238,9 +239,10 @@ def feeds(
     for photo in photographs:
         image = read_image(photo.path)
         frame = Frame(image.shape[0], image.shape[1], size)
+        clicks = [frame.click(click) for click in photo.clicks[:max_points]]
         yield {
             "image": normalise(frame.image(image))[None],
-            "points": frame.points(photo.clicks[:max_points], max_points)[None],
+            "points": pack_points(clicks, max_points)[None],
         }
 
 

@@ -101,15 +101,15 @@ def kind_of(weights: Path) -> str:
     """
     if weights.suffix == ".onnx":
         return ONNX
-    found = format_of(weights)
-    if found != PORTED_FORMAT:
+    kind = format_of(weights)
+    if kind != PORTED_FORMAT:
         read_tensors(weights, PAIR_FORMAT)
         return PAIR_FORMAT
     _, metadata = read_tensors(weights, PORTED_FORMAT)
     if '"network": "ritm_' not in metadata.get("ported", ""):
         raise UsageError(f"{weights}: holds a ported network which gives no mask by itself; start "
                          "a training from it: `python -m oace_tf.train --init`")
-    return found
+    return kind
 
 
 def require_tensorflow_backend() -> None:

@@ -12,12 +12,13 @@ with the names of inputs, and `range` one of `RANGES`.
 """
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from oace_tf import fileio
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, quoted
 from oace_tf.fileio import read_bytes
 from oace_tf.geometry import IMAGENET_DEVIATION, IMAGENET_MEAN
 
@@ -101,19 +102,88 @@ def load_graph(path: Path) -> Any:
     data = read_bytes(path, MAX_BYTES)
     try:
         model = onnx.load_model_from_string(data)
-    except (DecodeError, ValueError) as error:
+    except (DecodeError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: not an ONNX file, or a part of one; export it again") from error
     if not model.graph.node or not model.opset_import:
         raise UsageError(f"{path}: not an ONNX file (it has no graph); export it again")
-    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
-                default=0)
+    opset = _opset(model)
     if opset < OLDEST_OPSET:
         raise UsageError(f"{path}: has opset {opset}, expected {OLDEST_OPSET} or later, where a "
                          "resize says how it samples; export with opset_version=17")
+    _refuse_damaged_names(path, model)
+    refuse_newer(path, model)
     for tensor in model.graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             _load_external(path, tensor, external_data_helper)
     return model
+
+
+def refuse_newer(path: Path, model: Any) -> None:
+    """Refuse a graph of a later version than the installed onnxruntime takes, before any work.
+
+    It is asked by a graph of one node with the same versions. Without onnxruntime, onnx is asked.
+
+    Raises:
+      UsageError: names the graph's version and the latest that is taken.
+    """
+    import onnx
+
+    if model.ir_version > onnx.IR_VERSION:
+        raise _too_new(path, "IR version", model.ir_version, str(onnx.IR_VERSION), "onnx")
+    try:
+        import onnxruntime
+    except ImportError:
+        return
+    small = onnx.helper.make_model(onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["a"], ["b"])], "versions",
+        [onnx.helper.make_tensor_value_info("a", 1, [1])],
+        [onnx.helper.make_tensor_value_info("b", 1, [1])]), ir_version=model.ir_version or 8,
+        opset_imports=[entry for entry in model.opset_import if entry.domain in ("", "ai.onnx")])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        onnxruntime.InferenceSession(small.SerializeToString(), options,
+                                     providers=["CPUExecutionProvider"])
+    except Exception as error:  # its classes are private
+        words = " ".join(str(error).split())
+        for what, asked, pattern in (
+                ("IR version", model.ir_version, r"max supported IR version: (\d+)"),
+                ("opset", _opset(model), r"is till opset (\d+)")):
+            if match := re.search(pattern, words):
+                raise _too_new(path, what, asked, match[1], "onnxruntime") from error
+        raise UsageError(f"{path}: IR version {model.ir_version}, opset {_opset(model)}: "
+                         f"onnxruntime {onnxruntime.__version__} refuses these versions "
+                         f"({last_words(error)}); export it again, opset_version=17") from error
+
+
+def _too_new(path: Path, what: str, asked: int, latest: str, by: str) -> UsageError:
+    return UsageError(f"{path}: has {what} {asked}, the installed {by} takes {latest} at most; "
+                      f"export it again for an older one (opset_version=17), or install a later "
+                      f"{by}")
+
+
+def _opset(model: Any) -> int:
+    return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+               default=0)
+
+
+def _refuse_damaged_names(path: Path, model: Any) -> None:
+    """Refuse names that are no text: protobuf hands them over as bytes."""
+    graph = model.graph
+    names = [entry.name for part in (graph.initializer, graph.input, graph.output, graph.node)
+             for entry in part]
+    names += [name for node in graph.node for name in (node.op_type, *node.input, *node.output)]
+    bad = next((name for name in names if not isinstance(name, str)), None)
+    if bad is not None:
+        raise UsageError(f"{path}: the name {quoted(repr(bad), 60)} is damaged (no UTF-8); "
+                         "export it again")
+
+
+def last_words(error: Exception, most: int = 300) -> str:
+    """Return the end of an error of onnxruntime: the reason stands there, after its sources."""
+    words = " ".join(str(error).split())
+    return quoted(words if len(words) <= most else f"…{words[-most:]}", most + 1)
 
 
 def input_shapes(model: Any) -> dict[str, tuple[int | None, ...]]:
@@ -138,15 +208,26 @@ def takes_unit(model: Any, name: str) -> bool:
 
 
 def _load_external(path: Path, tensor: Any, helper: Any) -> None:
-    where = {entry.key: entry.value for entry in tensor.external_data}.get("location", "")
-    if not where or not (path.parent / where).is_file():
-        raise UsageError(f"{path}: keeps {tensor.name} in the file {where!r}, which is not beside "
-                         "it; bring both files, or export with external_data=False")
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    where = str(entries.get("location", ""))
+    try:
+        size = (path.parent / where).stat().st_size if (path.parent / where).is_file() else None
+    except (OSError, ValueError):  # a name that no file can have
+        size = None
+    if not where or size is None:
+        raise UsageError(f"{path}: keeps {quoted(tensor.name)} in the file {quoted(where)!r}, "
+                         "which is not beside it; bring both files, or export with "
+                         "external_data=False")
+    span = [int(entries[key]) for key in ("offset", "length")
+            if re.fullmatch(r"[0-9]{1,18}", entries.get(key, ""))]
+    if sum(span) > size or len(span) != len(entries.keys() & {"offset", "length"}):
+        raise UsageError(f"{path}: {quoted(tensor.name)} cannot be read from {quoted(where)!r}, "
+                         f"which has {size} bytes; bring the whole file, or export again")
     try:
         helper.load_external_data_for_tensor(tensor, str(path.parent))
     except Exception as error:  # onnx raises what it likes for paths that lead elsewhere
         raise UsageError(f"{path}: {tensor.name} cannot be read from {where!r} "
-                         f"({' '.join(str(error).split())})") from error
+                         f"({last_words(error)}); export again") from error
     tensor.data_location = 0  # inside, from now on
     del tensor.external_data[:]
 

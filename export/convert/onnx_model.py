@@ -70,10 +70,10 @@ def tflite_by_onnx2tf(path: Path, side: int, folder: Path) -> Path:
       UsageError: as `keras2_model`.
     """
     _convert(path, folder, side, save=True)
-    found = sorted(folder.glob("*_float32.tflite"))
-    if len(found) != 1:
-        raise UsageError(f"{path}: onnx2tf wrote {len(found)} float files, expected one")
-    return found[0]
+    files = sorted(folder.glob("*_float32.tflite"))
+    if len(files) != 1:
+        raise UsageError(f"{path}: onnx2tf wrote {len(files)} float files, expected one")
+    return files[0]
 
 
 def build_fused_foreign(graph: ClickGraph, foreign: Any, max_points: int, size: int) -> Any:

@@ -122,7 +122,8 @@ def _make_split(source: bytes, folder: Path, out: Path, threads: int,
     files = make_split(source)
     for name, content in zip(SPLIT_FILES, files):
         fileio.atomic_write(folder / name, content)
-    model = open_split(*(folder / name for name in SPLIT_FILES), threads)
+    encoder, decoder = (folder / name for name in SPLIT_FILES)
+    model = open_split(encoder, decoder, threads)
     pairs = list(_split_masks(model, source))
     differing = sum(int(np.count_nonzero(ours != theirs)) for ours, theirs in pairs)
     faults = [f"{differing} mask bytes of encoder and decoder are not those of the interface points"
@@ -180,7 +181,8 @@ def _split_masks(model: SplitModel, source: bytes) -> Iterator[tuple[np.ndarray,
             feed = {"image": image[None], "points": points[None],
                     PREVIOUS: previous[None, :, :, None]}
             yield ours, runner(**feed)["mask"][0, :, :, 0]
-            taps.append(Click(*map(float, rng.integers(0, model.size, 2)), positive=False))
+            x, y = map(float, rng.integers(0, model.size, 2))
+            taps.append(Click(x, y, positive=False))
             previous = ours
 
 
@@ -206,9 +208,10 @@ def make(name: str, source: bytes) -> bytes:
         return metadata.add_metadata(interfaces.rgba(source), described, _TEXTS[name])
     models = interfaces.float_bundle_models if name in OF_FLOAT else interfaces.bundle_models
     encoder, decoder, size = models(source)
-    parts = [metadata.add_metadata(content, described, _texts(content, _TEXTS[part]))
-             for part, content in (("encoder", encoder), ("decoder", decoder))]
-    return mediapipe_task.pack(*parts, size)
+    encoder, decoder = (
+        metadata.add_metadata(content, described, _texts(content, _TEXTS[part]))
+        for part, content in (("encoder", encoder), ("decoder", decoder)))
+    return mediapipe_task.pack(encoder, decoder, size)
 
 
 def _texts(content: bytes, texts: Mapping[str, TensorText]) -> dict[str, TensorText]:

@@ -22,7 +22,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 
 def pack(encoder: bytes, decoder: bytes, size: int) -> bytes:
     """Return the bundle of two TFLite files that both work in a square of `size` pixels."""
-    entries = {ENCODER: encoder, DECODER: decoder, RECORD: _record(size)}
+    entries = {ENCODER: encoder, DECODER: decoder, RECORD: tensor_record(size)}
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name, content in entries.items():
@@ -46,7 +46,7 @@ def _padding(begin: int) -> bytes:
     return struct.pack("<HHH", _PADDING, 2 + zeros, _ALIGNMENT) + bytes(zeros)
 
 
-def _record(size: int) -> bytes:
+def tensor_record(size: int) -> bytes:
     """Return the protobuf: width and height of encoder and decoder, fields 1 to 4."""
     # a key is the field's number and wire type 0
     return b"".join(bytes([field << 3]) + _varint(size) for field in range(1, 5))

@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 
 from export.convert.onnx_graph import MAX_BYTES, load_graph
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, quoted
 from oace_tf.fileio import read_bytes
 
-STATE_DICTS = (".pth", ".pt", ".bin")
+STATE_DICTS = (".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".pt.tar")
 EXPORT_FLAGS = ("torch.onnx.export(..., dynamo=False, do_constant_folding=False, "
                 "training=torch.onnx.TrainingMode.PRESERVE) of a model in eval mode")
 # Graph nodes that hold weights, and which of their inputs is the one that names the layer.
 WEIGHTED = ("Conv", "ConvTranspose", "BatchNormalization", "Gemm", "MatMul")
+_SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8",
+                "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2",
+                "U8": "u1", "BOOL": "?"}
 _COUNTER = "num_batches_tracked"
 
 
@@ -44,14 +47,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if suffix == ".onnx":
         return _read_onnx(path)
     if suffix == ".safetensors":
-        found = _read_safetensors(path)
-    elif suffix in STATE_DICTS:
+        tensors = _read_safetensors(path)
+    elif path.name.lower().endswith(STATE_DICTS):
         from oace_tf.networks.ported.state_dict import read_pth
 
-        found = read_pth(path)
+        tensors = read_pth(path)
     else:
-        raise UsageError(f"{path}: a checkpoint is a .onnx, .safetensors or .pth file")
-    return _checkpoint(path, found, None)
+        raise UsageError(f"{path}: a checkpoint is a .onnx, .safetensors or .pth file (also "
+                         f"{', '.join(STATE_DICTS[1:])}); name it so, if it is one")
+    return _checkpoint(path, tensors, None)
 
 
 def _checkpoint(path: Path, found: Mapping[str, np.ndarray], graph: Any) -> Checkpoint:
@@ -76,31 +80,58 @@ def _checkpoint(path: Path, found: Mapping[str, np.ndarray], graph: Any) -> Chec
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    from safetensors import SafetensorError, deserialize
+
+    from oace_tf.networks.ported.containers import Refused, refuse_other_files
 
     data = read_bytes(path, MAX_BYTES)
     try:
-        return load(data)
+        refuse_other_files(data)
+        return {name: _plain(path, name, part) for name, part in deserialize(data)}
+    except Refused as error:
+        raise UsageError(f"{path}: {error}") from error
     except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise UsageError(f"{path}: not a whole safetensors file of plain numbers ({error}); "
-                         "fetch it again") from error
+        raise UsageError(f"{path}: not a whole safetensors file of plain numbers "
+                         f"({quoted(str(error))}); fetch it again") from error
+
+
+def _plain(path: Path, name: str, part: Mapping[str, Any]) -> np.ndarray:
+    """Return a tensor of a safetensors file; bfloat16 as float32."""
+    kind, shape = part["dtype"], part["shape"]
+    if kind not in _SAFETENSORS:
+        raise UsageError(f"{path}: tensor {quoted(name)} holds {quoted(kind)} numbers, which are "
+                         "not read here; save it as float32: tensor.float()")
+    array = np.frombuffer(part["data"], _SAFETENSORS[kind])
+    if kind == "BF16":  # the upper half of a float32
+        array = np.left_shift(array.astype(np.uint32), 16).view(np.float32)
+    return array.reshape(shape)
 
 
 def _read_onnx(path: Path) -> Checkpoint:
     from onnx import numpy_helper
 
     model = load_graph(path)
-    try:
-        found = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"{path}: an initialiser is damaged ({error}); "
-                         "export it again") from error
-    if not found:
+    tensors: dict[str, np.ndarray] = {}
+    for tensor in model.graph.initializer:
+        if tensor.name in tensors:
+            raise UsageError(f"{path}: the initialiser {quoted(tensor.name)} stands twice; export "
+                             "it again")
+        try:
+            if any(side < 0 for side in tensor.dims):
+                raise ValueError(f"a side of {min(tensor.dims)}")
+            array = numpy_helper.to_array(tensor)
+            # bfloat16 and the floats of 8 bits are types of their own
+            floats = "float" in array.dtype.name
+            tensors[tensor.name] = array.astype(np.float32) if floats else array
+        except Exception as error:  # onnx raises what it likes for damaged ones
+            raise UsageError(f"{path}: the initialiser {quoted(tensor.name)} is damaged "
+                             f"({type(error).__name__}: {quoted(str(error))}); export it "
+                             "again") from error
+    if not tensors:
         raise UsageError(f"{path}: the graph has no weights inside; export it with "
                          "export_params=True")
-    _refuse_lost_names(path, model, found)
-    return _checkpoint(path, found, model)
+    _refuse_lost_names(path, model, tensors)
+    return _checkpoint(path, tensors, model)
 
 
 def _refuse_lost_names(path: Path, model: Any, found: Mapping[str, np.ndarray]) -> None:
@@ -115,4 +146,4 @@ def _refuse_lost_names(path: Path, model: Any, found: Mapping[str, np.ndarray]) 
             f"its four tensors cannot be ported; export again with {EXPORT_FLAGS}")
     if convolutions and len(bare) == len(convolutions):
         raise UsageError(f"{path}: the weights have lost their names (the first is "
-                         f"{bare[0].input[1]!r}); export again with {EXPORT_FLAGS}")
+                         f"{quoted(bare[0].input[1])!r}); export again with {EXPORT_FLAGS}")

@@ -63,11 +63,11 @@ def cross_check(model: keras.Model, checkpoint: Checkpoint,
                                                      training=False)]
         for name, value in theirs.items():
             same = [mine for mine in ours if mine.shape == value.shape]
-            found = same[0] if same else None
+            twin = same[0] if same else None
             rows.append(RoadRow(
-                feed.title, name, None if found is None else deviation(found, value),
+                feed.title, name, None if twin is None else deviation(twin, value),
                 deviation(other[name], value),
-                None if found is None else deviation(found, other[name])))
+                None if twin is None else deviation(twin, other[name])))
     return rows
 
 
@@ -86,7 +86,7 @@ def run_onnx2tf(path: Path, side: int,
         content = tflite_by_onnx2tf(path, side, Path(folder)).read_bytes()
     interpreter = open_interpreter(content)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    found = []
+    results = []
     for feed in feeds:
         for entry in inputs:
             name = _known(entry["name"], feed)
@@ -94,9 +94,9 @@ def run_onnx2tf(path: Path, side: int,
             laid_out = value.transpose(0, 2, 3, 1) if value.ndim == 4 else value
             interpreter.set_tensor(entry["index"], np.ascontiguousarray(laid_out))
         interpreter.invoke()
-        found.append({name: interpreter.get_tensor(entry["index"]).copy()
-                      for name, entry in _results(path, outputs).items()})
-    return found
+        results.append({name: interpreter.get_tensor(entry["index"]).copy()
+                        for name, entry in _results(path, outputs).items()})
+    return results
 
 
 def _results(path: Path, outputs: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from export.convert.onnx_graph import last_words
 from export.porting.checkpoint import WEIGHTED, Checkpoint
 from export.porting.parity_inputs import Feed
 from export.porting.tensor_map import Row
@@ -65,20 +66,20 @@ def prove(model: keras.Model, checkpoint: Checkpoint, rows: Sequence[Row],
     by_name = {layer_name(model, layer): layer for layer in model.layers}
     inner = keras.Model(model.inputs, [by_name[layer.name].output for layer in layers]
                         + list(model.outputs))
-    found: dict[str, dict[str, float]] = {}
+    differences: dict[str, dict[str, float]] = {}
     for feed in feeds:
         theirs = run_graph(feed.graph)
         ours = [np.asarray(value) for value in inner([feed.keras[t.name] for t in model.inputs],
                                                      training=False)]
         for place, layer in enumerate(layers):
-            entry = found.setdefault(stage_of(layer.name), {})
+            entry = differences.setdefault(stage_of(layer.name), {})
             entry[layer.name] = _worse(entry.get(layer.name), deviation(
                 ours[place], nhwc(theirs[len(graph.graph.output) + place])))
-        entry = found.setdefault(OUTPUTS, {})
+        entry = differences.setdefault(OUTPUTS, {})
         for name, value in _results(graph, theirs, ours[len(layers):]):
             entry[name] = _worse(entry.get(name), value)
-    found[OUTPUTS] = found.pop(OUTPUTS)  # last
-    return [_row(stage, entry) for stage, entry in found.items() if entry]
+    differences[OUTPUTS] = differences.pop(OUTPUTS)  # last
+    return [_row(stage, entry) for stage, entry in differences.items() if entry]
 
 
 def compared_layers(model: keras.Model, graph: Any, rows: Sequence[Row]) -> Iterator[Layer]:
@@ -127,15 +128,14 @@ def open_graph(checkpoint: Checkpoint, extra: Sequence[str] = ()) -> Any:
                                                providers=["CPUExecutionProvider"])
     except Exception as error:  # its classes are private
         raise UsageError(f"{checkpoint.path}: onnxruntime refuses the graph "
-                         f"({' '.join(str(error).split())[:300]}); export it again") from error
+                         f"({last_words(error)}); export it again") from error
 
     def run(feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         try:
             return session.run([*names, *extra], dict(feed))
         except Exception as error:
             raise UsageError(f"{checkpoint.path}: onnxruntime cannot run the graph "
-                             f"({' '.join(str(error).split())[:300]}); export it again"
-                             ) from error
+                             f"({last_words(error)}); export it again") from error
 
     return run
 

@@ -71,7 +71,7 @@ def graph_side(checkpoint: Checkpoint) -> int:
 def scenes(side: int, seed: int, count: int = RANDOM,
            photographs: Sequence[Path] | None = None) -> list[Scene]:
     """Return seeded noise, then photographs, with taps and a previous mask each."""
-    found = []
+    drawn_scenes = []
     pictures: list[tuple[str, np.ndarray | None]] = [(f"random {k}", None) for k in range(count)]
     for path in sorted(SAMPLES.glob("*.jpg")) if photographs is None else photographs:
         image = read_image(path)
@@ -88,8 +88,8 @@ def scenes(side: int, seed: int, count: int = RANDOM,
         if picture is not None:
             image, noise = picture, np.zeros_like(noise)
             points[TAPS:, 2] = UNUSED
-        found.append(Scene(title, image, noise, points, rng))
-    return found
+        drawn_scenes.append(Scene(title, image, noise, points, rng))
+    return drawn_scenes
 
 
 def make_feeds(ported: Ported, model: keras.Model, checkpoint: Checkpoint,

@@ -125,40 +125,42 @@ def table(made: Made, stages: Sequence[parity.StageRow], roads: Sequence[RoadRow
 
 def graph_resizes(graph: Any) -> set[str]:
     """Return the conventions of the graph's resizes, of ours and by their ONNX names otherwise."""
-    found = set()
+    conventions = set()
     for node in graph.graph.node:
         if node.op_type == "Upsample":
-            found.add("Upsample")
+            conventions.add("Upsample")
         if node.op_type != "Resize":
             continue
         values = {entry.name: entry for entry in node.attribute}
-        mode = values["mode"].s.decode() if "mode" in values else "nearest"
+        mode = values["mode"].s.decode("utf-8", "replace") if "mode" in values else "nearest"
         places = "coordinate_transformation_mode"
-        place = values[places].s.decode() if places in values else "half_pixel"
-        rounding = values["nearest_mode"].s.decode() if "nearest_mode" in values else ""
+        place = values[places].s.decode("utf-8", "replace") if places in values else "half_pixel"
+        rounding = (values["nearest_mode"].s.decode("utf-8", "replace")
+                    if "nearest_mode" in values else "")
         if mode == "linear" and place == "align_corners":
-            found.add("aligned")
+            conventions.add("aligned")
         elif mode == "linear" and place in ("half_pixel", "pytorch_half_pixel"):
-            found.add("half_pixel")
+            conventions.add("half_pixel")
         elif mode == "nearest" and (place, rounding) in (
                 ("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "")):
-            found.add("nearest")  # alike for whole factors
+            conventions.add("nearest")  # alike for whole factors
         else:
-            found.add(f"{mode} {place} {rounding}".strip())
-    return found
+            conventions.add(f"{mode} {place} {rounding}".strip())
+    return conventions
 
 
 def _resize(args: argparse.Namespace, proved: Checkpoint, classifier: bool) -> str:
     if proved.graph is not None:
-        found = graph_resizes(proved.graph)
-        if not found <= set(RESIZES) or len(found) > 1:
-            raise UsageError(f"{proved.path}: its resizes are {', '.join(sorted(found))}; expected "
-                             f"one of {', '.join(RESIZES)} throughout")
-        if found and args.resize not in (None, *found):
+        conventions = graph_resizes(proved.graph)
+        if not conventions <= set(RESIZES) or len(conventions) > 1:
+            raise UsageError(f"{proved.path}: its resizes are {', '.join(sorted(conventions))}; "
+                             f"expected one of {', '.join(RESIZES)} throughout")
+        if conventions and args.resize not in (None, *conventions):
             raise UsageError(f"{proved.path}: its graph resizes by the convention "
-                             f"{found.pop()}, --resize says {args.resize}; leave --resize out")
-        if found:
-            return found.pop()
+                             f"{conventions.pop()}, --resize says {args.resize}; leave --resize "
+                             "out")
+        if conventions:
+            return conventions.pop()
     if args.resize is not None:
         return args.resize
     if args.network in RITM:

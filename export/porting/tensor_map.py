@@ -87,11 +87,11 @@ def refuse_faults(rows: Iterable[Row], checkpoint: Checkpoint) -> None:
     rows = list(rows)
     parts = []
     for state in (MISSING, EXTRA, WRONG_SHAPE):
-        found = [row for row in rows if row.state == state]
-        if found:
-            names = ", ".join(_named(row) for row in found[:_NAMED])
-            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-            parts.append(f"{len(found)} {state} ({names}{more})")
+        faulty = [row for row in rows if row.state == state]
+        if faulty:
+            names = ", ".join(_named(row) for row in faulty[:_NAMED])
+            more = f" and {len(faulty) - _NAMED} more" if len(faulty) > _NAMED else ""
+            parts.append(f"{len(faulty)} {state} ({names}{more})")
     if not parts:
         return
     lost = [row for row in rows if row.state == MISSING
@@ -104,10 +104,10 @@ def refuse_faults(rows: Iterable[Row], checkpoint: Checkpoint) -> None:
 
 def counts(rows: Iterable[Row]) -> dict[str, int]:
     """Return how many tensors there are of each state; ported, missing, extra are always there."""
-    found = {PORTED: 0, MISSING: 0, EXTRA: 0, WRONG_SHAPE: 0}
+    totals = {PORTED: 0, MISSING: 0, EXTRA: 0, WRONG_SHAPE: 0}
     for row in rows:
-        found[row.state] = found.get(row.state, 0) + 1
-    return found
+        totals[row.state] = totals.get(row.state, 0) + 1
+    return totals
 
 
 def common_prefix(expected: Iterable[str], names: Iterable[str]) -> str:

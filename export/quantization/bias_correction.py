@@ -30,7 +30,7 @@ def corrections(
     Returns:
       Output of a convolution -> (C_out,) float32; convolutions without bias left out.
     """
-    found = {}
+    shifts = {}
     tensors = tflite.graph(model).tensors
     for operator in tflite.graph(model).operators:
         kind = tflite.operator_name(model, operator)
@@ -42,8 +42,8 @@ def corrections(
             shift = (error[0] * means[name]).sum(axis=(0, 1))
         else:  # (C_out, kh, kw, C_in)
             shift = (error * means[name]).sum(axis=(1, 2, 3))
-        found[name] = (-shift).astype(np.float32)
-    return found
+        shifts[name] = (-shift).astype(np.float32)
+    return shifts
 
 
 def rounding_error(kernel: np.ndarray, kind: str, bits: int = 8) -> np.ndarray:

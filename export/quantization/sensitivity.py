@@ -35,39 +35,41 @@ REPORT_NAME, PICTURE_NAME = "analysis.json", "analysis.png"
 _log = logging.getLogger("quantize")
 
 
-def run(folder: Path, job: Any, made: Any, float_name: str) -> dict[str, Any]:
+def run(folder: Path, options: Any, result: Any, float_name: str) -> dict[str, Any]:
     """Write the analysis of a build into `folder`, print its table and return its summary.
 
     Args:
       folder: holds the float file `float_name`, metadata and all.
-      job, made: of the command.
+      options, result: of the command.
     Raises:
       UsageError: a labelled set is there and broken.
     """
     float_path = folder / float_name
     content = float_path.read_bytes()
-    if made.photographs is not None:
-        some = list(feeds(made.photographs.photographs[:PHOTOGRAPHS], job.size, job.max_points))
+    if result.photographs is not None:
+        some = list(
+            feeds(result.photographs.photographs[:PHOTOGRAPHS], options.size, options.max_points))
     else:
-        some = [_drawn(np.random.default_rng((job.seed, k)), job.size, job.max_points)
+        some = [_drawn(np.random.default_rng((options.seed, k)), options.size, options.max_points)
                 for k in range(PHOTOGRAPHS)]
-    found = analyze(content, made.plan, job.recipe, some)
-    if job.data is not None and all(find_dataset(name, job.data) is not None for name in SETS):
-        files = objects(job.data, job.analyze)
+    analysis = analyze(content, result.calibrated, options.recipe, some)
+    if options.data is not None and all(
+            find_dataset(name, options.data) is not None for name in SETS):
+        files = objects(options.data, options.analyze)
         truth = float_masks(float_path, files)
-        found["weighed"] = weigh(content, made.plan, job.recipe, made.about,
-                                 [block["block"] for block in found["blocks"]], files, truth)
-        found["objects"] = len(files)
+        analysis["weighed"] = weigh(content, result.calibrated, options.recipe, result.about,
+                                    [block["block"] for block in analysis["blocks"]], files, truth)
+        analysis["objects"] = len(files)
     else:
-        found["note"] = f"no {' and '.join(SETS)} at hand: the blocks were not weighed"
-    fileio.write_json(folder / REPORT_NAME, found)
+        analysis["note"] = f"no {' and '.join(SETS)} at hand: the blocks were not weighed"
+    fileio.write_json(folder / REPORT_NAME, analysis)
     try:
-        picture(found, folder / PICTURE_NAME)
+        picture(analysis, folder / PICTURE_NAME)
     except ImportError:
         _log.warning("no picture of the analysis: matplotlib is not installed")
-    print(table(found), end="\n\n")
-    worst = min(found["tensors"], key=lambda row: row["snr_db"])
-    return {"report": REPORT_NAME, "jumps": found["jumps"],
+    print(table(analysis), end="\n\n")
+    worst = min(analysis["tensors"], key=lambda row: row["snr_db"])
+    return {"report": REPORT_NAME, "jumps": analysis["jumps"],
             "worst": {"tensor": worst["tensor"], "snr_db": worst["snr_db"]}}
 
 
@@ -100,7 +102,7 @@ def weigh(
     Args:
       float_bytes: the float file.
       calibrated: its calibration.
-      recipe: how the whole int8 file is made.
+      recipe: how the whole int8 file is result.
       about: metadata of the mixed files.
       names: the blocks.
       files: labelled objects.

@@ -68,8 +68,8 @@ def layer_of(name: str) -> str:
     """Return the layer in a float file's tensor name: `prior.trunk.conv1`, or `elsewhere`."""
     if name == "disks" or name.startswith(tflite.FLOAT_PREFIXES):
         return DRAWING
-    found = _LAYER.search(name)
-    return _SUFFIX.sub("", found.group()) if found else ELSEWHERE
+    match = _LAYER.search(name)
+    return _SUFFIX.sub("", match.group()) if match else ELSEWHERE
 
 
 def stage_of(layer: str) -> str:

@@ -26,8 +26,8 @@ def resident_mb(peak: bool = False) -> float | None:
     except OSError:
         return None
     key = "VmHWM:" if peak else "VmRSS:"
-    found = [line.split() for line in lines if line.startswith(key)]
-    return round(int(found[0][1]) * 1024 / 1e6, 1) if found else None
+    fields = [line.split() for line in lines if line.startswith(key)]
+    return round(int(fields[0][1]) * 1024 / 1e6, 1) if fields else None
 
 
 def measure(path: Path, threads: int = 1) -> dict[str, float | None]:

@@ -129,10 +129,10 @@ def signature(model: Any) -> tuple[dict[str, int], dict[str, int]]:
     Raises:
       UsageError: the file has not exactly one signature.
     """
-    found = model.signatureDefs or []
-    if len(found) != 1:
-        raise UsageError(f"the TFLite file has {len(found)} signatures, expected 1")
-    return _tensor_map(found[0].inputs), _tensor_map(found[0].outputs)
+    definitions = model.signatureDefs or []
+    if len(definitions) != 1:
+        raise UsageError(f"the TFLite file has {len(definitions)} signatures, expected 1")
+    return _tensor_map(definitions[0].inputs), _tensor_map(definitions[0].outputs)
 
 
 def add_signature(model: Any, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
@@ -159,10 +159,10 @@ def by_name(model: Any, name: str) -> int:
     Raises:
       KeyError: no tensor, or several, have that name.
     """
-    found = [i for i, tensor in enumerate(graph(model).tensors) if name_of(tensor) == name]
-    if len(found) != 1:
-        raise KeyError(f"{len(found)} tensors are called {name!r}")
-    return found[0]
+    indices = [i for i, tensor in enumerate(graph(model).tensors) if name_of(tensor) == name]
+    if len(indices) != 1:
+        raise KeyError(f"{len(indices)} tensors are called {name!r}")
+    return indices[0]
 
 
 def has_name(model: Any, name: str) -> bool:

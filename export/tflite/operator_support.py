@@ -102,11 +102,11 @@ def documented(content: bytes) -> dict[str, Any]:
     """
     model = tflite.parse(content)
     names = [tflite.operator_name(model, op) for op in tflite.graph(model).operators]
-    found: dict[str, Any] = {"source": SOURCE}
+    support: dict[str, Any] = {"source": SOURCE}
     for accelerator, known in DOCUMENTED.items():
         missing = {name: names.count(name) for name in sorted(set(names) - known)}
-        found[accelerator] = {"all": not missing, "operators": len(names), "missing": missing}
-    return found
+        support[accelerator] = {"all": not missing, "operators": len(names), "missing": missing}
+    return support
 
 
 def _asked(name: str, types: set[str], operator: Any, graph: Any) -> int:

@@ -22,12 +22,12 @@ def operators(content: bytes) -> list[dict[str, Any]]:
     """
     model = tflite.parse(content)
     graph = tflite.graph(model)
-    found: Counter[tuple[str, str]] = Counter()
+    kinds: Counter[tuple[str, str]] = Counter()
     for operator in graph.operators:
         reads = _types(graph, tflite.activations(model, operator.inputs))
         gives = _types(graph, [int(i) for i in operator.outputs])
-        found[tflite.operator_name(model, operator), f"{reads} -> {gives}"] += 1
-    ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+        kinds[tflite.operator_name(model, operator), f"{reads} -> {gives}"] += 1
+    ordered = sorted(kinds.items(), key=lambda entry: (-entry[1], entry[0]))
     return [{"operator": name, "types": types, "count": n} for (name, types), n in ordered]
 
 

@@ -61,18 +61,18 @@ def run(args: argparse.Namespace) -> int:
     from oace_tf.predict import silence_opencv
 
     silence_opencv()
-    engine = _engine(args)
+    engine = open_engine(args)
     listener = listen(args.host, args.port)
     address = url(args.host, listener.getsockname()[1])
     local = is_loopback(args.host)
-    app = make_app(engine, _facts(engine, args.threads), LOOPBACK if local else None)
+    app = make_app(engine, page_facts(engine, args.threads), LOOPBACK if local else None)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none",
                                            lifespan="off", server_header=False))
     print(f"{address} (Ctrl-C ends it)", flush=True)
     if not local:
         print(f"{args.prog}: warning: everybody who reaches this machine's port can use the page",
               file=sys.stderr)
-    if not args.no_browser and _has_screen():
+    if not args.no_browser and has_screen():
         threading.Timer(0.5, webbrowser.open, [address]).start()
     try:
         server.run(sockets=[listener])
@@ -136,7 +136,7 @@ def _write_site(args: argparse.Namespace) -> int:
     return 0
 
 
-def _engine(args: argparse.Namespace) -> Engine:
+def open_engine(args: argparse.Namespace) -> Engine:
     """Return the files at work.
 
     Raises:
@@ -155,7 +155,7 @@ def _engine(args: argparse.Namespace) -> Engine:
     return Engine(int8, float32, args.threads)
 
 
-def _facts(engine: Engine, threads: int) -> dict[str, Any]:
+def page_facts(engine: Engine, threads: int) -> dict[str, Any]:
     """Return what the page says of the files."""
     path = Path(engine.model.path)
     return {"model": path.name, "size_mb": round(path.stat().st_size / 1e6, 2),
@@ -164,7 +164,7 @@ def _facts(engine: Engine, threads: int) -> dict[str, Any]:
             "threads": threads, "has_float": engine.float_model is not None}
 
 
-def _has_screen() -> bool:
+def has_screen() -> bool:
     """Return whether a window can be opened; elsewhere a text browser would take the terminal."""
     return sys.platform in ("darwin", "win32") or any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -15,6 +15,8 @@ from oace_tf.clicks import Click, pack_points
 from oace_tf.demo.photos import Photo
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.metrics import mask_agreement
+from oace_tf.geometry import Frame
+from oace_tf.pieces import tidy
 from oace_tf.runtime.model import TfliteModel, open_model
 from oace_tf.runtime.oace_reader import OaceReader, oace_picture
 from oace_tf.segmenter import THRESHOLD
@@ -83,7 +85,7 @@ class Engine:
           UsageError: the taps do not fit; see `Frame.points`.
         """
         raw, milliseconds = self._run(self.model, photo, taps)
-        return Answer(photo.preview_frame.mask_back(raw) >= THRESHOLD, milliseconds)
+        return Answer(_mask(raw, photo, photo.preview_frame, taps), milliseconds)
 
     def details(self, photo: Photo, taps: Sequence[Click]) -> Details:
         """Return the OACE picture and what the float file says; arguments as `answer`."""
@@ -91,14 +93,13 @@ class Engine:
         if self.float_model is None:
             return Details(oace, oace_note, None, None, FLOAT_HINT)
         raw, milliseconds = self._run(self.float_model, photo, taps)
-        masks = (photo.preview_frame.mask_back(raw) >= THRESHOLD, self.answer(photo, taps).mask)
+        masks = (_mask(raw, photo, photo.preview_frame, taps), self.answer(photo, taps).mask)
         return Details(oace, oace_note, milliseconds, mask_agreement(*masks), "")
 
     def cutout(self, photo: Photo, taps: Sequence[Click]) -> bytes:
         """Return the cutout at the photograph's own size as the bytes of a PNG file."""
         raw, _ = self._run(self.model, photo, taps)
-        mask = photo.frame.mask_back(raw) >= THRESHOLD
-        rgba = pictures.cutout(photo.image, mask)
+        rgba = pictures.cutout(photo.image, _mask(raw, photo, photo.frame, taps))
         if photo.alpha is not None:
             rgba[..., 3] = np.minimum(rgba[..., 3], photo.alpha)
         return encode(".png", rgba)
@@ -140,6 +141,14 @@ class Engine:
         for model in (self.model, self.float_model):
             if model is not None:
                 model.run(np.zeros((size, size, 3), np.uint8), points)
+
+
+def _mask(raw: np.ndarray, photo: Photo, frame: Frame, taps: Sequence[Click]) -> np.ndarray:
+    """Return the mask as `TapSegmenter.segment` gives it, at the size of a frame's picture."""
+    across, down = frame.width / photo.frame.width, frame.height / photo.frame.height
+    shown = [Click((tap.x + 0.5) * across - 0.5, (tap.y + 0.5) * down - 0.5, tap.positive)
+             for tap in taps]
+    return tidy(frame.mask_back(raw) >= THRESHOLD, shown)
 
 
 def encode(suffix: str, image: np.ndarray) -> bytes:

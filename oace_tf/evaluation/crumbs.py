@@ -42,21 +42,21 @@ def count_crumbs(prediction: np.ndarray, mask: np.ndarray | None = None,
       least_share: of the frame; smaller pieces and holes do not count.
     """
     least = least_share * prediction.size
-    found, gaps = pieces(prediction, least), holes(prediction, least)
+    predicted, gaps = pieces(prediction, least), holes(prediction, least)
     if mask is None:
-        return Crumbs(max(0, len(found) - 1), len(gaps))
+        return Crumbs(max(0, len(predicted) - 1), len(gaps))
     free = mask != 1
     own_holes = sum(bool(np.count_nonzero(hole & free) * 2 >= np.count_nonzero(hole))
                     for hole in gaps)
-    return Crumbs(_foreign(found, mask), len(gaps) - own_holes)
+    return Crumbs(_foreign(predicted, mask), len(gaps) - own_holes)
 
 
-def _foreign(found: Sequence[np.ndarray], mask: np.ndarray) -> int:
+def _foreign(predicted: Sequence[np.ndarray], mask: np.ndarray) -> int:
     """Return how many predicted pieces, the largest apart, are none of the object's."""
     _, labels = cv2.connectedComponents((mask == 1).astype(np.uint8), connectivity=8)
     taken: set[int] = set()
     foreign = 0
-    for order, piece in enumerate(found):
+    for order, piece in enumerate(predicted):
         shares = np.bincount(labels[piece])
         shares[0] = 0  # not the object
         best = int(shares.argmax())

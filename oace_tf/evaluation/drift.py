@@ -113,16 +113,16 @@ def gate(report: Mapping[str, Any], budget: Budget, labelled: bool = True) -> li
     if labelled:
         failures += _drift_failures(report.get("drift"), budget)
         failures += _no_better_than_disk(report)
-    found = report.get("agreement")
-    if not isinstance(found, Mapping):
+    figures = report.get("agreement")
+    if not isinstance(figures, Mapping):
         return [*failures, "the report holds no agreement"]
-    faults = [f"agreement: {fault}" for fault in _missing(found, ("mean_iou", "worst"))]
+    faults = [f"agreement: {fault}" for fault in _missing(figures, ("mean_iou", "worst"))]
     if faults:
         return failures + faults
-    if found.get("both_empty") == found["n"]:
+    if figures.get("both_empty") == figures["n"]:
         failures.append("both files give an empty mask on every picture: damaged weights?")
-    if not found["mean_iou"] >= budget.min_agreement:
-        failures.append(f"the masks agree by {found['mean_iou']:.4f} mean IoU; "
+    if not figures["mean_iou"] >= budget.min_agreement:
+        failures.append(f"the masks agree by {figures['mean_iou']:.4f} mean IoU; "
                         f"the budget wants at least {budget.min_agreement}")
     return failures
 

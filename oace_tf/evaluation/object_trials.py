@@ -249,10 +249,10 @@ def _was_it_the_tapped_one(
     name: str, tapped: Sequence[tuple[ObjectRecord, np.ndarray, Mapping[str, np.ndarray | None]]],
 ) -> None:
     """Fill own, other and confused of one model; NaN where one of its masks was not finite."""
-    found = [masks[name] for _, _, masks in tapped]
-    whole = [mask for mask in found if mask is not None]
+    answered = [masks[name] for _, _, masks in tapped]
+    whole = [mask for mask in answered if mask is not None]
     table = (cross_iou([region for _, region, _ in tapped], whole)
-             if len(whole) == len(found) else np.full((len(found), len(found)), np.nan))
+             if len(whole) == len(answered) else np.full((len(answered), len(answered)), np.nan))
     for index, (record, _, _) in enumerate(tapped):
         answer = record.answers[name]
         answer.own = float(table[index, index])

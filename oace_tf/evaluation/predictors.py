@@ -55,12 +55,12 @@ def check_models(paths: Sequence[Path], clicks: int) -> tuple[ModelFile, ...]:
       UsageError: no such file, damaged, of another interface, or one that takes fewer clicks.
     """
     names = _names(paths)
-    found = tuple(_check(path, name) for path, name in zip(paths, names))
-    for model in found:
+    models = tuple(_check(path, name) for path, name in zip(paths, names))
+    for model in models:
         if model.max_points < clicks:
             raise UsageError(f"{model.path} takes at most {model.max_points} taps; give --clicks "
                              f"{model.max_points}, or a file that takes more")
-    return found
+    return models
 
 
 def open_predictor(model: ModelFile, tidy: bool = False) -> Predictor:
@@ -310,8 +310,8 @@ def _open_ported(model: ModelFile) -> Predictor:
 
     def run(image: np.ndarray, clicks: Sequence[Click], previous: np.ndarray) -> np.ndarray:
         points = pack_points(clicks, _POINTS)
-        found = fused.predict_on_batch([image[None], points[None], previous[None, ..., None]])
-        return np.asarray(found)[0, ..., 0]
+        masks = fused.predict_on_batch([image[None], points[None], previous[None, ..., None]])
+        return np.asarray(masks)[0, ..., 0]
 
     def answer(image: np.ndarray, clicks: Sequence[Click],
                previous: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

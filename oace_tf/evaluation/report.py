@@ -167,15 +167,15 @@ def _charts(dataset: str, rows: Entries, result: SetResult, colours: Mapping[str
 
 
 def _spread_part(rows: Entries) -> list[str]:
-    found = [row for row in rows if row["click_spread"] is not None]
-    if not found:
+    measured = [row for row in rows if row["click_spread"] is not None]
+    if not measured:
         return []
     cells = [[escape(row["model"]), place,
               *(_cell(row, row["spread"][place][field], f"spread.{place}.{field}", 1)
                 for field in ("std", "mean", "worst", "mutual_iou"))]
-             for row in found for place in PLACES]
+             for row in measured for place in PLACES]
     head = ["model", "taps", "spread", "mean IoU", "mean of the worst", "IoU of the masks"]
-    taps = found[0]["spread_taps"]
+    taps = measured[0]["spread_taps"]
     return [f"<h3>Where the finger lands: {taps} random taps an object</h3>",
             _table(head, cells, words=2)]
 
@@ -230,10 +230,10 @@ def _case(record: ObjectRecord, name: str, file: SampleFile, predict: Predictor,
     sample, answer = file.read(), record.answers[name]
     x, y, _ = answer.clicks[0]
     clicks = [Click(x, y)]
-    found = predict(sample.image, clicks) >= THRESHOLD
-    part = report_pictures.window((sample.mask == 1) | found)
+    mask = predict(sample.image, clicks) >= THRESHOLD
+    part = report_pictures.window((sample.mask == 1) | mask)
     moved = [Click(x - part[1].start, y - part[0].start)]
-    picture = report_pictures.outlined(sample.image[part], sample.mask[part], found[part], moved)
+    picture = report_pictures.outlined(sample.image[part], sample.mask[part], mask[part], moved)
     height, width = picture.shape[:2]
     images = [picture]
     if embed is not None:

@@ -96,9 +96,9 @@ def _columns(name: str, records: Records, most: int) -> Columns:
         curves = np.array([held(getattr(answer, field), most) for answer in answers])
         columns |= {f"{key}.{k + 1}": 100 * curves[:, k] for k in range(most)}
     for target in TARGETS:
-        found = [_noc(answer, target, most) for answer in answers]
+        clicks = [_noc(answer, target, most) for answer in answers]
         for part, key in enumerate(("noc", "failed", "ritm")):
-            columns[f"{key}.{target}"] = np.array([row[part] for row in found])
+            columns[f"{key}.{target}"] = np.array([row[part] for row in clicks])
     columns["own"] = _of(answers, lambda a: None if a.own is None else 100 * a.own)
     columns["other"] = _of(answers, lambda a: None if a.other is None else 100 * a.other)
     columns["own_minus_other"] = columns["own"] - columns["other"]
@@ -200,7 +200,7 @@ def _all_groups(columns: Columns, records: Records, most: int, seed: int,
             "" if not record.category else "seen" if record.category.lower() in seen else "unseen"
             for record in records]
     chosen = {name: columns[name] for name in dict.fromkeys(("miou_at.1", f"miou_at.{most}"))}
-    found: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     for way, labels in ways.items():
         rows = {}
         for label in _ORDER:
@@ -211,8 +211,8 @@ def _all_groups(columns: Columns, records: Records, most: int, seed: int,
                                      np.zeros(int(here.sum()), bool), seed)
                 rows[label] = {"n": int(here.sum()), **_tree(means), "ci95": ci95}
         if rows:
-            found[way] = rows
-    return found
+            groups[way] = rows
+    return groups
 
 
 _ORDER = ("small", "medium", "large", "thin_parts", "middle", "solid", "rare", "common",

@@ -113,15 +113,15 @@ def _against_lines(entry: Mapping[str, Any]) -> list[str]:
 
 def oace_lines(entry: Mapping[str, Any]) -> list[str]:
     """Return one line on the OACE against the plain disk, where that was measured."""
-    found = entry["oace_against_disk"]
-    if found is None:
+    ratio = entry["oace_against_disk"]
+    if ratio is None:
         return []
-    ends = found["ci95"]
+    ends = ratio["ci95"]
     return [f"{entry['model']}: the input changes from tap to tap on one object, over its change "
-            f"from the object to beside it: OACE {number(found['oace'], 3)} "
-            f"({interval(ends['oace'], 3)}), plain disk {number(found['disk'], 3)}, difference "
-            f"{number(found['difference'], 3)} ({interval(ends['difference'], 3)}, "
-            f"p {found['p']:.3g}), {found['n']} objects"]
+            f"from the object to beside it: OACE {number(ratio['oace'], 3)} "
+            f"({interval(ends['oace'], 3)}), plain disk {number(ratio['disk'], 3)}, difference "
+            f"{number(ratio['difference'], 3)} ({interval(ends['difference'], 3)}, "
+            f"p {ratio['p']:.3g}), {ratio['n']} objects"]
 
 
 _CORRECTIONS = {"background": "background taps inside the mask are outside afterwards",

@@ -69,7 +69,7 @@ def tap_ratios(embed: ClickInput, samples: Iterable[Sample], taps: int,
       taps: on the object, and beside it; at least 2.
       seed: of the taps, which do not depend on the order of the samples.
     """
-    found = []
+    ratios = []
     for sample in samples:
         if not (sample.mask == 0).any():
             continue
@@ -78,10 +78,10 @@ def tap_ratios(embed: ClickInput, samples: Iterable[Sample], taps: int,
         free = np.flatnonzero(sample.mask == 0)
         rows, columns = np.unravel_index(rng.choice(free, taps), sample.mask.shape)
         beside = [Click(float(x), float(y)) for y, x in zip(rows, columns)]
-        found.append(TapRatio(sample.id, sample.group or sample.id,
-                              tap_ratio(embed, sample.image, on, beside),
-                              tap_ratio(disk_input, sample.image, on, beside)))
-    return found
+        ratios.append(TapRatio(sample.id, sample.group or sample.id,
+                               tap_ratio(embed, sample.image, on, beside),
+                               tap_ratio(disk_input, sample.image, on, beside)))
+    return ratios
 
 
 def summarise(ratios: Sequence[TapRatio], seed: int) -> dict[str, Any] | None:

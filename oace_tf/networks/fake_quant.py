@@ -76,8 +76,8 @@ class Watcher:
 
     def see(self, inputs: Sequence[Any]) -> None:
         """Run one batch of the model's inputs, in its order."""
-        found = ops.convert_to_numpy(self._watched(list(inputs), training=False))
-        for name, (low, high) in zip(map(dotted_name, self._names), found.tolist()):
+        values = ops.convert_to_numpy(self._watched(list(inputs), training=False))
+        for name, (low, high) in zip(map(dotted_name, self._names), values.tolist()):
             old = self.ranges.get(name, (low, high))
             self.ranges[name] = min(old[0], low), max(old[1], high)
 

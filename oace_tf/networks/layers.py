@@ -51,7 +51,7 @@ class Scope:
              bias_initializer: Any = "zeros") -> Any:
         """Convolve; `padding="torch"` pads (kernel - 1) / 2 on each side whatever the stride."""
         name = self.at(part)
-        x, padding = _pad(x, name, kernel, stride, padding)
+        x, padding = pad(x, name, kernel, stride, padding)
         return layers.Conv2D(filters, kernel, stride, padding=padding, use_bias=use_bias, name=name,
                              kernel_initializer=kernel_initializer,
                              bias_initializer=bias_initializer)(x)
@@ -60,7 +60,7 @@ class Scope:
                   padding: str = "same") -> Any:
         """Convolve each channel by itself, without bias."""
         name = self.at(part)
-        x, padding = _pad(x, name, kernel, stride, padding)
+        x, padding = pad(x, name, kernel, stride, padding)
         return layers.DepthwiseConv2D(kernel, stride, padding=padding, use_bias=False, name=name,
                                       depthwise_initializer=HE_NORMAL)(x)
 
@@ -105,7 +105,7 @@ class Scope:
         return layers.Concatenate(name=self.at(part))(list(xs))
 
 
-def _pad(x: Any, name: str, kernel: int, stride: int, padding: str) -> tuple[Any, str]:
+def pad(x: Any, name: str, kernel: int, stride: int, padding: str) -> tuple[Any, str]:
     # With stride 1 both conventions pad alike. With stride 2 and an even size, "same" pads nothing
     # before and one after, PyTorch one on each side: a shift by a pixel.
     if padding == "torch":

@@ -91,7 +91,7 @@ def _finish(scope: Scope, inputs: list[Any], x: Any, disks: Any, finest: Any,
             disks = keras.Input((size, size, config.click_channels), batch_size=batch, name="disks")
             inputs = [*inputs, disks]
         x = tap_film(scope("film"), x, disks)
-    logits = _head(scope("head"), x, finest, config)
+    logits = mask_head(scope("head"), x, finest, config)
     logits = layers.Activation("linear", dtype="float32", name="logits")(logits)
     return keras.Model(inputs, logits, name="msfnet")
 
@@ -111,7 +111,7 @@ def _msf_module(scope: Scope, click: Any, width: int, stride: int) -> Any:
     return x
 
 
-def _head(scope: Scope, x: Any, finest: Any, config: NetworkConfig) -> Any:
+def mask_head(scope: Scope, x: Any, finest: Any, config: NetworkConfig) -> Any:
     """Convolutions and enlarging to the frame: (B, h, w, W) -> (B, S, S, 1)."""
     width = config.width_of_head
     bias = keras.initializers.Constant(-1.0)  # objects cover about a quarter of a scene

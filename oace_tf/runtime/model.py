@@ -98,8 +98,8 @@ class TfliteModel:
         """
         if not self.has_alternatives:
             raise ValueError(f"{self.path} gives one mask alone")
-        found = self._outputs(image_u8, points, previous)
-        return np.moveaxis(found[MASKS][0], -1, 0), found[SCORES][0]  # (K, S, S), (K,)
+        outputs = self._outputs(image_u8, points, previous)
+        return np.moveaxis(outputs[MASKS][0], -1, 0), outputs[SCORES][0]  # (K, S, S), (K,)
 
     def _outputs(self, image_u8: np.ndarray, points: np.ndarray,
                  previous: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -176,11 +176,11 @@ def open_model(path: str | os.PathLike[str], threads: int = 1,
 
 def _check_contract(facts: FileFacts, name: str) -> None:
     """Raise UsageError unless the signature and the metadata are those of the contract."""
-    found = f"{', '.join(sorted(facts.inputs))} -> {', '.join(sorted(facts.outputs))}"
+    interface = f"{', '.join(sorted(facts.inputs))} -> {', '.join(sorted(facts.outputs))}"
     outputs = set(facts.outputs)
     if set(facts.inputs) - {PREVIOUS} != {"image", "points"} or (
             outputs not in ({"mask"}, {"mask", MASKS, SCORES})):
-        raise UsageError(f"{name} is of another interface: its tensors are {found}, expected "
+        raise UsageError(f"{name} is of another interface: its tensors are {interface}, expected "
                          "image, points -> mask; make it with --interface points")
     tensors = {**facts.inputs, **facts.outputs}
     image, points = tensors["image"], tensors["points"]

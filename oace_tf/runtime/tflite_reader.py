@@ -213,8 +213,8 @@ def _metadata(data: bytes, root: _Table) -> tuple[dict[str, Any], tuple[int, int
 def _seal_place(data: bytes, region: tuple[int, int]) -> int | None:
     """Return where the 64 digits of the seal stand in the file."""
     start, count = region
-    found = _SEAL.search(data, start, start + count)
-    return None if found is None else found.start(1)
+    match = _SEAL.search(data, start, start + count)
+    return None if match is None else match.start(1)
 
 
 def _check_seal(data: bytes, metadata: dict[str, Any], region: tuple[int, int]) -> bool:
@@ -236,14 +236,14 @@ def _signature(root: _Table) -> tuple[dict[str, TensorFacts], dict[str, TensorFa
         if index >= len(graphs):
             raise _Damaged(f"its signature names subgraph {index} of {len(graphs)}")
         tensors = list(graphs[index].tables(0))
-        found: list[dict[str, TensorFacts]] = [{}, {}]
+        sides: list[dict[str, TensorFacts]] = [{}, {}]
         for slot in (0, 1):
             for entry in signature.tables(slot):
                 tensor = entry.scalar(1, "<I", 0)
                 if tensor >= len(tensors):
                     raise _Damaged(f"its signature names tensor {tensor} of {len(tensors)}")
-                found[slot][entry.text(0)] = _tensor_facts(tensors[tensor])
-        return found[0], found[1]
+                sides[slot][entry.text(0)] = _tensor_facts(tensors[tensor])
+        return sides[0], sides[1]
     return {}, {}
 
 

@@ -30,6 +30,7 @@ from oace_tf.samples.sample import FREQUENCIES
 
 MAX_BYTES = 4 * 2**30  # LVIS' training file has 1.1 GB
 MAX_PIXELS = 2**28
+MOST_ID = 2**63  # the index keeps ids in 64 bits
 _FIRST_CODE, _LAST_CODE = ord("0"), ord("o")  # six bits a character, from "0" on
 _HUGE = 1e15  # beyond any coordinate or area; NaN fails the comparison too
 _NAME_2014 = re.compile(r"COCO_\w+2014_\d{12}\.jpg")
@@ -242,6 +243,8 @@ class Where:
         value = self.record.get(key)
         if not isinstance(value, int) or isinstance(value, bool):
             raise self.fault(f"{key} must be a whole number, got {value!r:.40}")
+        if abs(value) >= MOST_ID:
+            raise self.fault(f"{key} has more than 64 bits")
         return value
 
     def text(self, key: str) -> str:

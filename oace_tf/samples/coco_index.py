@@ -18,8 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import PathLike, sha256_file
+from oace_tf.fileio import PathLike, clear_leftovers, sha256_file
 from oace_tf.samples.coco import (
+    MOST_ID,
     CocoAnnotation,
     Where,
     checked_annotation,
@@ -35,6 +36,7 @@ FOLDER = ".oace-index"
 FORMAT = "oace-coco-index-2"
 _NAMES = ("file_name", "coco_url")  # from them the image's path is found
 _ROWS = 10000  # written at a time
+_ABANDONED_S = 24 * 3600  # nobody builds an index for so long
 _TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE images (id INTEGER PRIMARY KEY, stem TEXT, name TEXT, address TEXT, names TEXT,
@@ -235,6 +237,7 @@ def _facts(place: Path) -> dict[str, str]:
 
 def _build(path: Path, place: Path, facts: dict[str, str]) -> None:
     """Write the index beside its place and move it there."""
+    clear_leftovers(place.parent, _ABANDONED_S)
     handle, beside = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
     os.close(handle)
     try:
@@ -264,16 +267,15 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
                "annotations": "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?)"}
 
     def write(key: str) -> None:
-        try:
-            base.executemany(queries[key], rows[key])
-        except sqlite3.IntegrityError as error:
-            raise UsageError(f"{path}: an id stands twice among the {key}; "
-                             "correct the file") from error
-        except OverflowError as error:
-            raise UsageError(f"{path}: an id among the {key} has more than 64 bits") from error
+        for row in rows[key]:
+            try:
+                base.execute(queries[key], row)
+            except sqlite3.IntegrityError as error:
+                where = Where(path, key.rstrip("s"), {"id": row[0]}, 0)
+                raise where.fault("the id stands twice") from error
         rows[key].clear()
 
-    for key, record, start, length in list_elements(path, lists):
+    for key, record, start, length in list_elements(path, lists, lists[:2]):
         where = Where(path, key.rstrip("s"), record, found[key])
         found[key] += 1
         if key == "categories":
@@ -289,8 +291,9 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
             if crowd not in (0, 1):
                 raise where.fault(f"iscrowd must be 0 or 1, got {crowd!r:.40}")
             category = record.get("category_id")
+            fits = type(category) is int and abs(category) < MOST_ID
             rows[key].append((where.integer("id"), where.integer("image_id"),
-                              category if type(category) is int else None, crowd, start, length))
+                              category if fits else None, crowd, start, length))
         if len(rows[key]) >= _ROWS:
             write(key)
     for key in rows:
@@ -310,6 +313,12 @@ def _check(base: sqlite3.Connection, path: Path) -> None:
                          "images; correct or remove that annotation")
     facts = dict(base.execute("SELECT name, value FROM facts"))
     known = sorted(int(key) for key in json.loads(facts["categories"]))
+    if known:
+        row = base.execute("SELECT start, length FROM annotations WHERE category IS NULL LIMIT 1"
+                           ).fetchone()
+        if row is not None:
+            with path.open("rb") as file:
+                Where(path, "annotation", element_at(file, *row), 0).integer("category_id")
     for number, category in _categories_used(base) if known else ():
         if category not in known:
             raise UsageError(f"{path}: annotation {number}: category_id {category} is not among "

@@ -12,20 +12,24 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from oace_tf.errors import UsageError
-from oace_tf.fileio import strict_json
+from oace_tf.fileio import read_json, strict_json, without_mark
 
 _CHUNK = 2**20
 _MOST = 2**25  # bytes of one element: far more is no record of an object
+_SAME_WORDS = 2**26  # bytes; a larger file is read in pieces only
+_MARK = "\xef\xbb\xbf"  # the byte-order mark of UTF-8, as Latin-1
 _SPACE = " \t\r\n"
 _BEHIND = ",:]}" + _SPACE  # what may follow a value
 
 
-def list_elements(path: Path, keys: Collection[str]) -> Iterator[tuple[str, Any, int, int]]:
+def list_elements(path: Path, keys: Collection[str],
+                  required: Collection[str] = ()) -> Iterator[tuple[str, Any, int, int]]:
     """Yield the elements of the lists that lie under `keys` of the file's one object.
 
     Args:
       path: a JSON file that holds an object.
       keys: the keys that are looked at; whatever lies under others is read over.
+      required: those of them that must be there.
     Yields:
       (key, element, offset, length): the decoded element and its bytes in the file.
     Raises:
@@ -34,10 +38,14 @@ def list_elements(path: Path, keys: Collection[str]) -> Iterator[tuple[str, Any,
     """
     try:
         with path.open("rb") as file:
-            yield from _Reader(file).lists(keys)
+            yield from _Reader(file).lists(keys, required)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
+        if path.stat().st_size <= _SAME_WORDS:
+            read_json(path, _SAME_WORDS)  # says it in the words of the whole reader
+        if isinstance(error, _OtherForm):
+            raise UsageError(f"{path} is not a COCO file: expected {error}") from error
         raise UsageError(f"{path} is not valid JSON: {error}") from error
 
 
@@ -51,6 +59,10 @@ def element_at(file: BinaryIO, offset: int, length: int) -> Any:
     return strict_json(file.read(length))
 
 
+class _OtherForm(ValueError):
+    """JSON of another form than expected."""
+
+
 class _Reader:
     """A buffer that slides over the file; `place` is where reading goes on in it."""
 
@@ -61,7 +73,14 @@ class _Reader:
         self.start = 0  # of the buffer in the file
         self.decode = json.JSONDecoder().raw_decode
 
-    def lists(self, keys: Collection[str]) -> Iterator[tuple[str, Any, int, int]]:
+    def lists(self, keys: Collection[str],
+              required: Collection[str]) -> Iterator[tuple[str, Any, int, int]]:
+        self.fill(_CHUNK)
+        without_mark(self.text[:3].encode("latin-1"))  # raises at UTF-16
+        self.place += len(_MARK) if self.text.startswith(_MARK) else 0
+        if self.peek() in '[-0123456789"tfn':
+            self.value()
+            raise _OtherForm("an object with images, annotations")
         self.expect("{")
         seen: set[str] = set()
         end = self.peek() == "}"
@@ -73,7 +92,8 @@ class _Reader:
             self.expect(":")
             if key in keys:
                 if self.peek() != "[":
-                    raise ValueError(f"expected a list named {key}")
+                    self.value()
+                    raise _OtherForm(f"a list named {key}")
                 for element, offset, length in self.elements():
                     yield key, element, offset, length
             else:
@@ -83,6 +103,9 @@ class _Reader:
             self.expect("}")
         if self.peek(end_is_good=True):
             raise ValueError(f"something follows the object at byte {self.start + self.place}")
+        for key in required:
+            if key not in seen:
+                raise _OtherForm(f"a list named {key}")
 
     def elements(self) -> Iterator[tuple[Any, int, int]]:
         self.expect("[")

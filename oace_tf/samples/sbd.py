@@ -7,24 +7,20 @@ RITM's evaluation.
 """
 from __future__ import annotations
 
-import struct
-import zlib
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes
 from oace_tf.images import read_image
+from oace_tf.samples.mat_file import MatFault, read_field
 from oace_tf.samples.sample import Sample, SampleFile, checked_sample
 
 IMAGES, INSTANCES, NAMES = "img", "inst", "val.txt"
 DATASET = "sbd"
 _MAX_BYTES = 2**26
-_BROKEN = (ValueError, TypeError, KeyError, IndexError, NotImplementedError, OverflowError,
-           EOFError, OSError, struct.error, zlib.error)  # what scipy raises at a broken file
 
 
 def list_sbd(folder: Path) -> tuple[SampleFile, ...]:
@@ -32,7 +28,7 @@ def list_sbd(folder: Path) -> tuple[SampleFile, ...]:
 
     Raises:
       UsageError: a folder, val.txt, an image or a .mat file is missing, a .mat file is not one of
-        SBD, or there is no instance; scipy is not installed.
+        SBD, or there is no instance.
     """
     for name in (IMAGES, INSTANCES):
         if not (folder / name).is_dir():
@@ -62,23 +58,14 @@ def read_instances(path: Path) -> np.ndarray:
     Returns:
       (H, W) uint8; 0 is background.
     Raises:
-      UsageError: the file is missing, damaged or of another kind; scipy is not installed.
+      UsageError: the file is missing, damaged or of another kind.
     """
+    data = read_bytes(path, _MAX_BYTES)
     try:
-        from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
-    except ImportError:
-        raise UsageError("reading SBD needs scipy; pip install -c constraints.txt "
-                         "'.[evaluate]'") from None
-    read_bytes(path, _MAX_BYTES)  # says what is wrong with its place or its size
-    try:
-        found: Any = loadmat(path)["GTinst"][0, 0]["Segmentation"]
-    except (*_BROKEN, MatReadError) as error:
-        raise UsageError(f"{path} is not a readable .mat file of SBD "
-                         f"({' '.join(str(error).split()):.80}); replace it") from error
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype != np.uint8:
-        raise UsageError(f"{path}: its GTinst.Segmentation is no matrix of bytes; replace it")
-    return found
+        return read_field(data, "GTinst", "Segmentation")
+    except MatFault as fault:
+        raise UsageError(f"{path} is not a readable .mat file of SBD ({fault}); "
+                         "replace it") from fault
 
 
 def _read(image_path: Path, mat: Path, number: int) -> Sample:

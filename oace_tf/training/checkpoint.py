@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from oace_tf.errors import UsageError
+from oace_tf.fileio import clear_leftovers
 from oace_tf.tensor_file import read_tensors, write_tensors
 
 FORMAT = "oace-checkpoint-1"
@@ -95,9 +96,12 @@ def older_checkpoints(folder: Path) -> list[Path]:
 def last_good(folder: Path) -> tuple[Path, Checkpoint]:
     """Return the newest checkpoint of a run that can be read, damaged ones named in a warning.
 
+    What writes that were killed have left half-written is removed.
+
     Raises:
       UsageError: there is none.
     """
+    clear_leftovers(folder)
     newest = folder / CHECKPOINT
     try:
         return newest, read_checkpoint(newest)

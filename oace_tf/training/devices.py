@@ -65,15 +65,15 @@ def use_devices(count: int, hosts: str = "") -> Share:
 
     number, total = 0, 1
     if hosts:
-        address, number, total = _host(hosts)
+        address, number, total = parse_host(hosts)
         keras.distribution.initialize(address, total, number)
-    found: list[Any] = keras.distribution.list_devices()
-    wanted = len(found) if count == 0 or hosts else count
-    if wanted > len(found):
-        raise UsageError(f"--devices {count}, but JAX sees {len(found)}; on a CPU set XLA_FLAGS="
+    devices: list[Any] = keras.distribution.list_devices()
+    wanted = len(devices) if count == 0 or hosts else count
+    if wanted > len(devices):
+        raise UsageError(f"--devices {count}, but JAX sees {len(devices)}; on a CPU set XLA_FLAGS="
                          f"--xla_force_host_platform_device_count={count}")
     keras.distribution.set_distribution(
-        keras.distribution.DataParallel(devices=found[:wanted], auto_shard_dataset=False))
+        keras.distribution.DataParallel(devices=devices[:wanted], auto_shard_dataset=False))
     return Share(number, total, wanted)
 
 
@@ -108,7 +108,7 @@ def one_device() -> Iterator[None]:
         keras.distribution.set_distribution(spread)
 
 
-def _host(text: str) -> tuple[str, int, int]:
+def parse_host(text: str) -> tuple[str, int, int]:
     """Return address, number of this host, and how many there are."""
     parts = text.rsplit(",", 2)
     try:

@@ -100,7 +100,7 @@ def make_twins(base: Layered, index: int, others: Sequence[tuple[Layered, int]],
         return []
     if rng.random() < settings.flip:
         image, mask = image[:, ::-1], mask[:, ::-1]
-    curve = _curve(settings, rng)
+    curve = random_curve(settings, rng)
     image, mask = np.ascontiguousarray(image), np.ascontiguousarray(mask)
     if settings.photometric == "worker":
         image, curve = relit(image, curve), _UNCHANGED
@@ -277,7 +277,7 @@ def relit(image: np.ndarray, curve: np.ndarray) -> np.ndarray:
     return cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8)[None])  # a curve a channel
 
 
-def _curve(settings: SceneSettings, rng: np.random.Generator) -> np.ndarray:
+def random_curve(settings: SceneSettings, rng: np.random.Generator) -> np.ndarray:
     """Draw brightness and contrast (paper 3.4), and a gain of each colour channel by itself."""
     contrast = 1.0 + settings.contrast * float(rng.uniform(-1, 1))
     shift = 255.0 * settings.brightness * float(rng.uniform(-1, 1))

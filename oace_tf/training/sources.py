@@ -52,14 +52,14 @@ def find_sources(folders: list[Path], shares: Mapping[str, float]) -> list[Sourc
       UsageError: a folder without a source, a share for a source that is not there, no share
         above zero, or a file that is none in COCO format.
     """
-    found: dict[str, list[list[Path]]] = {}
+    sources: dict[str, list[list[Path]]] = {}
     for folder in folders:
         for name, paths in _sources_in(folder, shares):
-            found.setdefault(name, []).append(paths)
-    missing = sorted(set(shares) - set(found))
+            sources.setdefault(name, []).append(paths)
+    missing = sorted(set(shares) - set(sources))
     if missing:
         raise UsageError(f"no source named {missing[0]!r} in {', '.join(map(str, folders))}")
-    chosen = [(name, paths) for name, lists in found.items() for paths in lists
+    chosen = [(name, paths) for name, lists in sources.items() for paths in lists
               if not shares or shares.get(name, 0.0) > 0.0]
     if not chosen:
         raise UsageError("no source has a share above zero; no scene could be drawn")

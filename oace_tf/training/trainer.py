@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"
 BEST = "best.safetensors"
 BAD_BATCH = "bad_batch.safetensors"
-_AVERAGE_EVERY = 4  # steps between updates of the moving average
+AVERAGE_EVERY = 4  # steps between updates of the moving average
 _ERROR_TAPS = 1  # what a generator is for, beside the scenes
 
 
@@ -74,9 +74,9 @@ class Trainer:
             raise UsageError(f"stage {name!r} trains a prior, but this network has none")
         for phase in settings.phases:
             self._options.share.check(phase.batch // settings.accumulate, settings)
-        self._pair, self._stage, self._settings = pair, stage, settings
+        self.pair, self._stage, self.settings = pair, stage, settings
         self._teacher = load_teacher(settings.distill, stage)
-        self._folders, self._out = folders, out
+        self.folders, self._out = folders, out
         self._log = RunLog(out)
         self._predictions: Predictions | None = None
         self._forward: Any = None
@@ -84,7 +84,7 @@ class Trainer:
         if settings.quantize_aware is not None:
             # Of the weights the run starts from, so that a resumed run finds the same ranges.
             self._ranges = start_ranges(pair, settings, folders)
-        self._average: dict[str, np.ndarray] = {}
+        self.average: dict[str, np.ndarray] = {}
         self._step = 0
         self._skipped: set[str] = set()
         self._notes: dict[str, Any] = {}
@@ -129,9 +129,9 @@ class Trainer:
         path, state = last_good(self._out)
         self._compare(path, state.run)
         self._enter(state.optimizer_of or self._stage)
-        set_state(self._optimizer, state.optimizer, str(path))
-        set_arrays(self._pair, state.weights, str(path))
-        self._average = dict(state.average)
+        set_state(self.optimizer, state.optimizer, str(path))
+        set_arrays(self.pair, state.weights, str(path))
+        self.average = dict(state.average)
         self._step, self._skipped = state.step, set(state.skipped)
         self._notes = dict(state.notes)
         self._last_written = state.step if path.name == CHECKPOINT else None
@@ -148,7 +148,7 @@ class Trainer:
             before it.
           UsageError: data of which no scene can be made, or a folder that cannot be written.
         """
-        total = self._settings.steps
+        total = self.settings.steps
         end = total if stop_at is None else min(stop_at, total)
         if self._step >= end:
             return
@@ -157,19 +157,19 @@ class Trainer:
         except OSError as error:
             raise UsageError(f"cannot write into {self._out}: {error.strerror}; "
                              "name another folder") from error
-        source = batches(self._folders, self._settings, self._pair.config.click_channels,
+        source = batches(self.folders, self.settings, self.pair.config.click_channels,
                          self._step, self._options.workers, self._skipped, self._options.share)
         phase: Phase | None = None
         with closing(source), Progress(total, "training", "step", self._step) as bar:
             started = time.perf_counter()
             for step, batch in source:
                 waited = time.perf_counter() - started
-                if self._settings.phase_of(step) != phase:
-                    phase = self._settings.phase_of(step)
+                if self.settings.phase_of(step) != phase:
+                    phase = self.settings.phase_of(step)
                     self._enter(phase.stage or self._stage)
-                    self._model.twin_pairs = twin_pairs(phase.batch, self._settings.scenes.twins)
-                    self._model.make_train_function(force=True)  # one graph for each size
-                loss = self._one_step(step, batch)
+                    self.model.twin_pairs = twin_pairs(phase.batch, self.settings.scenes.twins)
+                    self.model.make_train_function(force=True)  # one graph for each size
+                loss = self.one_step(step, batch)
                 seconds = time.perf_counter() - started
                 rate = phase.batch / seconds
                 bar.update()
@@ -186,8 +186,8 @@ class Trainer:
 
     def repeat(self, batch: dict[str, np.ndarray]) -> float:
         """Make a first step with a batch and return its loss, without any record of it."""
-        self._model.twin_pairs = twin_pairs(len(batch["image"]), self._settings.scenes.twins)
-        return self._one_step(0, batch)
+        self.model.twin_pairs = twin_pairs(len(batch["image"]), self.settings.scenes.twins)
+        return self.one_step(0, batch)
 
     def save(self, record: Mapping[str, Any], path: Path | None = None) -> Path:
         """Write the weights (their moving average where one is kept) and return the path.
@@ -200,78 +200,78 @@ class Trainer:
             from oace_tf.networks.weights import read_arrays
 
             record = {**record, "validation": self._notes}
-            self._with(read_arrays(best)[2], lambda: save_weights(path, self._pair, record))
+            self._with(read_arrays(best)[2], lambda: save_weights(path, self.pair, record))
         else:
-            self._with(self._average, lambda: save_weights(path, self._pair, record))
+            self._with(self.average, lambda: save_weights(path, self.pair, record))
         return path
 
     def _with(self, arrays: Mapping[str, np.ndarray], action: Any) -> Any:
         """Do something with other weights in the pair; empty ones stand for its own."""
         if not arrays:
             return action()
-        live = get_arrays(self._pair)
+        live = get_arrays(self.pair)
         try:
-            set_arrays(self._pair, arrays, "other weights")
+            set_arrays(self.pair, arrays, "other weights")
             return action()
         finally:
-            set_arrays(self._pair, live, "weights")
+            set_arrays(self.pair, live, "weights")
 
     def _enter(self, stage: str) -> None:
         """Make the model of a stage, with an optimizer of its own."""
         if stage == self._current:
             return
         self._current = stage
-        losses, aware = self._settings.losses, self._settings.quantize_aware
-        self._model = (TrainingModel(self._pair, stage, losses, self._teacher) if aware is None
-                       else QuantizeAwareModel(self._pair, stage, losses, self._teacher, aware,
-                                               self._ranges))
-        self._optimizer = make_optimizer(self._settings)
-        self._model.compile(optimizer=self._optimizer,
-                            jit_compile=keras.backend.backend() == "jax")
-        self._optimizer.build(self._model.trainable_variables)
+        losses, aware = self.settings.losses, self.settings.quantize_aware
+        self.model = (TrainingModel(self.pair, stage, losses, self._teacher) if aware is None
+                      else QuantizeAwareModel(self.pair, stage, losses, self._teacher, aware,
+                                              self._ranges))
+        self.optimizer = make_optimizer(self.settings)
+        self.model.compile(optimizer=self.optimizer,
+                           jit_compile=keras.backend.backend() == "jax")
+        self.optimizer.build(self.model.trainable_variables)
 
-    def _one_step(self, step: int, batch: dict[str, np.ndarray]) -> float:
-        self._optimizer.learning_rate.assign(self._settings.learning_rate_at(step))
-        if self._settings.scenes.error_taps > 0 and self._current != "prior":
-            seed = np.random.SeedSequence((self._settings.seed, step, _ERROR_TAPS))
+    def one_step(self, step: int, batch: dict[str, np.ndarray]) -> float:
+        self.optimizer.learning_rate.assign(self.settings.learning_rate_at(step))
+        if self.settings.scenes.error_taps > 0 and self._current != "prior":
+            seed = np.random.SeedSequence((self.settings.seed, step, _ERROR_TAPS))
             batch = with_error_taps(batch, lambda given: self._predict(given)["logits"],
-                                    self._settings.scenes.error_taps,
+                                    self.settings.scenes.error_taps,
                                     np.random.default_rng(seed))
         losses = []
-        for number in range(self._settings.accumulate):
-            part = {name: np.split(array, self._settings.accumulate)[number]
+        for number in range(self.settings.accumulate):
+            part = {name: np.split(array, self.settings.accumulate)[number]
                     for name, array in batch.items()}
-            self._model.reset_metrics()
-            losses.append(float(self._model.train_on_batch(part)))
+            self.model.reset_metrics()
+            losses.append(float(self.model.train_on_batch(part)))
             if not np.isfinite(losses[-1]):
                 self._stop(step, part, losses[-1], whole=number == 0)
-        if self._settings.ema > 0 and (step + 1) % _AVERAGE_EVERY == 0:
-            self._update_average(step)
+        if self.settings.ema > 0 and (step + 1) % AVERAGE_EVERY == 0:
+            self.update_average(step)
         return float(np.mean(losses))
 
     def _stop(self, step: int, batch: dict[str, np.ndarray], loss: float, whole: bool) -> None:
         """Save the batch of a step that was not finite, and the state before it; raise."""
         path, last = self._out / BAD_BATCH, self._out / CHECKPOINT
         write_tensors(path, batch, {"format": "oace-batch-1", "step": str(step)})
-        finite = all(np.isfinite(array).all() for array in get_arrays(self._pair).values())
+        finite = all(np.isfinite(array).all() for array in get_arrays(self.pair).values())
         if whole and finite:  # the step has left no trace
             self._checkpoint()
         raise OaceError(f"the loss of step {step} is {loss}; its batch is in {path}, "
                         + (f"the last good state in {last}" if last.is_file()
                            else "no checkpoint was written yet"))
 
-    def _update_average(self, step: int) -> None:
+    def update_average(self, step: int) -> None:
         # Early on the average is short, so that it forgets the untrained weights.
-        keep = min(self._settings.ema, (1 + step) / (10 + step)) ** _AVERAGE_EVERY
-        for name, value in get_arrays(self._pair).items():
-            if name in self._average:
-                self._average[name] += (1.0 - keep) * (value - self._average[name])
+        keep = min(self.settings.ema, (1 + step) / (10 + step)) ** AVERAGE_EVERY
+        for name, value in get_arrays(self.pair).items():
+            if name in self.average:
+                self.average[name] += (1.0 - keep) * (value - self.average[name])
             else:
-                self._average[name] = value
+                self.average[name] = value
 
     def _predict(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self._predictions is None:
-            self._predictions = Predictions(self._pair)
+            self._predictions = Predictions(self.pair)
         return self._predictions.of(batch)
 
     def _look(self, batch: dict[str, np.ndarray]) -> None:
@@ -284,7 +284,7 @@ class Trainer:
             with one_device():
                 self._log.picture(self._step, picture(few, self._predict(few)))
         if options.validation is not None and (
-                self._step % options.validation.every == 0 or self._step == self._settings.steps):
+                self._step % options.validation.every == 0 or self._step == self.settings.steps):
             self._validate(options.validation)
 
     def _validate(self, validation: Validation) -> None:
@@ -292,10 +292,10 @@ class Trainer:
         if self._forward is None:
             from oace_tf.networks.predictor import Forward
 
-            self._forward = Forward(self._pair, validation.size)
+            self._forward = Forward(self.pair, validation.size)
         total = sum(len(groups) for groups in validation.sets.values())
         with (one_device(), Progress(total, "validation", "image", leave=False) as bar):
-            figures = self._with(self._average, lambda: validate(
+            figures = self._with(self.average, lambda: validate(
                 self._forward.mask, validation.sets, bar.update))
         self._log.validation(self._step, figures)
         entry = {"step": self._step, **figures}
@@ -305,7 +305,7 @@ class Trainer:
         if best is None or figures["score"] > best["score"]:
             record = {"stage": self._stage, "steps": self._step, "validation": entry}
             path = self._out / BEST
-            self._with(self._average, lambda: save_weights(path, self._pair, record))
+            self._with(self.average, lambda: save_weights(path, self.pair, record))
             self._notes["best"] = {"step": self._step, "score": figures["score"]}
 
     def _checkpoint(self) -> None:
@@ -314,8 +314,8 @@ class Trainer:
         if self._last_written is not None and self._last_written != self._step:
             keep_older(self._out, self._last_written, self._options.keep)
         write_checkpoint(self._out / CHECKPOINT, Checkpoint(
-            self._step, _plain(self._run), get_arrays(self._pair), self._average,
-            get_state(self._optimizer), self.skipped, _plain(self._notes), self._current))
+            self._step, _plain(self._run), get_arrays(self.pair), self.average,
+            get_state(self.optimizer), self.skipped, _plain(self._notes), self._current))
         self._last_written = self._step
 
     def _compare(self, path: Path, theirs: Mapping[str, Any]) -> None:

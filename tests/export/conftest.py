@@ -1,6 +1,7 @@
 """A tiny pair of networks, its float and int8 files, and drawn photographs, made once a session."""
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,10 @@ import pytest
 from export.calibration import observers
 from export.quantization import int8
 from export.tflite import model as tflite
-from oace_tf.clicks import pack_points
-from oace_tf.geometry import normalise
+from oace_tf.geometry import Frame, normalise
 from oace_tf.gestures import pack_rows
+from tests.drawn_photograph import drawn_photograph
+from tests.kept import kept
 
 SIZE = 64
 MAX_POINTS = 6
@@ -35,13 +37,10 @@ class Made:
 
 def pictures(count: int, size: int, seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield drawn (S, S, 3) uint8 pictures and packed points (N, 3), seeded."""
-    from export.quantization.agreement import synthetic
-    from oace_tf.geometry import Frame
-
     for index in range(count):
-        picture, clicks = synthetic(np.random.default_rng((seed, index)))
+        picture, clicks = drawn_photograph(np.random.default_rng((seed, index)))
         frame = Frame(picture.shape[0], picture.shape[1], size)
-        yield frame.image(picture), pack_points([frame.click(c) for c in clicks], MAX_POINTS)
+        yield frame.image(picture), frame.points(clicks, MAX_POINTS)
 
 
 def feeds(count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
@@ -50,11 +49,26 @@ def feeds(count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
         yield {"image": normalise(picture)[None], "points": points[None]}
 
 
-def quantized(float_bytes: bytes, size: int) -> tuple[dict[str, tuple[float, float]], bytes]:
-    """Return the ranges over eight drawn pictures, and the int8 file with its names kept."""
-    observer = observers.RangeObserver(float_bytes)
-    ranges = observers.merge_ranges(observer.see(feed) for feed in feeds(8, size))
-    return ranges, int8.quantize(float_bytes, ranges, keep_names=True)
+def quantized(
+    float_bytes: bytes, size: int, name: str = ""
+) -> tuple[dict[str, tuple[float, float]], bytes]:
+    """Return the ranges over eight drawn pictures, and the int8 file with its names kept.
+
+    With a name both are kept between runs.
+    """
+    def ranges_json() -> bytes:
+        observer = observers.RangeObserver(float_bytes)
+        ranges = observers.merge_ranges(observer.see(feed) for feed in feeds(8, size))
+        return json.dumps(ranges).encode()
+
+    content = kept(f"{name}-ranges", ranges_json) if name else ranges_json()
+    ranges = {tensor: (float(low), float(high))
+              for tensor, (low, high) in json.loads(content).items()}
+
+    def int8_bytes() -> bytes:
+        return int8.quantize(float_bytes, ranges, keep_names=True)
+
+    return ranges, kept(f"{name}-int8", int8_bytes) if name else int8_bytes()
 
 
 def liven(pair: Any, seed: int) -> None:
@@ -89,8 +103,9 @@ def made(request: pytest.FixtureRequest) -> Made:
     pair = build_pair(config, SIZE)
     liven(pair, 2)
     fused = build_fused(pair, MAX_POINTS, SIZE)
-    float_bytes = float_tflite(fused)
-    return Made(pair, fused, float_bytes, *quantized(float_bytes, SIZE))
+    name = f"tiny{request.param}"
+    float_bytes = kept(f"{name}-float", lambda: float_tflite(fused))
+    return Made(pair, fused, float_bytes, *quantized(float_bytes, SIZE, name))
 
 
 GESTURE_SIZE = 128  # large enough for cells of 16 px to hold a tap each
@@ -169,8 +184,9 @@ def plain_files() -> tuple[bytes, bytes]:
     from oace_tf.networks.fused import build_fused
 
     keras.utils.set_random_seed(2)
-    float_bytes = float_tflite(build_fused(plain_pair(512, 2), MAX_POINTS, 512))
-    return float_bytes, quantized(float_bytes, 512)[1]
+    fused = build_fused(plain_pair(512, 2), MAX_POINTS, 512)
+    float_bytes = kept("plain-float", lambda: float_tflite(fused))
+    return float_bytes, quantized(float_bytes, 512, "plain")[1]
 
 
 def tensors_of(
@@ -197,15 +213,13 @@ def tensors_of(
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
     """Return a maker of folders of drawn photographs: folder(name, count) -> path."""
-    from export.quantization.agreement import synthetic
-
     def make(name: str, count: int) -> Path:
-        place = tmp_path / name
-        place.mkdir(parents=True)
+        path = tmp_path / name
+        path.mkdir(parents=True)
         for index in range(count):
-            picture, _ = synthetic(np.random.default_rng((7, index)))
-            cv2.imwrite(str(place / f"{index:03d}.png"), picture[..., ::-1])
-        return place
+            picture, _ = drawn_photograph(np.random.default_rng((7, index)))
+            cv2.imwrite(str(path / f"{index:03d}.png"), picture[..., ::-1])
+        return path
 
     return make
 

@@ -20,6 +20,7 @@ from export.quantization import agreement as agreement_module
 from export.quantization import recipe
 from export.tflite import memory
 from oace_tf.runtime.model import open_model
+from tests.drawn_photograph import drawn_photograph
 from tests.export.conftest import SIZE, liven
 
 Run = Callable[..., int]
@@ -86,7 +87,7 @@ def labelled(tmp_path: Path) -> Path:
         for folder in folders:
             (root / name / folder).mkdir(parents=True)
         for number in range(2):
-            picture, clicks = agreement_module.synthetic(np.random.default_rng(number))
+            picture, clicks = drawn_photograph(np.random.default_rng(number))
             mask = np.zeros(picture.shape[:2], np.uint8)
             cv2.circle(mask, (int(clicks[0].x), int(clicks[0].y)), 30, 255, -1)
             cv2.imwrite(str(root / name / folders[0] / f"{number}.jpg"), picture)
@@ -343,14 +344,6 @@ def test_kernels_of_zero_do_not_stop_the_command(
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["failures"] == ["both files give an empty mask on every picture: "
                                   "damaged weights?"]
-
-
-def test_help_ends_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        quantize.main(["--help"])
-    assert end.value.code == 0
-    last = capsys.readouterr().out.strip().splitlines()[-1]
-    assert last.startswith("example: python export/quantize.py --int8")
 
 
 @pytest.mark.slow

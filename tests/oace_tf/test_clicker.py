@@ -18,7 +18,7 @@ def _slow_squared_depth(region):
     return depth
 
 
-def _slow_next(mask, prediction, clicked):
+def slow_next(mask, prediction, clicked):
     best, found = 0, None
     for positive, region in ((False, (mask == 0) & prediction), (True, (mask == 1) & ~prediction)):
         depth = _slow_squared_depth(region)
@@ -42,12 +42,12 @@ def test_against_the_slow_rule(seed):
     mask = _blocks(rng, shape, [1, 1, 0, -1]).astype(np.int8)
     mask[shape[0] // 2, shape[1] // 2] = 1
     nothing = np.zeros(shape, bool)
-    assert first_click(mask) == _slow_next(mask, nothing, [])
+    assert first_click(mask) == slow_next(mask, nothing, [])
     prediction = _blocks(rng, shape, [0, 1]).astype(bool)
     clicks, pixels = [first_click(mask)], [(int(first_click(mask).y), int(first_click(mask).x))]
     for _ in range(5):
         click = next_click(mask, prediction, clicks)
-        assert click == _slow_next(mask, prediction, pixels)
+        assert click == slow_next(mask, prediction, pixels)
         if click is None:
             break
         clicks.append(click)

@@ -72,7 +72,7 @@ def test_presets():
     assert {name: (config.click_input, config.msf) for name, config in papers.items()} == {
         "paper_baseline": ("disk", False), "paper_msfnet": ("disk", True),
         "paper_msfnet_oace": ("oace", True)}
-    with pytest.raises(UsageError, match="no preset 'b7'; there are efficientnet_lite0, hrnet"):
+    with pytest.raises(UsageError, match="no preset 'b7'; there are efficientnet_lite0, one_trunk"):
         NetworkConfig.preset("b7")
 
 
@@ -99,3 +99,10 @@ def test_configurations_are_values():
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.trunk = "hrnet"  # type: ignore[misc]
     assert len({config, NetworkConfig()}) == 1
+
+
+@pytest.mark.parametrize("fields", [None, 5, [], "trunk", {"trunk": []}, {"trunk": {}},
+                                    {"click_channels": "2"}])
+def test_json_of_another_form_is_one_error(fields):
+    with pytest.raises(UsageError, match="^a.json: "):
+        NetworkConfig.from_json(fields, "a.json")

@@ -81,3 +81,14 @@ def test_bad_json_is_a_usage_error(tmp_path, text, words):
     with pytest.raises(UsageError, match=words) as caught:
         fileio.read_json(path, max_bytes)
     assert str(path) in str(caught.value)
+
+
+def test_what_killed_writes_left_is_cleared(tmp_path):
+    left = [".checkpoint.safetensors.ab_c1234", ".log.csv.zzzzzzzz"]
+    kept = [".hidden", ".checkpoint.safetensors", "a.json.abcdefgh", ".git.ABCDEFGH", "b.json"]
+    for name in (*left, *kept):
+        (tmp_path / name).write_text("half")
+    fileio.clear_leftovers(tmp_path, 3600)
+    assert len(list(tmp_path.iterdir())) == 7
+    fileio.clear_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)

@@ -17,6 +17,7 @@ from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, Window
 from oace_tf.gestures import Gesture
 from oace_tf.images import write_image
+from oace_tf.runtime.model import open_model
 from oace_tf.segmenter import TapSegmenter
 
 COFFEE = Path(__file__).resolve().parents[2] / "docs" / "samples" / "coffee.jpg"
@@ -235,5 +236,5 @@ def test_alternatives(tiny_multi: Path, tiny_int8: Path) -> None:
     with pytest.raises(UsageError, match="points-multi"):
         TapSegmenter(tiny_int8).alternatives(image, [(16, 30)])
     with pytest.raises(ValueError, match="one mask"):
-        TapSegmenter(tiny_int8).model.run_all(np.zeros((32, 32, 3), np.uint8),
-                                              np.zeros((4, 3), np.float32))
+        open_model(tiny_int8).run_all(np.zeros((32, 32, 3), np.uint8),
+                                      np.zeros((4, 3), np.float32))

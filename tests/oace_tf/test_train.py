@@ -140,11 +140,11 @@ def test_bad_arguments_are_one_line_and_exit_code_2(command, tmp_path, arguments
 def test_the_folder_of_the_data_can_come_from_the_environment(tmp_path, monkeypatch):
     (tmp_path / "train").mkdir()
     monkeypatch.setenv("OACE_DATA", str(tmp_path))
-    assert train._folders(None) == [tmp_path / "train"]
-    assert train._folders([tmp_path]) == [tmp_path]
+    assert train.data_folders(None) == [tmp_path / "train"]
+    assert train.data_folders([tmp_path]) == [tmp_path]
     monkeypatch.setenv("OACE_DATA", str(tmp_path / "train"))
     with pytest.raises(UsageError, match="no such folder"):
-        train._folders(None)
+        train.data_folders(None)
 
 
 def test_bad_arguments_are_answered_without_keras(tmp_path):
@@ -161,7 +161,7 @@ def test_help_ends_with_an_example(capsys):
         train.parse_args(["--help"])
     assert end.value.code == 0
     text = capsys.readouterr().out
-    assert "example:\n  python -m oace_tf.train joint" in text
+    assert "example:\n  python -m oace_tf.train gestures" in text
 
 
 def test_validation_chooses_and_is_recorded(command, tmp_path):

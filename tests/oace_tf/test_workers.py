@@ -75,13 +75,13 @@ def test_apart() -> None:
 _KILLED = """
 import os, sys
 from oace_tf.workers import apart
-from tests.oace_tf.test_workers import _sleep
+from tests.oace_tf.test_workers import sleep_for
 if __name__ == "__main__":
-    apart(_sleep, sys.argv[1])
+    apart(sleep_for, sys.argv[1])
 """
 
 
-def _sleep(path: str) -> None:
+def sleep_for(path: str) -> None:
     Path(path).write_text(str(os.getpid()))
     time.sleep(120)
 

@@ -83,9 +83,9 @@ def table(scores: Mapping[str, Any]) -> str:
         cells = []
         for group, parts in GROUPS:
             for part in parts:
-                found = (entry["groups"] or {}).get(group, {}).get(part)
-                cells.append("-" if found is None else
-                             f"{number(found['miou_at']['1'])} ({found['n']})")
+                figure = (entry["groups"] or {}).get(group, {}).get(part)
+                cells.append("-" if figure is None else
+                             f"{number(figure['miou_at']['1'])} ({figure['n']})")
         lines.append(f"| {entry['dataset']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

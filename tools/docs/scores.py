@@ -179,7 +179,9 @@ def _rounded(value: Any) -> Any:
 def table(scores: Mapping[str, Any]) -> str:
     """Return the scores as Markdown."""
     head = ["set", "objects", "", "mIoU@1", "95 %", "mIoU@3", "mIoU@20", "NoC@85", "NoC@90",
-            "failed@90", "own - other", "confused", "spread", "worst of ten"]
+            "failed@90", "boundary@1", "own - other", "confused", "spread", "worst of ten"]
+    crumbs = all("crumbs" in entry for entry in scores["entries"])  # not counted in older records
+    head += ["crumbs"] if crumbs else []
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for entry in scores["entries"]:
         size = tables.size_text(entry["dataset"], entry["n"])
@@ -189,8 +191,10 @@ def table(scores: Mapping[str, Any]) -> str:
                  *(tables.number(entry["miou_at"].get(k)) for k in ("3", "20")),
                  *(tables.number(entry["noc"][k], 2) for k in ("85", "90")),
                  tables.number(entry["noc_failures"]["90"], 0),
+                 tables.number(entry["boundary_iou_at"]["1"]),
                  *(tables.number(entry[key]) for key in
-                   ("own_minus_other", "confusion", "click_spread", "worst_of_ten"))]
+                   ("own_minus_other", "confusion", "click_spread", "worst_of_ten")),
+                 *([tables.number(entry["crumbs"]["share"])] if crumbs else [])]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", f"SHA-256 of the file: `{scores['sha256']}`."]
     return "\n".join(lines)

@@ -21,6 +21,7 @@ export class Caller {
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
       signal?.addEventListener("abort", () => {
+        if (!this.waiting.has(id)) return;
         this.worker.postMessage({ cancel: id });
         reject(new DOMException("dropped for a later question", "AbortError"));
       });

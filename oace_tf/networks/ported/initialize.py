@@ -53,12 +53,12 @@ def pair_from_ports(paths: Sequence[Path], preset: str) -> tuple[Pair, list[dict
     Raises:
       UsageError: a file is damaged, or the files do not fit each other.
     """
-    found = [(path, *read_ported(path)) for path in paths]
-    config = _config([(path, ported) for path, ported, _, _ in found], preset)
+    ports = [(path, *read_ported(path)) for path in paths]
+    config = merged_config([(path, ported) for path, ported, _, _ in ports], preset)
     pair = build_pair(config, size=None)
     filled: dict[str, Path] = {}
     assigned: list[tuple[Any, np.ndarray]] = []
-    for path, ported, _, tensors in found:
+    for path, ported, _, tensors in ports:
         for model in pair.models():
             if model.name not in _owners(ported, pair):
                 continue
@@ -69,14 +69,14 @@ def pair_from_ports(paths: Sequence[Path], preset: str) -> tuple[Pair, list[dict
             wanted = _for_trunk(ported, tensors) if ported.config is None else tensors
             prefix = f"{model.name}.trunk." if ported.config is None else f"{model.name}."
             assigned += _assignments(model, prefix, wanted, path)
-    if len({*filled.values()}) < len(found):
-        unused = next(path for path, *_ in found if path not in filled.values())
+    if len({*filled.values()}) < len(ports):
+        unused = next(path for path, *_ in ports if path not in filled.values())
         raise UsageError(f"{unused}: this pair has no network that it could fill")
     for variable, array in assigned:  # only now, so that a pair is filled as a whole or not at all
         variable.assign(array)
     return pair, [{"file": sha256_file(path), "network": ported.network, "resize": ported.resize,
                    "fills": sorted(name for name, source in filled.items() if source == path),
-                   "record": record} for path, ported, record, _ in found]
+                   "record": record} for path, ported, record, _ in ports]
 
 
 def _owners(ported: Ported, pair: Pair) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ def standardised_stem(ported: Ported, tensors: Mapping[str, np.ndarray]) -> dict
             shifted: (tensors[shifted] - constant).astype(np.float32)}
 
 
-def _config(found: Sequence[tuple[Path, Ported]], preset: str) -> NetworkConfig:
+def merged_config(found: Sequence[tuple[Path, Ported]], preset: str) -> NetworkConfig:
     config = NetworkConfig.preset(preset)
     parts = [ported.config for _, ported in found if ported.config is not None]
     if parts:

@@ -2,21 +2,30 @@
 
 Two formats: the one before PyTorch 1.6 (five pickles in a row, then the raw storages) and the zip
 archive since then. A pickle is a program; this reader runs it on a machine of its own that knows
-numbers, strings, tuples, lists, dicts and tensors, and refuses everything else: no class is
+numbers, strings, tuples, lists, dicts and tensors. Everything else (what a trainer keeps beside the
+weights: arguments, numpy scalars, dates) stays an object that is named and never built: no class is
 looked up, no function of the file's choice is ever called.
 """
 
 import io
+import math
 import pickletools
 import struct
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, quoted
+from oace_tf.networks.ported.containers import (
+    SAVE_ALONE,
+    Refused,
+    refuse_other_files,
+    state_dict_choice,
+)
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
@@ -25,11 +34,18 @@ LEGACY_PROTOCOL = 1001
 STORAGE_DTYPES = {
     "FloatStorage": "f4", "DoubleStorage": "f8", "HalfStorage": "f2", "BFloat16Storage": "u2",
     "LongStorage": "i8", "IntStorage": "i4", "ShortStorage": "i2", "CharStorage": "i1",
-    "ByteStorage": "u1", "BoolStorage": "u1",
+    "ByteStorage": "u1", "BoolStorage": "u1", "ComplexFloatStorage": "c8",
+    "ComplexDoubleStorage": "c16", "QInt8Storage": "i1", "QUInt8Storage": "u1",
+    "QInt32Storage": "i4",
 }
 ORDERED_DICT = "collections OrderedDict"
 REBUILD_TENSOR = "torch._utils _rebuild_tensor_v2"
-REBUILD_PARAMETER = "torch._utils _rebuild_parameter"
+REBUILD_PARAMETERS = ("torch._utils _rebuild_parameter",
+                      "torch._utils _rebuild_parameter_with_state")
+REBUILD_TYPED = "torch._tensor _rebuild_from_type_v2"
+
+DEFAULT_DICT = "collections defaultdict"
+_MOST_VIEWS = 8  # times the numbers of a file that its tensors may have: tied weights
 
 MAX_DIMENSIONS = 32  # numpy 1.26 has no more
 
@@ -37,8 +53,8 @@ MAX_DIMENSIONS = 32  # numpy 1.26 has no more
 def read_pth(path: str | Path) -> dict[str, np.ndarray]:
     """Return the tensors of a PyTorch state dict, by name, in the file's order.
 
-    A checkpoint that holds the state dict under the key `state_dict` is accepted too; what else
-    it holds is left out.
+    A checkpoint that holds the state dict under a key (`state_dict`, `model`, ...; see
+    `state_dict_choice`) is accepted too; what else it holds is left out, and never built.
 
     Args:
       path: a file written by `torch.save`, either format.
@@ -47,8 +63,8 @@ def read_pth(path: str | Path) -> dict[str, np.ndarray]:
       numbers as stored; bfloat16 comes as float32. Arrays may be strided views that share memory
       when the tensors in the file did.
     Raises:
-      UsageError: the file is missing, truncated or damaged, is no state dict, or asks for
-        anything but tensors.
+      UsageError: the file is missing, truncated or damaged, is no state dict, or holds something
+        else than tensors in it; says which key, and what to do.
     """
     path = Path(path)
     try:
@@ -56,11 +72,15 @@ def read_pth(path: str | Path) -> dict[str, np.ndarray]:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); give a .pth file") from None
     try:
+        refuse_other_files(data)
         tensors, storages = _read_zip(data) if data[:2] == b"PK" else _read_legacy(data)
+        _refuse_claims(tensors, storages)
         return {name: _view(name, tensor, storages) for name, tensor in tensors.items()}
-    except (ValueError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        raise UsageError(
-            f"{path}: not a whole PyTorch state dict: {error}; fetch the file again") from None
+    except Refused as error:
+        raise UsageError(f"{path}: {error}") from None
+    except (ValueError, zipfile.BadZipFile, NotImplementedError, EOFError, struct.error) as error:
+        raise UsageError(f"{path}: not a whole PyTorch state dict: {quoted(str(error), 300)}; "
+                         "fetch the file again") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +88,13 @@ class _Global:
     """A name that the pickle asks for; never looked up."""
 
     name: str
+
+
+class _Unbuilt:
+    """Something that the pickle would build of a class or function that is not known here."""
+
+    def __init__(self, name: str) -> None:
+        self.name = quoted(name.replace(" ", "."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +128,7 @@ class _Machine:
         self.storages: dict[str, _Storage] = {}
 
     def run(self, stream: io.BytesIO) -> Any:
-        """Return what the pickle builds; ValueError for anything but plain data and tensors."""
+        """Return what the pickle builds; ValueError where it cannot be read."""
         # genops reads lazily, checks every length against what is left, and ends after STOP.
         for opcode, argument, _ in pickletools.genops(stream):
             if opcode.name == "STOP":
@@ -137,7 +164,9 @@ class _Machine:
         return tuple(values[::-1])
 
     def top(self, kind: type) -> Any:
-        """Return the top of the stack, which must be of `kind`."""
+        """Return the top of the stack, which must be of `kind`, or is something unbuilt."""
+        if self.stack and isinstance(self.stack[-1], _Unbuilt):
+            return kind()  # filled, and lost
         if not self.stack or type(self.stack[-1]) is not kind:
             raise ValueError(f"the pickle fills something that is no {kind.__name__}")
         return self.stack[-1]
@@ -163,47 +192,96 @@ class _Machine:
         self.top(list).extend(values)
 
     def set_items(self, values: tuple[Any, ...]) -> None:
-        """SETITEM, SETITEMS: names and numbers as keys only."""
+        """SETITEM, SETITEMS: entries under names and whole numbers; others are left out."""
         target = self.top(dict)
         if len(values) % 2:
             raise ValueError("the pickle gives a key without a value")
         for key, value in zip(values[::2], values[1::2]):
-            if type(key) not in (str, int):  # no tuples: hashing shared nested ones never ends
-                raise ValueError(f"the pickle uses a {type(key).__name__} as a key; refused")
-            target[key] = value
+            if type(key) in (str, int):  # no tuples: hashing shared nested ones never ends
+                target[key] = value
 
     def find_global(self, name: str) -> None:
-        """GLOBAL: one of the few names a state dict needs."""
-        module, _, attribute = name.partition(" ")
-        allowed = name in (ORDERED_DICT, REBUILD_TENSOR, REBUILD_PARAMETER) or (
-            module == "torch" and attribute in STORAGE_DTYPES)
-        if not allowed:
-            raise ValueError(f"the pickle asks for {name.replace(' ', '.')}; refused")
+        """GLOBAL: a name, kept as such."""
         self.stack.append(_Global(name))
 
     def stack_global(self) -> None:
         """STACK_GLOBAL: the same, with module and name on the stack."""
         module, name = self.pop_many(2)
+        if type(module) is not str or type(name) is not str:
+            raise ValueError("the pickle asks for something without a name")
         self.find_global(f"{module} {name}")
 
     def reduce(self) -> None:
-        """REDUCE: an ordered dict, a tensor or a parameter, built here."""
+        """REDUCE: an ordered dict, a tensor or a parameter, built here; else nothing is built."""
         function, arguments = self.pop_many(2)
+        if isinstance(function, _Unbuilt):
+            self.stack.append(function)
+            return
         if not isinstance(function, _Global) or type(arguments) is not tuple:
             raise ValueError("the pickle calls something that is no function")
-        if function.name == ORDERED_DICT and arguments == ():
+        if function.name in (ORDERED_DICT, DEFAULT_DICT) and len(arguments) <= 1:
+            if arguments and not isinstance(arguments[0], _Global):
+                raise ValueError(f"the pickle calls {function.name.replace(' ', '.')} wrongly")
             self.stack.append({})
         elif function.name == REBUILD_TENSOR:
             self.stack.append(_rebuild_tensor(arguments))
-        elif function.name == REBUILD_PARAMETER and arguments and isinstance(
+        elif function.name == REBUILD_TYPED and len(arguments) == 4 and (
+                arguments[0] == _Global(REBUILD_TENSOR)) and type(arguments[2]) is tuple:
+            self.stack.append(_rebuild_tensor(arguments[2]))
+        elif function.name in REBUILD_PARAMETERS and arguments and isinstance(
                 arguments[0], _Tensor):
             self.stack.append(arguments[0])
         else:
-            raise ValueError(f"the pickle calls {function.name.replace(' ', '.')} wrongly")
+            self.stack.append(_Unbuilt(function.name))
+
+    def make(self, count: int) -> None:
+        """NEWOBJ, NEWOBJ_EX: a class and what it is made of; nothing is built."""
+        made = self.pop_many(count)[0]
+        self.stack.append(_Unbuilt(made.name if isinstance(made, (_Global, _Unbuilt)) else "?"))
+
+    def instance(self, name: str | None) -> None:
+        """INST, OBJ: the same of protocol 0 and 1."""
+        values = self.pop_to_mark()
+        first = values[0] if values and name is None else None
+        self.stack.append(_Unbuilt(name or (first.name if isinstance(first, _Global) else "?")))
+
+    def drop_to_mark(self, _: Any) -> None:
+        """POP_MARK."""
+        self.pop_to_mark()
+
+    def drop(self, _: Any) -> None:
+        """POP: also a mark, as Python's own does."""
+        if not self.stack:
+            raise ValueError("the pickle takes from an empty stack (POP)")
+        self.stack.pop()
+
+    def repeat(self, _: Any) -> None:
+        """DUP."""
+        value = self.pop()
+        self.stack += [value, value]
+
+    def collect(self, kind: str) -> None:
+        """LIST, DICT, FROZENSET of what is above the mark."""
+        values = self.pop_to_mark()
+        if kind == "LIST":
+            self.stack.append(list(values))
+        elif kind == "DICT":
+            self.stack.append({})
+            self.set_items(values)
+        else:
+            self.stack.append(_Unbuilt("builtins frozenset"))
+
+    def add_items(self, _: Any) -> None:
+        """ADDITEMS: into a set, which is not built."""
+        self.pop_to_mark()
+        if not self.stack or not isinstance(self.stack[-1], _Unbuilt):
+            raise ValueError("the pickle fills something that is no set")
 
     def build(self) -> None:
         """BUILD: attributes of an ordered dict (torch's `_metadata`); left out."""
         self.pop()
+        if self.stack and isinstance(self.stack[-1], _Tensor):
+            return  # a parameter's own attributes
         self.top(dict)
 
     def persistent(self) -> None:
@@ -213,6 +291,9 @@ class _Machine:
                 reference[0] != "storage" or not isinstance(reference[1], _Global)):
             raise ValueError("the pickle refers to something that is no storage")
         module, _, kind = reference[1].name.partition(" ")
+        if module == "torch" and kind not in STORAGE_DTYPES:
+            raise Refused(f"it keeps numbers as torch.{quoted(kind, 40)}, which is not known here; "
+                          "save the state dict as float32: {k: v.float() for k, v in ...}")
         key, count = reference[2], reference[4]
         if module != "torch" or type(key) is not str or not _is_count(count):
             raise ValueError("the pickle refers to a storage in an unknown way")
@@ -225,8 +306,10 @@ class _Machine:
 
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-_LITERALS = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE",
-             "BINSTRING", "SHORT_BINSTRING")
+_LITERALS = ("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE",
+             "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING", "BINBYTES",
+             "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8", "INT", "LONG", "FLOAT", "STRING",
+             "UNICODE")
 _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "MARK": _Machine.mark,
     "BINPUT": _Machine.put,
@@ -247,6 +330,20 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "GLOBAL": _Machine.find_global,
     "STACK_GLOBAL": lambda machine, _: machine.stack_global(),
     "REDUCE": lambda machine, _: machine.reduce(),
+    "NEWOBJ": lambda machine, _: machine.make(2),
+    "NEWOBJ_EX": lambda machine, _: machine.make(3),
+    "INST": _Machine.instance,
+    "OBJ": _Machine.instance,
+    "POP": _Machine.drop,
+    "POP_MARK": _Machine.drop_to_mark,
+    "DUP": _Machine.repeat,
+    "LIST": lambda machine, _: machine.collect("LIST"),
+    "DICT": lambda machine, _: machine.collect("DICT"),
+    "FROZENSET": lambda machine, _: machine.collect("FROZENSET"),
+    "EMPTY_SET": lambda machine, _: machine.stack.append(_Unbuilt("builtins set")),
+    "ADDITEMS": _Machine.add_items,
+    "PUT": _Machine.put,
+    "GET": _Machine.get,
     "BUILD": lambda machine, _: machine.build(),
     "BINPERSID": lambda machine, _: machine.persistent(),
 }
@@ -269,16 +366,37 @@ def _rebuild_tensor(arguments: tuple[Any, ...]) -> _Tensor:
 
 
 def _state_dict(value: Any) -> dict[str, _Tensor]:
-    """Return the state dict in `value`, itself or under `state_dict`."""
-    if isinstance(value, dict) and isinstance(value.get("state_dict"), dict):
-        value = value["state_dict"]
+    """Return the state dict in `value`: itself, or what is under one of its keys."""
+    if isinstance(value, _Unbuilt):
+        raise Refused(f"the pickle asks for {value.name}, which is never built here: this is a "
+                      "whole model or another object; save its state dict: "
+                      "torch.save(model.state_dict(), ...)")
     if not isinstance(value, dict):
-        raise ValueError(f"it holds a {type(value).__name__}, expected a dict of tensors")
-    for name, tensor in value.items():
+        raise Refused(f"it holds a {_kind(value)}, expected a dict of tensors; save the state "
+                      "dict: torch.save(model.state_dict(), ...)")
+    way, chosen = state_dict_choice(value, lambda entry: isinstance(entry, _Tensor))
+    inner = "".join(f"[{key!r}]" for key in way)
+    tensors = {}
+    for name, tensor in chosen.items():
+        if tensor is None or str(name).endswith("_extra_state"):
+            continue  # neither holds a weight
         if not isinstance(name, str) or not isinstance(tensor, _Tensor):
-            raise ValueError(
-                f"entry {name!r} is a {type(tensor).__name__.strip('_')}, expected a tensor")
-    return value
+            raise Refused(f"entry {quoted(repr(name), 60)} of checkpoint{inner} is a "
+                          f"{_kind(tensor)}, expected a tensor; {SAVE_ALONE}")
+        tensors[name] = tensor
+    return tensors
+
+
+def _kind(value: Any) -> str:
+    return value.name if isinstance(value, _Unbuilt) else type(value).__name__.strip("_")
+
+
+def _refuse_claims(tensors: Mapping[str, _Tensor], storages: Mapping[str, np.ndarray]) -> None:
+    """Refuse views of one storage that claim far more numbers than the file has."""
+    claimed = sum(math.prod(tensor.size) for tensor in tensors.values())
+    held = sum(storage.size for storage in storages.values())
+    if claimed > _MOST_VIEWS * held + 2**16:
+        raise ValueError(f"its tensors claim {claimed} numbers, it holds {held}")
 
 
 def _elements(kind: str, raw: memoryview, order: str) -> np.ndarray:
@@ -339,13 +457,17 @@ def _read_zip(data: bytes) -> tuple[dict[str, _Tensor], dict[str, np.ndarray]]:
             if name not in (b"little", b"big"):
                 raise ValueError(f"its byte order is {name[:20]!r}")
             order = "<" if name == b"little" else ">"
-        storages = {}
+        storages: dict[str, np.ndarray] = {}
+        held = 0
         for storage in {tensor.storage for tensor in tensors.values()}:
             key = storage.key
             raw = _member(archive, f"{folder}/data/{key}")
             size = storage.count * np.dtype(STORAGE_DTYPES[storage.kind]).itemsize
             if len(raw) != size:
                 raise ValueError(f"storage {key} has {len(raw)} bytes, expected {size}")
+            held += size
+            if held > len(data):  # one member under many names
+                raise ValueError("its storages lie on each other")
             storages[key] = _elements(storage.kind, memoryview(raw), order)
     return tensors, storages
 

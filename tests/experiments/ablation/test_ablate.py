@@ -27,7 +27,7 @@ def command(tmp_path, monkeypatch, capsys):
     """Return a function: arguments -> (exit code, stdout, stderr); rows run in this process."""
     import tensorflow as tf
 
-    monkeypatch.setattr(ablate, "_in_process", ablation_row.run_row)
+    monkeypatch.setattr(ablate, "in_process", ablation_row.run_row)
     monkeypatch.setattr(logging, "basicConfig", lambda **kwargs: None)
     monkeypatch.delenv("OACE_DATA", raising=False)
     write_sets(tmp_path)
@@ -62,13 +62,13 @@ def test_rows_are_made_once(command, tmp_path, monkeypatch):
     assert (tmp_path / "out" / "frozen" / "1_msfnet" / "weights.safetensors").is_file()
 
     made = []
-    run_row = ablate._in_process
+    run_row = ablate.in_process
 
     def noted(plan, name, *rest):
         made.append(name)
         return run_row(plan, name, *rest)
 
-    monkeypatch.setattr(ablate, "_in_process", noted)
+    monkeypatch.setattr(ablate, "in_process", noted)
     code, table, _ = command(*arguments)
     assert code == 0 and made == ["disk"] and "not run" not in table
     assert (tmp_path / "out" / "table.md").read_text() == table

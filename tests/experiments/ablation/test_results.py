@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.ablation.results import markdown, summarise
-from experiments.ablation.table import read_plan
+from experiments.ablation.table import read_table
 
 SETS = (("ecssd", "coco_mval"), ("grabcut",))
 
@@ -59,7 +59,7 @@ def test_rows_that_were_not_run_say_so(tmp_path):
     path = tmp_path / "plan.json"
     path.write_text(json.dumps({"rows": [{"name": "a", "what": "first"},
                                          {"name": "b", "what": "second", "against": "a"}]}))
-    lines = markdown(read_plan(path), {"a": figures()}).splitlines()
+    lines = markdown(read_table(path), {"a": figures()}).splitlines()
     assert len(lines) == 4
     assert "| a | first | " in lines[2] and lines[2].endswith("| 2 |")
     assert lines[3].startswith("| b | second | not run")

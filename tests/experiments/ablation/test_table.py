@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from experiments.ablation.table import merged, read_plan
+from experiments.ablation.table import merged, read_table
 from oace_tf.errors import UsageError
 
 SHIPPED = Path(__file__).parents[3] / "experiments" / "ablation" / "table.json"
@@ -23,7 +23,7 @@ PLAN: dict[str, Any] = {
 def read(tmp_path, **changes):
     path = tmp_path / "plan.json"
     path.write_text(json.dumps({**PLAN, **changes}))
-    return read_plan(path)
+    return read_table(path)
 
 
 def test_a_row_is_the_shared_part_and_its_changes(tmp_path):
@@ -94,7 +94,7 @@ def test_a_row_is_found_by_its_name(tmp_path):
 
 
 def test_the_plan_of_the_repository_holds_every_row_that_was_asked_for():
-    plan = read_plan(SHIPPED)
+    plan = read_table(SHIPPED)
     rows = {row.name: row for row in plan.rows}
     losses = {name: row.stages[-1].settings.losses for name, row in rows.items()}
     networks = {name: row.network for name, row in rows.items()}

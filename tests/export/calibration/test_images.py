@@ -272,15 +272,6 @@ def test_the_committed_list() -> None:
                    for x, y, _ in entry["taps"])
 
 
-@pytest.mark.data
-def test_the_committed_list_is_what_build_makes(oace_data: Path) -> None:
-    from calibration_data.build import SEED, build
-
-    assert build(oace_data / "coco_calibration", SEED) == json.loads(ci.LIST.read_text())
-    found, notes = ci.choose(None, oace_data, 0)
-    assert found is not None and found.source == "local COCO images" and notes == ()
-
-
 @pytest.mark.parametrize(("change", "objects", "counts", "words"), [
     ({}, 3, (3, 0), "on objects of instances.json"),
     ({}, 1, (1, 2), "on objects of instances.json on 1, at random on 2 of 3 photographs"),

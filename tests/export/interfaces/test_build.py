@@ -4,15 +4,14 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from export.interfaces import build as interfaces
 from export.interfaces import files as interface_files
-from export.interfaces import input_graphs, mediapipe_task
-from export.tflite import metadata, splice
+from export.interfaces import mediapipe_task
+from export.tflite import metadata
 from export.tflite import model as tflite
 from oace_tf.clicks import Click, draw_disks
 from oace_tf.errors import UsageError
@@ -50,37 +49,6 @@ def float_bundle(float_file: bytes) -> bytes:
 @pytest.fixture(scope="module")
 def files(points_file: bytes) -> dict[str, bytes]:
     return {name: interface_files.make(name, points_file) for name in NAMES}
-
-
-def runner(content: bytes) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    return Interpreter(model_content=content, num_threads=1).get_signature_runner()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_masks_are_those_of_the_interface_points(
-    name: str, files: dict[str, bytes], points_file: bytes
-) -> None:
-    entry, faults = interface_files.examine(name, files[name], points_file, 1)
-    assert faults == []
-    assert entry["mask_bytes"] == {"compared": 4 * SIZE * SIZE, "differing": 0}
-    assert all(len(delegates) == 1 for delegates in entry["delegates"])
-    assert entry["operators_outside_delegate"] == (
-        ["QUANTIZE", "QUANTIZE"] if name == "rgba" else [])
-    masks = [ours for ours, _ in interface_files.masks(name, files[name], points_file, 2)]
-    assert len(np.unique(masks[0])) > 3 and (masks[0] != masks[1]).any()  # not a constant
-
-
-def test_another_network_is_noticed(files: dict[str, bytes], points_file: bytes) -> None:
-    model = tflite.parse(files["rgba"])
-    graph = tflite.graph(model)
-    kernels = [graph.tensors[int(op.inputs[1])] for op in graph.operators
-               if tflite.operator_name(model, op) == "CONV_2D"]
-    model.buffers[kernels[0].buffer].data = 127 - model.buffers[kernels[0].buffer].data
-    entry, faults = interface_files.examine("rgba", tflite.serialise(model), points_file, 1)
-    assert entry["mask_bytes"]["differing"] > 0
-    assert any("are not those of the interface points" in fault for fault in faults)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -128,18 +96,6 @@ def test_float_bundle_has_half_weights_and_exact_disks(float_bundle: bytes) -> N
         drawn = interpreter.get_tensor(tflite.by_name(model, "disks"))[0, :, :, 0]
         np.testing.assert_array_equal(
             drawn, draw_disks(np.array([[x, y, 1]], np.float32), (SIZE, SIZE), 1.0))
-
-
-def test_a_float_bundle_of_another_network_is_noticed(float_file: bytes, made: Made) -> None:
-    model = tflite.parse(made.float_bytes)
-    kernel = next(int(op.inputs[1]) for op in tflite.graph(model).operators
-                  if tflite.operator_name(model, op) == "CONV_2D")
-    tflite.set_constant(model, kernel, -tflite.constant(model, kernel))
-    other = described(tflite.serialise(model), made.pair.config.click_channels)
-    entry, faults = interface_files.examine(
-        FLOAT, interface_files.make(FLOAT, other), float_file, 1)
-    assert entry["mask_difference"]["half_precision"] > interface_files.TOLERANCE
-    assert len(faults) == 1 and "off that of the half-precision file" in faults[0]
 
 
 @pytest.mark.parametrize("bundled", ("mediapipe-bundle-int8", FLOAT))
@@ -191,7 +147,8 @@ def test_the_bundle_is_a_stored_zip(files: dict[str, bytes]) -> None:
             assert content.find(archive.read(entry)) % 16 == 0
         # four fields of 64: key byte (number << 3), then the number
         assert archive.read("metadata.pb") == bytes([8, 64, 16, 64, 24, 64, 32, 64])
-    assert mediapipe_task._record(512) == bytes([8, 128, 4, 16, 128, 4, 24, 128, 4, 32, 128, 4])
+    assert mediapipe_task.tensor_record(512) == bytes(
+        [8, 128, 4, 16, 128, 4, 24, 128, 4, 32, 128, 4])
 
 
 def test_other_files_are_refused(files: dict[str, bytes], made: Made, tmp_path: Path) -> None:
@@ -209,64 +166,6 @@ def test_other_files_are_refused(files: dict[str, bytes], made: Made, tmp_path: 
     (tmp_path / "rgba.tflite").write_bytes(files["rgba"])
     with pytest.raises(UsageError, match="of another interface"):
         open_model(tmp_path / "rgba.tflite")
-
-
-def test_probabilities_of_background_and_object(files: dict[str, bytes]) -> None:
-    feed = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 4)) / np.float32(255)
-    feed[..., 3] = interface_files.dot(SIZE, Click(30, 20), 1) / np.float32(255)
-    background, found = np.moveaxis(runner(files["mediapipe"])(
-        image_and_tap=feed.astype(np.float32))["masks"][0], -1, 0)
-    np.testing.assert_array_equal(background, 511 / 512 - found)
-    np.testing.assert_array_equal(np.argmax([background, found], 0) == 1, found >= 0.5)
-
-
-@pytest.mark.parametrize("channels, side", ((1, SIZE), (2, SIZE), (2, 3 * SIZE // 4)))
-def test_the_tap_channel(channels: int, side: int) -> None:
-    """Grey blobs: the centroid in float64 and the reference drawing; an empty one draws nothing."""
-    run = runner(input_graphs.tap_channel(SIZE, side, channels))
-    rng = np.random.default_rng(3)
-    greys = [np.zeros((SIZE, SIZE))]
-    for x, y in ((0, 0), (SIZE - 1, SIZE - 1), (0, 17), (31, 20), (SIZE - 1, 3)):
-        greys.append(interface_files.dot(SIZE, Click(x, y), 0))
-    for _ in range(8 if side == SIZE else 0):  # elsewhere the last bits of the product decide
-        grey = np.zeros((SIZE, SIZE))
-        x, y = rng.integers(3, SIZE - 3, 2)
-        grey[y - 2 : y + 3, x - 2 : x + 3] = rng.integers(0, 256, (5, 5))
-        greys.append(grey)
-    for grey in greys:
-        made = run(grey=grey[None, :, :, None].astype(np.float32))["disks"][0]
-        assert made.shape == (side, side, channels)
-        rows, columns = np.indices(grey.shape)
-        total = grey.sum()
-        at = [((grey * index).sum() / total + 0.5) * side / SIZE - 0.5
-              for index in (columns, rows)] if total else []
-        point = np.array([[*at, 1.0]] if total else np.zeros((0, 3)), np.float32)
-        for channel, label in zip(range(channels), (1.0, 0.0)):
-            np.testing.assert_array_equal(
-                made[:, :, channel], draw_disks(point, (side, side), label))
-
-
-@pytest.mark.parametrize("channels, side", ((1, SIZE), (2, SIZE), (2, 3 * SIZE // 4)))
-def test_dots_of_strokes(channels: int, side: int) -> None:
-    """Dots with MediaPipe's soft edges, everywhere: also cut by the border, and close together."""
-    run = runner(input_graphs.dots(SIZE, side, channels))
-    ends = (0, 1, 2, 3, SIZE - 3, SIZE - 2, SIZE - 1)
-    sets = [[(x, y, 1)] for x in ends for y in ends] + [
-        [(20, 20, 1), (40, 9, 1), (33, 50, 0)], [(20, 20, 1), (27, 20, 1)], [(9, 9, 0)], []]
-    for taps in sets:
-        heat = np.zeros((SIZE, SIZE, 3), np.float32)
-        for x, y, label in taps:
-            drawn = heat[:, :, 1 - label]
-            for reach, value in ((3, 0.31), (2, 0.93), (1, 1.0)):
-                on = interface_files.dot(SIZE, Click(x, y), reach) > 0
-                drawn[on] = np.maximum(drawn[on], value)
-        heat[:, :, 2] = 1  # boxes are not read
-        made = run(heat_map=heat[None])["disks"][0]
-        points = np.array(taps, np.float32).reshape(-1, 3)
-        points[:, :2] = (points[:, :2] + 0.5) * side / SIZE - 0.5
-        for channel, wanted in zip(range(channels), (1.0, 0.0)):
-            np.testing.assert_array_equal(
-                made[:, :, channel], draw_disks(points, (side, side), wanted))
 
 
 @pytest.mark.slow
@@ -294,11 +193,3 @@ def test_a_network_that_sees_a_smaller_square() -> None:
     content = metadata.add_metadata(float_bytes, about)
     made = interface_files.make(FLOAT, content)
     assert interface_files.examine(FLOAT, made, content, 1)[1] == []
-
-
-def test_a_link_of_unequal_tensors(made: Made) -> None:
-    body = interfaces.parse_points(made.int8_bytes)
-    front = tflite.parse(input_graphs.tap_channel(SIZE, SIZE // 2, 1))
-    with pytest.raises(ValueError, match="take its place"):
-        splice.join(front, body, {
-            tflite.signature(front)[1]["disks"]: tflite.by_name(body, "disks")})

@@ -1,6 +1,7 @@
 """Bad input of the port: one clear line, exit 2, nothing written."""
 from __future__ import annotations
 
+import json
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -34,7 +35,7 @@ def small_graph(opset: int = 17, norm: bool = True, names: bool = True) -> Any:
         [helper.make_tensor_value_info("b" if norm else "a", TensorProto.FLOAT, [1, 4, 8, 8])],
         [numpy_helper.from_array(value.astype(np.float32), name)
          for name, value in tensors.items()])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
 def in_bytes(**options: Any) -> bytes:
@@ -71,6 +72,46 @@ class Evil:
         return (open, ("ran_code", "w"))
 
 
+def damaged(**change: Any) -> bytes:
+    """Return a graph of which the second initialiser has other fields."""
+    model = small_graph()
+    for name, value in change.items():
+        if name == "dims":
+            model.graph.initializer[1].dims[0] = value
+        else:
+            setattr(model.graph.initializer[1], name, value)
+    return model.SerializeToString()
+
+
+def versions(ir_version: int = 8, opset: int = 17) -> bytes:
+    model = small_graph(opset=opset)
+    model.ir_version = ir_version
+    return model.SerializeToString()
+
+
+def twice() -> bytes:
+    model = small_graph()
+    model.graph.initializer.append(model.graph.initializer[0])
+    return model.SerializeToString()
+
+
+def outside(**entries: str) -> bytes:
+    """Return a graph of which an initialiser lies in a.onnx itself."""
+    model = small_graph()
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": "a.onnx", **entries}.items():
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, value
+    return model.SerializeToString()
+
+
+def renamed(old: bytes) -> bytes:
+    """Return a graph with a name that is no UTF-8."""
+    return in_bytes().replace(old, b"\xff" + old[1:])
+
+
 CASES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "text": ("a.onnx", lambda: b"hello, this is no graph", "not an ONNX file"),
     "empty": ("a.onnx", lambda: b"", "not an ONNX file"),
@@ -86,6 +127,23 @@ CASES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "safetensors": ("a.safetensors", lambda: save({"a": np.ones(9)})[:-8], "not a whole"),
     "whole numbers": ("a.safetensors", lambda: save({"a": np.ones(9, np.int64)}), "int64 numbers"),
     "nan": ("a.safetensors", lambda: save({"a": np.array([np.nan])}), "not finite"),
+    "newer": ("a.onnx", lambda: versions(ir_version=99), r"IR version 99, .* takes \d+ at most"),
+    "newer by one": ("a.onnx", lambda: versions(ir_version=onnx.IR_VERSION + 1), r"IR version"),
+    "newer opset": ("a.onnx", lambda: versions(opset=99), r"opset 99, .* takes \d+ at most"),
+    "type": ("a.onnx", lambda: damaged(data_type=99), r"initialiser bn1.weight is damaged"),
+    "no type": ("a.onnx", lambda: damaged(data_type=0), r"initialiser bn1.weight is damaged"),
+    "side": ("a.onnx", lambda: damaged(dims=-3), r"initialiser bn1.weight is damaged"),
+    "huge": ("a.onnx", lambda: damaged(dims=2**40), r"initialiser bn1.weight is damaged"),
+    "bytes": ("a.onnx", lambda: damaged(raw_data=b"12345"), r"initialiser bn1.weight is damaged"),
+    "twice": ("a.onnx", twice, r"conv1.weight stands twice"),
+    "name": ("a.onnx", lambda: renamed(b"conv1.weight"), r"is damaged \(no UTF-8\)"),
+    "other name": ("a.onnx", lambda: renamed(b"BatchNormalization"), r"is damaged \(no UTF-8\)"),
+    "input": ("a.onnx", lambda: renamed(b"image"), r"is damaged \(no UTF-8\)"),
+    "long": ("a.onnx", lambda: outside(length="99999999"), "which has [0-9]+ bytes"),
+    "far": ("a.onnx", lambda: outside(offset="-5"), "which has [0-9]+ bytes"),
+    "nul": ("a.onnx", lambda: outside(location="a\0b"), "not beside it"),
+    "folder": ("a.onnx", lambda: outside(location="."), "not beside it"),
+    "pointer": ("a.safetensors", lambda: b"version https://git-lfs.github.com/spec/v1\n", "lfs"),
     "suffix": ("a.h5", lambda: b"", r"a \.onnx, \.safetensors or \.pth"),
 }
 
@@ -141,3 +199,37 @@ def test_bad_arguments_are_named(arguments: list[str], words: str,
                                  capsys: pytest.CaptureFixture[str]) -> None:
     assert port.main(arguments) == 2
     assert words in capsys.readouterr().err
+
+
+def bfloat16(values: np.ndarray) -> bytes:
+    return (values.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
+
+
+def test_bfloat16_in_every_container(tmp_path: Path) -> None:
+    model = small_graph()
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for tensor in model.graph.initializer:
+        tensor.data_type = TensorProto.BFLOAT16
+        tensor.raw_data = bfloat16(values[tensor.name])
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    place, header, data = 0, {}, b""
+    for name, array in values.items():
+        part = bfloat16(array)
+        header[name] = {"dtype": "BF16", "shape": list(array.shape),
+                        "data_offsets": [place, place + len(part)]}
+        place, data = place + len(part), data + part
+    text = json.dumps(header).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data)
+    for name in ("a.onnx", "a.safetensors"):
+        found = read_checkpoint(tmp_path / name)
+        assert found.tensors.keys() == values.keys()
+        for key, array in values.items():
+            assert found.tensors[key].dtype == np.float32
+            np.testing.assert_allclose(found.tensors[key], array, rtol=2**-7)
+
+
+@pytest.mark.parametrize("name", ["a.pth.tar", "A.PTH", "a.ckpt", "a.pt", "pytorch_model.bin"])
+def test_names_of_checkpoints(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"no pickle")
+    with pytest.raises(UsageError, match="not a whole PyTorch state dict"):
+        read_checkpoint(tmp_path / name)

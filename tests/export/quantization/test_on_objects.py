@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from export.quantization import on_objects
-from export.quantization.agreement import synthetic
+from tests.drawn_photograph import drawn_photograph
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def data(tmp_path: Path) -> Path:
         for kind in ("img", "gt"):
             (tmp_path / name / kind).mkdir(parents=True)
         for number in range(3):
-            picture, clicks = synthetic(np.random.default_rng(number))
+            picture, clicks = drawn_photograph(np.random.default_rng(number))
             mask = np.zeros(picture.shape[:2], np.uint8)
             cv2.circle(mask, (int(clicks[0].x), int(clicks[0].y)), 30, 255, -1)
             stem = f"{number}_{number}" if name == "coco_mval" else f"{number}"
@@ -28,9 +28,10 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_objects_are_spread_over_each_set(data: Path) -> None:
-    files = on_objects.objects(data, 2)
-    assert len(files) == 4 and len(on_objects.objects(data, 9)) == 6
-    assert [files[k] for k in (0, 1)] == [on_objects.objects(data, 9)[k] for k in (0, 2)]
+    some, every = ([(file.dataset, file.id) for file in on_objects.objects(data, count)]
+                   for count in (2, 9))
+    assert len(some) == 4 and len(every) == 6
+    assert some == [every[k] for k in (0, 2, 3, 5)]
 
 
 def test_agreement_and_drop(data: Path) -> None:

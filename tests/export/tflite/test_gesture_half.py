@@ -51,7 +51,7 @@ def half_drawing(model: Any, points: np.ndarray) -> dict[str, np.ndarray]:
                 reduce = np.min if name == "REDUCE_MIN" else np.sum
                 result = reduce(value(operands[0]), axis=tuple(whole(operands[1])))
             elif name == "STRIDED_SLICE":
-                begin, end = whole(operands[1]), whole(operands[2])
+                begin, end = whole(operands[1]), list[int | None](whole(operands[2]))
                 for axis, (bit_begin, bit_end) in enumerate(zip(begin, end)):
                     mask = 1 << axis
                     begin[axis] = 0 if operator.builtinOptions.beginMask & mask else bit_begin

@@ -1,15 +1,12 @@
 """What is read from a file: operators, delegate, cost, time; and that bad files are seen as bad."""
 from __future__ import annotations
 
-from pathlib import Path
-
 import keras
 import pytest
 
 from export.convert.keras_pair import float_tflite
 from export.tflite import model as tflite
 from export.tflite.delegation import Delegation, delegation
-from export.tflite.interpreter import timing
 from export.tflite.operators import multiply_adds, operator_faults, operators
 from oace_tf.errors import UsageError
 from oace_tf.networks.cost import add_up, cost_table
@@ -80,17 +77,6 @@ def test_multiply_adds_are_those_of_the_layers(made: Made) -> None:
     wanted = add_up(row for model in made.pair.models() for row in cost_table(model)).macs
     assert multiply_adds(made.float_bytes) == wanted
     assert multiply_adds(made.int8_bytes) == wanted
-
-
-def test_timing_of_both_files(made: Made, tmp_path: Path) -> None:
-    paths = {"int8": tmp_path / "a", "float32": tmp_path / "b"}
-    paths["int8"].write_bytes(made.int8_bytes)
-    paths["float32"].write_bytes(made.float_bytes)
-    found = timing(paths, runs=3)
-    assert set(found) == set(paths)
-    for entry in found.values():
-        assert 0 < entry["latency_min_ms"] <= entry["latency_ms"] <= entry["latency_max_ms"]
-        assert entry["load_ms"] > 0
 
 
 @pytest.mark.parametrize("damage", [

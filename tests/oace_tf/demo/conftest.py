@@ -74,14 +74,15 @@ def served(int8: Path, float32: Path | None = None,
     """Serve the page from a thread; give its address, without the last slash."""
     import uvicorn
 
-    from oace_tf.demo.__main__ import _facts
+    from oace_tf.demo.__main__ import page_facts
     from oace_tf.demo.engine import Engine
     from oace_tf.demo.web import make_app
 
     engine = Engine(int8, float32)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(make_app(engine, _facts(engine, 1), hosts), ws="none",
-                                           log_level="warning", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(
+        make_app(engine, page_facts(engine, 1), hosts), ws="none",
+        log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

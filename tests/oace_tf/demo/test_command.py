@@ -82,9 +82,9 @@ def test_no_text_browser_takes_the_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    assert not command._has_screen()
+    assert not command.has_screen()
     monkeypatch.setenv("DISPLAY", ":0")
-    assert command._has_screen()
+    assert command.has_screen()
 
 
 def test_the_float_file_is_found_only_where_it_belongs(tmp_path: Path, tiny_int8: Path,
@@ -92,14 +92,14 @@ def test_the_float_file_is_found_only_where_it_belongs(tmp_path: Path, tiny_int8
                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("oace_tf.segmenter.DEFAULT_MODEL", tiny_int8)
-    assert command._engine(command.parse_args([])).float_model is None
+    assert command.open_engine(command.parse_args([])).float_model is None
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "oace_float32.tflite").write_bytes(tiny_float32.read_bytes())
-    belongs = command._engine(command.parse_args([])).float_model
+    belongs = command.open_engine(command.parse_args([])).float_model
     assert belongs is not None and not belongs.quantized
     monkeypatch.setattr("oace_tf.segmenter.DEFAULT_MODEL", command.Path(
         command.__file__).resolve().parents[1] / "weights" / "oace_int8.tflite")
-    assert command._engine(command.parse_args([])).float_model is None  # of other weights
+    assert command.open_engine(command.parse_args([])).float_model is None  # of other weights
 
 
 def test_from_start_to_ctrl_c(tiny_int8: Path) -> None:

@@ -12,7 +12,7 @@ from oace_tf.clicks import Click
 from oace_tf.evaluation.metrics import bootstrap_table, clicks_needed, held, sign_flip_p
 from oace_tf.evaluation.protocol import run_clicks
 from oace_tf.samples.layouts import Sample
-from tests.oace_tf.test_clicker import _slow_next
+from tests.oace_tf.test_clicker import slow_next
 
 
 def _sample(picture, mask):
@@ -78,7 +78,7 @@ def test_against_a_slow_evaluator(seed):
     sample = _sample(np.zeros(shape), mask)
     run = run_clicks(lambda image, clicks: answers[len(clicks) - 1], sample, 6)
 
-    clicks, scores = [_slow_next(mask, np.zeros(shape, bool), [])], []
+    clicks, scores = [slow_next(mask, np.zeros(shape, bool), [])], []
     for answer in answers:
         both = either = 0
         for row, column in itertools.product(*map(range, shape)):
@@ -87,7 +87,7 @@ def test_against_a_slow_evaluator(seed):
                 both += said and true
                 either += said or true
         scores.append(both / either)
-        more = _slow_next(mask, answer >= 0.5, [(int(c.y), int(c.x)) for c in clicks])
+        more = slow_next(mask, answer >= 0.5, [(int(c.y), int(c.x)) for c in clicks])
         if more is None or len(scores) == 6:
             break
         clicks.append(more)

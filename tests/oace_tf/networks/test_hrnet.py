@@ -159,12 +159,12 @@ def test_outputs_at_finer_stems_equal_the_published_network(stem_stride):
 
 @pytest.mark.parametrize("moved", ("t.conv1", "t.stage4.1.fuse_layers"))
 def test_a_moved_padding_is_noticed(monkeypatch, moved):
-    original = network_layers._pad
+    original = network_layers.pad
 
     def pad(x, name, kernel, stride, padding):
         return original(x, name, kernel, stride, "same" if name.startswith(moved) else padding)
 
-    monkeypatch.setattr(network_layers, "_pad", pad)
+    monkeypatch.setattr(network_layers, "pad", pad)
     model = build("w18_small_v2", 64, 4)
     load_golden(model, "w18_small_v2")
     assert deviation(model, golden_image(64), "w18_small_v2.stride4") > 1000 * TOLERANCE

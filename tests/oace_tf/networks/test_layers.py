@@ -181,7 +181,7 @@ def test_se_inception_equals_a_plain_one():
 
 
 def test_a_moved_padding_is_noticed(monkeypatch):
-    x, original = noise(8, 8, 3), network_layers._pad
+    x, original = noise(8, 8, 3), network_layers.pad
 
     def build():
         image = keras.Input((8, 8, 3))
@@ -191,7 +191,7 @@ def test_a_moved_padding_is_noticed(monkeypatch):
     model, weights = build()
     expected = plain.block(x, weights, "t.c", 2)
     np.testing.assert_allclose(run(model, x), expected, atol=TOLERANCE)
-    monkeypatch.setattr(network_layers, "_pad", lambda x, name, kernel, stride, padding: original(
+    monkeypatch.setattr(network_layers, "pad", lambda x, name, kernel, stride, padding: original(
         x, name, kernel, stride, "torch"))
     assert np.abs(run(build()[0], x) - expected).max() > 0.1
 

@@ -15,8 +15,9 @@ import pytest
 from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_file
 from oace_tf.samples import coco_index
-from oace_tf.samples.coco import load_coco
+from oace_tf.samples.coco import decode_mask, load_coco
 from oace_tf.samples.coco_index import FOLDER, CocoIndex, IndexedImage
+from oace_tf.training.sources import find_sources
 
 SCRIPT = Path(__file__).with_name("index_memory.py")
 BOX = [[1.5, 1.5, 9.5, 1.5, 9.5, 8.5]]
@@ -116,8 +117,8 @@ def test_without_room_beside_the_file_the_cache_is_taken(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("changes", "words"), (
-    ({"images__0__id": 7}, "an id stands twice among the images"),
-    ({"annotations__1__id": 70}, "an id stands twice among the annotations"),
+    ({"images__0__id": 7}, "image 7: the id stands twice; correct or remove that image"),
+    ({"annotations__1__id": 70}, "annotation 70: the id stands twice"),
     ({"annotations__1__id": 2**70}, "more than 64 bits"),
     ({"annotations__1__image_id": 77}, "annotation 71: image_id 77 is not among"),
     ({"annotations__1__category_id": 77}, "annotation 71: category_id 77 is not among"),
@@ -136,9 +137,9 @@ def test_faults_are_named_and_leave_no_index(tmp_path, changes, words):
 
 
 def test_files_that_are_none(tmp_path):
-    for content, words in (({"images": []}, "lists no images"),
+    for content, words in (({"images": [], "annotations": []}, "lists no images"),
                            ({**CONTENT, "annotations": []}, "no image with an object"),
-                           ([1], "not valid JSON")):
+                           ([1], "not a COCO file")):
         with pytest.raises(UsageError, match=words):
             CocoIndex(write(tmp_path, content))
     with pytest.raises(UsageError, match="none.json"):
@@ -172,3 +173,82 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
     assert (tmp_path / "118000.json").stat().st_size > 40e6
     # measured: 6 MiB more, of about 75
     assert peaks[118000]["peak_mib"] < peaks[1180]["peak_mib"] + 20
+
+
+# --- the same words from both readers
+
+
+def told(reader, path):
+    with pytest.raises(UsageError) as caught:
+        reader(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("changes", (
+    {"annotations__1__category_id": 1.0}, {"annotations__1__category_id": "1"},
+    {"annotations__1__category_id": None}, {"annotations__1__category_id": 2**70},
+    {"annotations__1__category_id": True}, {"annotations__1__id": 70}, {"images__0__id": 7},
+    {"images__0__id": 2**63}, {"images__0__id": 7.0}, {"images__0__id": "x" * 5000},
+    {"annotations__1__image_id": 2.0}, {"annotations__1__iscrowd": 3},
+    {"images__0__file_name": 5}, {"images__0__height": "12"}, {"categories__0__id": "1"}))
+def test_a_fault_is_told_in_the_same_words(tmp_path, changes):
+    path = write(tmp_path, changed(**changes))
+    assert told(load_coco, path) == told(CocoIndex, path)
+    assert len(told(load_coco, path)) < len(str(path)) + 200
+
+
+@pytest.mark.parametrize("damage", (
+    lambda text: text[:-1] + ",}", lambda text: text.replace("]", ",]", 1),
+    lambda text: text[:len(text) // 2], lambda text: text[:-2], lambda text: text + "x",
+    lambda text: text.replace(":", "=", 1), lambda text: text.replace(",", ";", 1),
+    lambda text: text.replace('"id"', "'id'", 1), lambda text: text.replace("70", "NaN", 1),
+    lambda text: text.replace("70", "70.5.5", 1), lambda text: "", lambda text: "   ",
+    lambda text: "[]", lambda text: "5", lambda text: '"a"', lambda text: "null",
+    lambda text: text.replace("images", "pictures"), lambda text: text.replace("70", "01", 1),
+    lambda text: text.replace('"annotations": [', '"annotations": {"a": ', 1),
+    lambda text: '{"images": 5, "annotations": []}', lambda text: '{"annotations": []}',
+    lambda text: '{"images": {}, "annotations": []}', lambda text: "\x00" + text,
+    lambda text: "[" * 200000, lambda text: text[:30] + "[" * 200000,
+    lambda text: text.replace("info", "images", 1)))
+def test_damage_is_told_in_the_same_words(tmp_path, damage):
+    path = tmp_path / "some.json"
+    path.write_text(damage(json.dumps(CONTENT)))
+    assert told(load_coco, path) == told(CocoIndex, path)
+
+
+def test_a_byte_order_mark_is_read_over_or_named(tmp_path):
+    path = tmp_path / "some.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(CONTENT).encode())
+    index, whole = CocoIndex(path), load_coco(path)
+    assert [image.id for image in whole.images] == [9, 7, 3, 5] and len(index) == 2
+    assert index.annotations(index.at(0)) == tuple(
+        one for image in whole.images if image.id == 7 for one in image.annotations)
+    for coding in ("utf-16", "utf-16-be"):
+        path.write_bytes(("\ufeff" if coding == "utf-16-be" else "").encode(coding)
+                         + json.dumps(CONTENT).encode(coding))
+        assert "it is UTF-16; save it as UTF-8" in told(CocoIndex, path) == told(load_coco, path)
+
+
+def test_one_bad_mask_costs_one_image_in_both(tmp_path):
+    path = write(tmp_path, changed(annotations__0__segmentation=[[1, 2, 3]]))
+    source, = find_sources([path], {})
+    joined = CocoIndex(path)
+    small = {image.id: image for image in source.dataset.images}
+    with pytest.raises(UsageError) as caught:
+        decode_mask(small[7].annotations[0], 12, 20)
+    with pytest.raises(UsageError) as again:
+        joined.annotations(joined.at(0))
+    assert str(caught.value) == str(again.value)
+    assert decode_mask(small[9].annotations[0], 12, 20).any()
+
+
+def test_leftovers_of_a_killed_run_are_cleared(tmp_path):
+    write(tmp_path)
+    (tmp_path / FOLDER).mkdir()
+    old, young = (tmp_path / FOLDER / f".some.json.sqlite.{name}"
+                  for name in ("abcd_123", "zzzzzzzz"))
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    CocoIndex(tmp_path / "some.json")
+    assert not old.exists() and young.exists()

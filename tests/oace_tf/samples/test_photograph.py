@@ -99,8 +99,8 @@ def test_addresses():
                 "https://images.cocodataset.org/train2014/COCO_train2014_000000000009.jpg"):
         assert address_of({"coco_url": url}) == "000000000009"
     assert address_of({"coco_url": "http://host/a/000000000009.jpg"}) == "a/000000000009.jpg"
-    for url in (None, "", 0, "http://[", "http://host/"):
-        assert address_of({"coco_url": url}) == ""
+    for other in (None, "", 0, "http://[", "http://host/"):
+        assert address_of({"coco_url": other}) == ""
 
 
 def test_two_addresses_on_one_file_are_refused(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 from oace_tf.errors import UsageError
 from oace_tf.networks.weights import save_weights
-from oace_tf.training.devices import Share, _host, use_devices
+from oace_tf.training.devices import Share, parse_host, use_devices
 from oace_tf.training.settings import LossSettings, SceneSettings, TrainSettings
 
 SCRIPT = Path(__file__).with_name("device_steps.py")
@@ -64,5 +64,5 @@ def test_what_cannot_be_shared(monkeypatch):
                                   "host,2,0", "host:1,0,0"))
 def test_malformed_hosts(text):
     with pytest.raises(UsageError, match="ADDRESS:PORT,COUNT,NUMBER"):
-        _host(text)
-    assert _host("10.0.0.1:8476,2,1") == ("10.0.0.1:8476", 1, 2)
+        parse_host(text)
+    assert parse_host("10.0.0.1:8476,2,1") == ("10.0.0.1:8476", 1, 2)

@@ -89,19 +89,3 @@ def test_another_network_is_not_resumed(trainer, tmp_path):
     run._checkpoint()
     with pytest.raises(UsageError, match="another network"):
         trainer("other").resume()
-
-
-def test_settings_are_json_both_ways_and_unknown_keys_are_named():
-    assert GestureTrainSettings.from_json(SETTINGS.to_json(), "here") == SETTINGS
-    for fields, message in (({"phase": []}, "unknown key 'phase'"),
-                            ({"scenes": {"shares": {"tab": 1}}}, "unknown key 'scenes.shares.tab'"),
-                            ({"phases": [{"size": 100}]}, "phase.size is 100"),
-                            ({"seed": "x"}, "seed is 'x'"), ({"rounds": []}, "rounds is")):
-        with pytest.raises(UsageError, match=message):
-            GestureTrainSettings.from_json(fields, "here")
-
-
-def test_the_learning_rate_warms_up_and_moves_evenly_within_a_phase():
-    rates = [SETTINGS.learning_rate_at(batch, step) for batch, step in ((0, 0), (1, 1), (2, 2),
-                                                                        (3, 4))]
-    assert rates == pytest.approx([0.0015, 0.003, 0.003, 0.003 * 0.55])

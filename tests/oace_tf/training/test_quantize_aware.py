@@ -42,11 +42,11 @@ def test_the_step_learns(dataset: Path, fresh_pair, tmp_path: Path, eager) -> No
     from oace_tf.training.sources import find_sources
 
     batch = SceneMaker(find_sources([dataset], {}), settings, 2).batch(0)
-    trainer._optimizer.learning_rate.assign(0.01)
+    trainer.optimizer.learning_rate.assign(0.01)
     losses = []
     for _ in range(8):
-        trainer._model.reset_metrics()
-        losses.append(float(trainer._model.train_on_batch(batch)))
+        trainer.model.reset_metrics()
+        losses.append(float(trainer.model.train_on_batch(batch)))
     assert np.mean(losses[-2:]) < losses[0] - 0.03
 
 
@@ -56,14 +56,14 @@ def test_resumed_runs_have_the_same_ranges_and_weights(
     settings = TrainSettings.from_json(FIELDS, "here")
     whole = Trainer(fresh_pair(2), "joint", settings, [dataset], tmp_path / "whole", workers=0)
     whole.run()
-    wanted = get_arrays(whole._pair)  # copies: the next trainer fills the same pair anew
+    wanted = get_arrays(whole.pair)  # copies: the next trainer fills the same pair anew
     parts = tmp_path / "parts"
     Trainer(fresh_pair(2), "joint", settings, [dataset], parts, workers=0).run(stop_at=1)
     second = Trainer(fresh_pair(2), "joint", settings, [dataset], parts, workers=0)
     second.resume()
     second.run()
     assert second.ranges == whole.ranges
-    found = get_arrays(second._pair)
+    found = get_arrays(second.pair)
     assert all(np.array_equal(wanted[name], found[name]) for name in wanted)
 
 

@@ -6,9 +6,7 @@ import csv
 import numpy as np
 import pytest
 
-from oace_tf.errors import UsageError
 from oace_tf.images import read_image
-from oace_tf.training.curves import draw_curve, read_validation
 from oace_tf.training.run_log import LOG, PICTURES, VALIDATION_LOG, RunLog
 
 FIGURES = {"score": 50.0, "sets": {"ecssd": {"n": 3, "miou": 60.0},
@@ -50,19 +48,3 @@ def test_what_is_made_again_is_cut(log, tmp_path):
     assert [row["step"] for row in rows(tmp_path / "run" / VALIDATION_LOG)] == ["3", "3"]
     log.step(4, 64, 0.1, 5.0, 0.1)
     assert [row["step"] for row in rows(tmp_path / "run" / LOG)] == list("01234")
-
-
-def test_the_curve(log, tmp_path):
-    run = tmp_path / "run"
-    assert read_validation(run / VALIDATION_LOG)["ecssd"][1].tolist() == [60.0, 60.0]
-    tall = read_image(draw_curve(run / LOG, tmp_path / "curve.png"))
-    (run / VALIDATION_LOG).unlink()
-    assert len(read_image(draw_curve(run / LOG, tmp_path / "curve.png"))) < len(tall)
-    for name, text, words in (("none.csv", None, "not a training log"),
-                              ("bad.csv", "a,b\n1,2\n", "not a training log"),
-                              ("short.csv", "step,size,loss,images_per_second\n0,64,1,5\n",
-                               "fewer than two steps")):
-        if text is not None:
-            (tmp_path / name).write_text(text)
-        with pytest.raises(UsageError, match=words):
-            draw_curve(tmp_path / name, tmp_path / "out.png")

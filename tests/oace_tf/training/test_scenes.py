@@ -177,7 +177,7 @@ def test_twins_share_photograph_and_mask_but_not_the_taps():
 
 
 def drawn_light(image, settings, seed):
-    return scenes.relit(image, scenes._curve(settings, np.random.default_rng(seed)))
+    return scenes.relit(image, scenes.random_curve(settings, np.random.default_rng(seed)))
 
 
 def test_colours_move_each_by_itself():

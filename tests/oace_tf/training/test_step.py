@@ -10,12 +10,9 @@ import tensorflow as tf
 
 from oace_tf.clicks import DISK_ON
 from oace_tf.config import NetworkConfig
-from oace_tf.networks.pair import Pair, build_pair
-from oace_tf.networks.weights import get_arrays, set_arrays
+from oace_tf.networks.pair import Pair
 from oace_tf.training import losses
 from oace_tf.training.batches import SceneMaker
-from oace_tf.training.optimizer import get_state, make_optimizer
-from oace_tf.training.precision import computing_in
 from oace_tf.training.settings import LossSettings, Phase, SceneSettings, TrainSettings
 from oace_tf.training.sources import find_sources
 from oace_tf.training.step import TrainingModel, lit
@@ -230,53 +227,3 @@ def test_photometric_work_on_the_device_is_that_of_the_workers(dataset):
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
     np.testing.assert_array_equal(lit({"image": tf.constant(made["worker"]["image"])}),
                                   made["worker"]["image"])
-
-
-@pytest.mark.parametrize("fault", ("loss", "weights"))
-def test_a_step_that_is_not_finite_leaves_no_trace(eager, batch, fresh_pair, monkeypatch, fault):
-    pair = fresh_pair(msf=False)
-    model = TrainingModel(pair, "joint", LossSettings(background_from="pass1"))
-    optimizer = make_optimizer(TrainSettings(learning_rate=0.01, clip_norm=1.0))
-    model.compile(optimizer=optimizer)
-    optimizer.build(model.trainable_variables)
-    given = {name: np.array(array) for name, array in batch.items()}
-    assert np.isfinite(model.train_on_batch(given))
-    state: dict[str, Any] = {**get_arrays(pair), **get_state(optimizer)}
-    if fault == "loss":
-        compute = model.compute_loss
-        monkeypatch.setattr(model, "compute_loss", lambda *a, **k: compute(*a, **k) * float("nan"))
-    else:
-        optimizer.learning_rate.assign(float("nan"))
-        state["learning_rate"] = np.float32("nan")
-    assert np.isnan(model.train_on_batch(given))
-    after = {**get_arrays(pair), **get_state(optimizer)}
-    for name, array in state.items():
-        np.testing.assert_array_equal(after[name], array, err_msg=name)
-    # and the next good step goes on from there
-    monkeypatch.undo()
-    optimizer.learning_rate.assign(0.01)
-    assert np.isfinite(model.train_on_batch(given))
-    assert not np.array_equal(get_arrays(pair)["msfnet.head.mask.bias"],
-                              state["msfnet.head.mask.bias"])
-
-
-def test_bfloat16_computes_nearly_the_same(batch, fresh_pair):
-    wide = fresh_pair()
-    with computing_in("bfloat16"):
-        narrow = build_pair(wide.config, None)
-    assert keras.config.dtype_policy().name == "float32"
-    set_arrays(narrow, get_arrays(wide), "copy")
-    assert {variable.dtype for variable in narrow.msfnet.variables} == {"float32"}
-    assert narrow.msfnet.get_layer("msfnet.head.mask").compute_dtype == "bfloat16"
-    found = []
-    for pair in (wide, narrow):
-        model = TrainingModel(pair, "joint", LossSettings(background_from="pass1"))
-        with tf.GradientTape() as tape:
-            outputs = model(batch, training=True)
-            loss = model.compute_loss(x=batch, y_pred=outputs)
-        assert outputs["logits"].dtype == loss.dtype == tf.float32
-        gradient = tape.gradient(loss, [v.value for v in model.trainable_variables])
-        found.append((float(loss), tf.linalg.global_norm(gradient).numpy()))
-    assert found[1][0] == pytest.approx(found[0][0], rel=0.05)
-    # measured: 1.78 against 1.96; bfloat16 has 8 significant bits
-    assert found[1][1] == pytest.approx(found[0][1], rel=0.25)

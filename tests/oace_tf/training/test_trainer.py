@@ -54,7 +54,7 @@ def trainer(dataset, fresh_pair, tmp_path):
 
 
 def weights_of(trainer):
-    return get_arrays(trainer._pair)
+    return get_arrays(trainer.pair)
 
 
 def assert_same(found, expected):
@@ -133,18 +133,18 @@ def test_training_learns(trainer, tmp_path):
 
 def test_resume_after_a_crash_repeats_the_lost_steps(eager, trainer, tmp_path, monkeypatch):
     # The moving average is begun before the checkpoint and goes on after it.
-    monkeypatch.setattr(module, "_AVERAGE_EVERY", 2)
+    monkeypatch.setattr(module, "AVERAGE_EVERY", 2)
     arguments = {"stage": "msfnet", "fields": DISK, "phases": (Phase(64, 1, 5),)}
     trainer("straight", **arguments).run()
     broken = trainer("run", **arguments)
-    step = broken._one_step
+    step = broken.one_step
 
     def crash(number, batch):
         if number == 4:
             raise RuntimeError("power cut")
         return step(number, batch)
 
-    monkeypatch.setattr(broken, "_one_step", crash)
+    monkeypatch.setattr(broken, "one_step", crash)
     with pytest.raises(RuntimeError, match="power cut"):
         broken.run(checkpoint_every=3)
     with (tmp_path / "run" / LOG).open("a") as file:
@@ -191,16 +191,16 @@ def test_a_checkpoint_of_another_optimizer_is_an_error(eager, trainer, tmp_path)
             trainer().resume()
     # of another order, and by number as older checkpoints have it
     run = trainer()
-    variables = named_state(run._optimizer)
+    variables = named_state(run.optimizer)
     module.write_checkpoint(path, dataclasses.replace(state, optimizer={
         str(number): state.optimizer[name] for number, name in enumerate(variables)}))
     run.resume()
-    assert_same(get_state(run._optimizer), state.optimizer)
+    assert_same(get_state(run.optimizer), state.optimizer)
 
 
 @pytest.mark.parametrize("stage", ("prior", "msfnet"))
 def test_the_other_network_is_not_touched(eager, trainer, stage, monkeypatch):
-    monkeypatch.setattr(module, "_AVERAGE_EVERY", 1)
+    monkeypatch.setattr(module, "AVERAGE_EVERY", 1)
     run = trainer(stage=stage, ema=0.5)
     before = weights_of(run)
     run.run(stop_at=2)
@@ -208,7 +208,7 @@ def test_the_other_network_is_not_touched(eager, trainer, stage, monkeypatch):
     other = {"prior": "msfnet", "msfnet": "prior"}[stage]
     assert changed(before, after, f"{other}.") == 0  # its statistics included
     assert changed(before, after, f"{stage}.") == 1
-    assert changed(before, run._average, f"{other}.") == 0
+    assert changed(before, run.average, f"{other}.") == 0
 
 
 def test_joint_training_changes_both(eager, trainer):
@@ -225,38 +225,38 @@ def test_a_stage_that_needs_a_prior(trainer):
 
 
 def test_the_moving_average(eager, trainer, tmp_path, monkeypatch):
-    assert module._AVERAGE_EVERY == 4
-    monkeypatch.setattr(module, "_AVERAGE_EVERY", 2)
+    assert module.AVERAGE_EVERY == 4
+    monkeypatch.setattr(module, "AVERAGE_EVERY", 2)
     run = trainer(ema=0.5, stage="msfnet", fields=DISK)
     run.run(stop_at=1)
-    assert not run._average
+    assert not run.average
     run.run(stop_at=2)
     second = weights_of(run)
-    assert_same(run._average, second)
+    assert_same(run.average, second)
     run.run()
     fourth = weights_of(run)
     # step 3 is the fourth: of the old, min(0.5, (1 + 3) / (10 + 3)) squared is kept
     keep = (4 / 13) ** 2
-    for name, average in run._average.items():
+    for name, average in run.average.items():
         np.testing.assert_allclose(average, keep * second[name] + (1 - keep) * fourth[name],
                                    rtol=1e-4, atol=1e-6, err_msg=name)
-    assert_same(read_checkpoint(tmp_path / "run" / CHECKPOINT).average, run._average)
+    assert_same(read_checkpoint(tmp_path / "run" / CHECKPOINT).average, run.average)
 
     path = run.save({"steps": 4})
     assert path == tmp_path / "run" / WEIGHTS
     assert_same(weights_of(run), fourth)  # the run could go on
-    assert load_weights(path, run._pair) == {"steps": 4}
+    assert load_weights(path, run.pair) == {"steps": 4}
     for name, array in weights_of(run).items():
-        np.testing.assert_array_equal(array, run._average[name].astype(np.float16))
+        np.testing.assert_array_equal(array, run.average[name].astype(np.float16))
 
 
 def test_a_failed_save_leaves_weights_and_file(eager, trainer, monkeypatch):
-    monkeypatch.setattr(module, "_AVERAGE_EVERY", 1)
+    monkeypatch.setattr(module, "AVERAGE_EVERY", 1)
     run = trainer(stage="msfnet", fields=DISK)
     run.run(stop_at=1)
     path = run.save({})
     live, before = weights_of(run), path.read_bytes()
-    run._average["msfnet.head.mask.bias"][:] = 1e6
+    run.average["msfnet.head.mask.bias"][:] = 1e6
     with pytest.raises(UsageError, match="msfnet.head.mask.bias does not fit float16"):
         run.save({})
     assert_same(weights_of(run), live)
@@ -267,7 +267,7 @@ def test_without_an_average_the_weights_are_saved(eager, trainer, tmp_path):
     run = trainer(ema=0.0, weight_decay=0.0, clip_norm=0.0, stage="msfnet", fields=DISK)
     run.run(stop_at=1)
     live = weights_of(run)
-    load_weights(run.save({}, tmp_path / "elsewhere.safetensors"), run._pair)
+    load_weights(run.save({}, tmp_path / "elsewhere.safetensors"), run.pair)
     for name, array in weights_of(run).items():
         np.testing.assert_array_equal(array, live[name].astype(np.float16))
 
@@ -278,7 +278,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(eager, trainer, dataset, tmp_pa
     run = trainer(stage="msfnet", fields=DISK)
     run.run(stop_at=2)
     good = read_checkpoint(tmp_path / "run" / CHECKPOINT)
-    monkeypatch.setattr(run._model, "train_on_batch", lambda batch: bad)
+    monkeypatch.setattr(run.model, "train_on_batch", lambda batch: bad)
     with pytest.raises(OaceError, match=f"the loss of step 2 is {bad}") as caught:
         run.run(checkpoint_every=1)
     assert not isinstance(caught.value, UsageError)
@@ -298,7 +298,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(eager, trainer, dataset, tmp_pa
 
 def test_weights_that_are_not_finite_are_noticed(eager, trainer, tmp_path):
     run = trainer(stage="msfnet", fields=DISK)
-    pair_variables(run._pair)["msfnet.head.mask.bias"].assign([np.nan])
+    pair_variables(run.pair)["msfnet.head.mask.bias"].assign([np.nan])
     with pytest.raises(OaceError, match="the loss of step 0 is nan.*no checkpoint was written"):
         run.run()
     assert (tmp_path / "run" / BAD_BATCH).is_file()
@@ -316,7 +316,7 @@ def test_the_log(eager, trainer, tmp_path):
     # unreadable images are counted across the run
     assert all(name.endswith("4.png") for name in run.skipped)
     # the rate is that of the step just made
-    rate = float(run._optimizer.learning_rate.numpy())
+    rate = float(run.optimizer.learning_rate.numpy())
     assert rate == pytest.approx(SETTINGS.learning_rate_at(1))
 
 
@@ -330,7 +330,7 @@ def test_checkpoints_come_as_often_as_asked_and_at_the_end(eager, trainer, monke
 def test_an_unwritable_folder_is_named_before_the_first_step(trainer, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     run = trainer("file/below", stage="msfnet", fields=DISK)
-    monkeypatch.setattr(run, "_one_step", None)
+    monkeypatch.setattr(run, "one_step", None)
     with pytest.raises(UsageError, match="cannot write into .*file/below"):
         run.run()
 
@@ -339,8 +339,8 @@ def test_a_step_that_spoils_the_weights_stops_with_the_state_before_it(eager, tr
     run = trainer(stage="msfnet", fields=DISK)
     run.run(stop_at=2)
     before = weights_of(run)
-    optimizer = get_state(run._optimizer)
-    object.__setattr__(run._settings, "learning_rate", float("nan"))
+    optimizer = get_state(run.optimizer)
+    object.__setattr__(run.settings, "learning_rate", float("nan"))
     with pytest.raises(OaceError, match="the loss of step 2 is nan"):
         run.run(checkpoint_every=100)
     state = read_checkpoint(tmp_path / "run" / CHECKPOINT)
@@ -358,18 +358,18 @@ def test_gradients_of_parts_add_up(eager, trainer, monkeypatch):
     def doubled(batch):
         return {name: np.concatenate([array, array]) for name, array in batch.items()}
 
-    maker = SceneMaker(find_sources(once._folders, {}), once._settings, 2)
+    maker = SceneMaker(find_sources(once.folders, {}), once.settings, 2)
     steps = [maker.batch(step) for step in range(3)]
-    losses = [once._one_step(step, batch) for step, batch in enumerate(steps)]
+    losses = [once.one_step(step, batch) for step, batch in enumerate(steps)]
     parts["once"] = weights_of(once)
     added = trainer("added", stage="msfnet", fields=DISK, phases=(Phase(64, 4, 3),), ema=0.0,
                     accumulate=2)
-    found = [added._one_step(step, doubled(batch)) for step, batch in enumerate(steps)]
+    found = [added.one_step(step, doubled(batch)) for step, batch in enumerate(steps)]
     assert found == pytest.approx(losses, rel=1e-4)
     for name, array in weights_of(added).items():
         if "running" not in name:  # these have moved twice
             np.testing.assert_allclose(array, parts["once"][name], atol=2e-4, err_msg=name)
-    assert int(added._optimizer.iterations) == 3
+    assert int(added.optimizer.iterations) == 3
 
 
 def test_stages_follow_each_other_in_one_run(eager, trainer, tmp_path):
@@ -399,15 +399,15 @@ def test_error_taps_are_drawn_for_the_step(eager, trainer, tmp_path):
     arguments = {"stage": "msfnet", "fields": DISK, "scenes": settings}
     run = trainer("straight", **arguments)
     given = []
-    step = run._model.train_on_batch
+    step = run.model.train_on_batch
 
     def noted(batch):
         given.append(batch)
         return step(batch)
 
-    run._model.train_on_batch = noted
+    run.model.train_on_batch = noted
     run.run()
-    plain = SceneMaker(find_sources(run._folders, {}), SETTINGS, 2)
+    plain = SceneMaker(find_sources(run.folders, {}), SETTINGS, 2)
     more = [int(batch["disks"].sum()) - int(plain.batch(number)["disks"].sum())
             for number, batch in enumerate(given)]
     assert len(more) == 4 and min(more) >= 0 and max(more) > 0
@@ -430,7 +430,7 @@ def test_pictures_and_the_last_checkpoints(eager, trainer, tmp_path):
     # two scenes of four panels: photograph, mask, OACE, prediction
     picture = read_image(out / "pictures" / "00000004.png")
     assert picture.shape == (2 * 192, 4 * 192, 3)
-    batch = SceneMaker(find_sources(run._folders, {}), SETTINGS, 2).batch(3)
+    batch = SceneMaker(find_sources(run.folders, {}), SETTINGS, 2).batch(3)
     mask = cv2.resize(batch["mask"][0, ..., 0] * np.uint8(255), (192, 192),
                       interpolation=cv2.INTER_AREA)
     np.testing.assert_allclose(picture[:192, 192:384, 0], mask, atol=1)
@@ -485,13 +485,13 @@ def test_validation_chooses_the_weights(eager, trainer, tmp_path, monkeypatch):
         return {"score": score, "sets": {"several": {"n": 4, "miou": score}}}
 
     monkeypatch.setattr(module, "validate", judge)
-    monkeypatch.setattr(module, "_AVERAGE_EVERY", 1)
+    monkeypatch.setattr(module, "AVERAGE_EVERY", 1)
     options = Options(0, validation=find_validation(tmp_path / "val", 1, 64))
     run = trainer(stage="msfnet", fields=DISK, ema=0.5, options=options)
     averages = {}
-    update = run._update_average
-    run._update_average = lambda step: (update(step), averages.update(
-        {step: {name: value.copy() for name, value in run._average.items()}}))
+    update = run.update_average
+    run.update_average = lambda step: (update(step), averages.update(
+        {step: {name: value.copy() for name, value in run.average.items()}}))
     run.run(stop_at=3)
     assert run.notes["best"] == {"step": 2, "score": 70.0}
     # what was found before is not forgotten
@@ -500,7 +500,7 @@ def test_validation_chooses_the_weights(eager, trainer, tmp_path, monkeypatch):
     second.run()
     assert [entry["step"] for entry in second.notes["history"]] == [1, 2, 3, 4]
     live = weights_of(second)
-    record = load_weights(second.save({"steps": 4}), second._pair)
+    record = load_weights(second.save({"steps": 4}), second.pair)
     assert record["validation"]["best"] == {"step": 2, "score": 70.0}
     assert record["validation"]["sets"] == {"photographs": {"several": 2}, "size": 64}
     for name, array in weights_of(second).items():

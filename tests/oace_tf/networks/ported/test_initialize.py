@@ -73,13 +73,13 @@ def test_one_file_starts_the_trunk_that_it_fits(small: Path) -> None:
 def test_bad_files_are_named(small: Path, tmp_path: Path,
                              capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="does not fit a pair of trunk"):
-        initialize._config([(small, Ported("hrnet18s", "nearest")),
-                            (small, Ported("efficientnet_lite0"))], "hrnet")
+        initialize.merged_config([(small, Ported("hrnet18s", "nearest")),
+                                  (small, Ported("efficientnet_lite0"))], "hrnet")
     with pytest.raises(UsageError, match=r"resizes otherwise than .*aligned, nearest"):
-        initialize._config([(small, Ported("hrnet18s", "nearest")),
-                            (small, Ported("ritm_hrnet18", "aligned"))], "hrnet")
+        initialize.merged_config([(small, Ported("hrnet18s", "nearest")),
+                                  (small, Ported("ritm_hrnet18", "aligned"))], "hrnet")
     with pytest.raises(UsageError, match="this preset has no prior"):
-        initialize._config([(small, Ported("hrnet18s", "nearest"))], "paper_baseline")
+        initialize.merged_config([(small, Ported("hrnet18s", "nearest"))], "paper_baseline")
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "instances.json").write_text(
         '{"images": [], "annotations": [], "categories": []}')

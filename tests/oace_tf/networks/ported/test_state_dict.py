@@ -1,8 +1,14 @@
 """The restricted .pth reader, on files that the tests write by hand, opcode by opcode."""
 from __future__ import annotations
 
+import argparse
+import collections
+import datetime
+import gzip
 import io
+import pickle
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -168,12 +174,13 @@ def test_other_names_are_refused(tmp_path: Path, asked: bytes) -> None:
 
 
 @pytest.mark.parametrize(("body", "word"), [
-    (b"i" + b"os\nsystem\n", "INST"),
-    (_text("os") + b"o", "OBJ"),
+    (b"(i" + b"os\nsystem\n", "asks for os.system"),
+    (b"(" + _global("os", "system") + b"o", "asks for os.system"),
+    (_global("os", "system") + b")\x81", "asks for os.system"),
+    (b"i" + b"os\nsystem\n", "misses a mark"),
     (b"\x82\x01", "EXT1"),
     (_global("collections", "OrderedDict") + _tuple(_tuple()) + REDUCE, "wrongly"),
     (_text("a") + b")" + REDUCE, "no function"),
-    (EMPTY_DICT + _tuple(_number(1)) + _number(1) + b"s", "as a key"),
     (_number(1) + _number(1) + b"b", "no dict"),
     (b"h\x07", "never stored"),
     (b"t", "mark"),
@@ -254,6 +261,91 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none.pth", tmp_path):
         with pytest.raises(UsageError, match="cannot be read"):
             read_pth(path)
+
+
+# --- what trainers keep beside the weights
+
+
+def _weights(legacy: bool, prefix: str = "") -> bytes:
+    return _dict({f"{prefix}conv.weight": _tensor(_storage("FloatStorage", "0", 24, legacy), 0,
+                                                  (4, 6), (6, 1))})
+
+
+def _other(value: object, protocol: int) -> bytes:
+    return pickle.dumps(value, protocol)[2 if protocol > 1 else 0:-1]
+
+
+BESIDE: dict[str, object] = {
+    "numpy scalar": np.float64(0.71), "numpy array": np.ones(3), "Namespace":
+    argparse.Namespace(lr=1, name="x", inner=argparse.Namespace(a=[1])), "set": {1, 2},
+    "frozenset": frozenset("ab"), "bytes": b"abc", "path": Path("x"), "complex": 1j,
+    "date": datetime.datetime(2024, 1, 1), "keys": {(1, 2): 3, 0.5: 1, True: 2, None: 4},
+    "defaultdict": collections.defaultdict(list, a=[1]), "counter": collections.Counter("ab"),
+    "long": 2**3000, "deque": collections.deque([1]), "type": int, "function": len,
+    "dtype": np.dtype("f4"), "random": np.random.PCG64(0).state}
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+@pytest.mark.parametrize("protocol", [0, 1, 2, 4, 5])
+def test_what_stands_beside_the_weights_is_left_out(tmp_path: Path, legacy: bool,
+                                                    protocol: int) -> None:
+    for value in BESIDE.values():
+        body = _dict({"best": _other(value, protocol), "state_dict": _weights(legacy),
+                      "more": _other([value, {"deep": value}], protocol)})
+        data = _legacy(body, {"0": BASE}) if legacy else _zip(body, {"0": BASE})
+        tensors = _read(tmp_path, data)
+        assert list(tensors) == ["conv.weight"]
+        np.testing.assert_array_equal(tensors["conv.weight"], BASE.reshape(4, 6))
+
+
+@pytest.mark.parametrize("keys", [("state_dict",), ("model",), ("model_state_dict",), ("net",),
+                                  ("whatever",), ("model", "state_dict"), ("state_dict", "model")])
+def test_where_the_weights_may_be(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    body = _weights(False, "module.")
+    for key in reversed(keys):
+        body = _dict({"epoch": _number(3), key: body, "optimizer": _dict({"state": EMPTY_DICT})})
+    assert list(_read(tmp_path, _zip(body, {"0": BASE}))) == ["module.conv.weight"]
+
+
+def test_the_moving_average_is_not_taken_for_the_weights(tmp_path: Path, caplog) -> None:
+    body = _dict({"model_ema": _weights(False, "ema."), "model": _weights(False)})
+    assert list(_read(tmp_path, _zip(body, {"0": BASE}))) == ["conv.weight"]
+    assert "'model_ema' would be" in caplog.text
+    body = _dict({"mine": _weights(False), "yours": _weights(False)})
+    assert "several of its entries have tensors ('mine', 'yours')" in _refusal(
+        tmp_path, _zip(body, {"0": BASE}))
+
+
+def test_what_cannot_be_read_is_named_with_its_key(tmp_path: Path) -> None:
+    weights = _tensor(_storage("FloatStorage", "0", 24, False), 0, (24,), (1,))
+    body = _dict({"state_dict": _dict({"a": weights, "b": _other(np.ones(3), 2)})})
+    told = _refusal(tmp_path, _zip(body, {"0": BASE}))
+    assert "entry 'b' of checkpoint['state_dict'] is a numpy" in told and "torch.save(" in told
+    assert "fetch" not in told
+    for value in (argparse.Namespace(a=1), np.ones(3)):
+        told = _refusal(tmp_path, _zip(_other(value, 2), {}))
+        assert "never built" in told and "model.state_dict()" in told
+    assert "none of its entries" in _refusal(tmp_path, _zip(_dict({"epoch": _number(1)}), {}))
+    body = _dict({"a": weights, "bias": NONE, "q._extra_state": EMPTY_DICT})
+    assert list(_read(tmp_path, _zip(body, {"0": BASE}))) == ["a"]
+
+
+def test_files_that_are_handed_over_in_place_of_a_checkpoint(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        (tmp_path / "inner.pth").write_bytes(_one())
+        archive.add(tmp_path / "inner.pth")
+    for data, words in (((tmp_path / "x.tar").read_bytes(), "tar xf"),
+                        (gzip.compress(_one()), "gunzip"),
+                        (b"version https://git-lfs.github.com/spec/v1\noid x", "git lfs pull"),
+                        (b"<!DOCTYPE html><html>", "web page")):
+        assert words in _refusal(tmp_path, data)
+
+
+def test_small_files_that_claim_much(tmp_path: Path) -> None:
+    stored = np.zeros(100_000, "<u2")
+    tensor = _tensor(_storage("BFloat16Storage", "0", stored.size, False), 0, (stored.size,), (1,))
+    body = _dict({f"a{k}": tensor for k in range(100)})
+    assert "claim 10000000 numbers" in _refusal(tmp_path, _zip(body, {"0": stored}))
 
 
 @pytest.mark.parametrize("new_format", [True, False])

@@ -1,0 +1,63 @@
+"""The journal of finished photographs."""
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from oace_tf.errors import UsageError
+from oace_tf.evaluation.journal import Journal, key_of
+from oace_tf.evaluation.object_trials import Answer, GroupResult, ObjectRecord
+from oace_tf.samples.layouts import list_samples
+
+
+def _result(name):
+    answer = Answer([0.5, math.nan], [0.1], [3.0], [[1, 2, 1]], 0.5, 0.1, True, {"centre": [0.5]},
+                    {"centre": 0.25})
+    record = ObjectRecord(name, "d", "g", "cup", "rare", 5, 0.25, 0.125, {"m": answer})
+    return GroupResult([record], ["left"], 3.0, 2.0, 0.5)
+
+
+def test_journal(tmp_path):
+    path = tmp_path / "sub" / "run.journal"
+    journal = Journal(path, {"run": 1})
+    journal.add("one", _result("a"))
+    journal.add("two", _result("b"))
+    journal.close(done=False)
+    with open(path, "a") as file:
+        file.write('{"key": "three", "rec')  # cut off
+    again = Journal(path, {"run": 1})
+    assert list(again.finished) == ["one", "two"]
+    np.testing.assert_equal(dataclasses.asdict(again.finished["one"]),
+                            dataclasses.asdict(_result("a")))
+    again.add("three", _result("c"))
+    again.close(done=False)
+    third = Journal(path, {"run": 1})
+    assert list(third.finished) == ["one", "two", "three"]
+    third.close(done=False)
+    assert path.exists()
+    other = Journal(path, {"run": 2})
+    assert not other.finished
+    other.close(done=False)
+    assert not path.exists()  # nothing in it, nothing left
+    Journal(None, {}).close(done=True)
+
+
+def test_journal_of_something_else(tmp_path):
+    path = tmp_path / "run.journal"
+    path.write_bytes(b"\xff\xfe no text")
+    journal = Journal(path, {})
+    journal.add("one", _result("a"))
+    journal.close(done=True)
+    assert not path.exists() and not list(tmp_path.iterdir())
+    with pytest.raises(UsageError, match="cannot write"):
+        Journal(tmp_path, {})
+
+
+def test_key_follows_the_files(data):
+    files = list_samples("grabcut", data)
+    before = key_of(files[:1])
+    assert before == key_of(list_samples("grabcut", data)[:1]) != key_of(files[1:2])
+    path = data / "GrabCut" / "boundary_GT" / "p0.png"
+    path.write_bytes(path.read_bytes() + b" ")
+    assert key_of(files[:1]) != before

@@ -1,0 +1,54 @@
+"""`oace train gestures`: from the arguments to the weights, and what it refuses."""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from oace_tf import train
+from oace_tf.networks.weights import read_arrays
+
+CONFIG = {"phases": [{"size": 64, "photographs": 1, "batches": 2, "later_taps": False}],
+          "scenes": {"gestures": 2, "rows": 16}}
+
+
+@pytest.fixture()
+def call(dataset, tmp_path):
+    """Return a function that trains the tiny network in a folder of its own."""
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+
+    def run(*more: str) -> int:
+        return train.main(["gestures", "--data", str(dataset), "--preset", "tiny_one_trunk",
+                           "--config", str(tmp_path / "config.json"), "--workers", "0",
+                           "--out", str(tmp_path / "run"), *more])
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_run_in_two_parts(call, eager, tmp_path, capsys):
+    assert call("--stop-at", "1") == 0
+    assert "weights after 1 batches" in capsys.readouterr().out
+    assert call() == 2 and "add --resume" in capsys.readouterr().err
+    assert call("--resume") == 0
+    config, record, _ = read_arrays(tmp_path / "run" / "weights.safetensors")
+    assert config.one_trunk and record["stage"] == "gestures" and record["batches"] == 2
+    assert [source["name"] for source in record["data"]] == ["drawn"]
+    assert call("--init", str(tmp_path / "run" / "weights.safetensors"), "--out",
+                str(tmp_path / "next"), "--stop-at", "1") == 0
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("--val", "somewhere"), "--val belongs to the training of pairs"),
+    (("--preset", "tiny"), "--preset tiny is a pair of networks"),
+    (("--init", "a", "b"), "--init takes one word or file here")])
+def test_what_is_refused(call, capsys, arguments, words):
+    assert call(*arguments) == 2
+    printed = capsys.readouterr().err
+    assert words in printed and printed.count("\n") == 1
+
+
+def test_a_pair_is_not_trained_by_gestures_nor_one_trunk_as_a_pair(dataset, capsys, tmp_path):
+    assert train.main(["joint", "--data", str(dataset), "--preset", "tiny_one_trunk", "--out",
+                       str(tmp_path / "run")]) == 2
+    assert "train it with the stage `gestures`" in capsys.readouterr().err
