@@ -118,6 +118,9 @@ def check(args: argparse.Namespace) -> BuildOptions:
     if kind == keras_pair.PORTED_FORMAT and args.interface:
         raise UsageError(f"--interface {args.interface[0]} has no place for the previous mask that "
                          "RITM takes; leave it out")
+    if interfaces.SPLIT in args.interface and not _knows_gestures(weights, kind):
+        raise UsageError(f"--interface {interfaces.SPLIT} is made of a network of gestures; in "
+                         f"{weights.name} the tap goes through the trunk with the photograph")
     data = data_root(args.data)
     return BuildOptions(
         weights=weights, weights_sha256=fileio.sha256_file(weights), trunk=args.trunk,

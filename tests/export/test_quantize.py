@@ -285,6 +285,7 @@ def test_bad_input(
         (("--threads", 0), "--threads"),
         (("--max-points", 0), "--max-points"),
         (("--seed", -1), "--seed"),
+        (("--interface", "encoder-decoder"), "of a network of gestures"),
     ]:
         given = arguments if "--images" in arguments else ("--images", images, *arguments)
         assert word in refused(run, capfd, out, *given)
