@@ -39,21 +39,38 @@ def test_it_follows_the_tap(reader: OaceReader) -> None:
     assert np.abs(one - other).mean() > 0.02  # 0.09
 
 
+def _of_pair(seen: np.ndarray, points: np.ndarray, side: int) -> np.ndarray:
+    from oace_tf.networks.weights import build_from_weights
+
+    pair, _ = build_from_weights(WEIGHTS)
+    moved = points.copy()
+    moved[:, :2] = (points[:, :2] + 0.5) * side / 512 - 0.5
+    disks = np.stack([draw_disks(moved, (side, side), label)
+                      for label in (1, 0)[:pair.config.click_channels]], axis=-1)
+    return pair.embedding(normalise(seen), disks)
+
+
+def _of_gestures(seen: np.ndarray, points: np.ndarray, side: int) -> np.ndarray:
+    from oace_tf.networks.gesture_maps import GestureMaps
+    from oace_tf.networks.weights import build_gestures_from_weights
+
+    networks, _ = build_gestures_from_weights(WEIGHTS, 512, 1)
+    drawn = GestureMaps(side, 512)(points[None])
+    before = np.zeros((1, side // 4, side // 4, 1), np.float32)
+    outputs = networks.decode(networks.encode(normalise(seen)[None]), drawn, before)
+    return np.asarray(outputs["oace"])[0]
+
+
 @pytest.mark.slow
 def test_it_is_the_prior_s_answer(reader: OaceReader) -> None:
     """Keras, from the float weights, gives the same but for the noise of int8."""
-    from oace_tf.networks.weights import build_from_weights, read_record
+    from oace_tf.networks.weights import read_record
 
     image, points = _inputs(Click(290, 120), reader.model.max_points)
     config, _ = read_record(WEIGHTS)
     side = config.network_side(512)  # what the networks see may be smaller than the file's square
-    pair, _ = build_from_weights(WEIGHTS)
     seen = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)
-    moved = points.copy()
-    moved[:, :2] = (points[:, :2] + 0.5) * side / 512 - 0.5
-    labels = (1, 0)[:config.click_channels]
-    disks = np.stack([draw_disks(moved, (side, side), label) for label in labels], axis=-1)
-    found = pair.embedding(normalise(seen), disks)
+    found = (_of_gestures if config.one_trunk else _of_pair)(seen, points, side)
     oace = cv2.resize(reader.read(image, points), found.shape[:2], interpolation=cv2.INTER_LINEAR)
     assert np.corrcoef(found.ravel(), oace.ravel())[0, 1] > 0.98  # 0.999 measured
 
