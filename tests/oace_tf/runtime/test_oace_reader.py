@@ -51,13 +51,16 @@ def _of_pair(seen: np.ndarray, points: np.ndarray, side: int) -> np.ndarray:
 
 
 def _of_gestures(seen: np.ndarray, points: np.ndarray, side: int) -> np.ndarray:
+    import keras
+
     from oace_tf.networks.gesture_maps import GestureMaps
     from oace_tf.networks.weights import build_gestures_from_weights
 
     networks, _ = build_gestures_from_weights(WEIGHTS, 512, 1)
     drawn = GestureMaps(side, 512)(points[None])
-    before = np.zeros((1, side // 4, side // 4, 1), np.float32)
-    outputs = networks.decode(networks.encode(normalise(seen)[None]), drawn, before)
+    before = keras.ops.zeros((1, side // 4, side // 4, 1))
+    features = networks.encode(keras.ops.convert_to_tensor(normalise(seen)[None]))
+    outputs = networks.decode(features, drawn, before)
     return np.asarray(outputs["oace"])[0]
 
 
