@@ -79,7 +79,7 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         description="Fuzz one parser, or all, for a while.",
@@ -88,7 +88,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()))
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.target == "all":
         codes = [subprocess.run([sys.executable, __file__, name, "--seconds", str(args.seconds),
                                  "--first", str(args.first), "--keep", str(args.keep)]).returncode
