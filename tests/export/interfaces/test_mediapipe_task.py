@@ -151,7 +151,7 @@ def cases_of_the_frame(segmenter: TapSegmenter, photographs: Sequence[tuple[np.n
     cases = []
     for image, tap in photographs:
         resized, first = at_size(image, tap, (512, 512))
-        taps = (first, Click(first.x + 12, first.y - 9), Click(3, 508, positive=False))
+        taps = (first, Click(first.x + 20, first.y - 18), Click(3, 508, positive=False))
         cases.append(Case(resized, taps, segmenter.probability(resized, taps)))
     return cases
 
