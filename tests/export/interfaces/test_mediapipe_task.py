@@ -27,7 +27,6 @@ from oace_tf import TapSegmenter
 from oace_tf.clicker import first_click
 from oace_tf.clicks import Click
 from oace_tf.evaluation.metrics import mask_agreement
-from oace_tf.geometry import normalise
 from oace_tf.images import read_image
 from oace_tf.samples.layouts import list_samples
 from oace_tf.segmenter import DEFAULT_MODEL
@@ -189,13 +188,21 @@ def test_legacy_at_the_frames_own_size(
     wheel: str, files: dict[str, Path], photographs: list[tuple[np.ndarray, Click]],
     segmenter: TapSegmenter, tmp_path: Path,
 ) -> None:
-    """Nothing is resized and the dot is centred on the tap: the very same probabilities."""
+    """Nothing is resized and the dot is centred on the tap: the very same probabilities.
+
+    A network of gestures averages features in float, which another build of XNNPACK adds up in
+    another order: there the masks agree but for some steps of a byte.
+    """
     cases = cases_of(segmenter, photographs, [(512, 512)])
     masks = run(wheel, "legacy", files["mediapipe"], cases, tmp_path)
     for number, case in enumerate(cases):
-        np.testing.assert_array_equal(masks[f"mask{number}"], case.ours)
-        np.testing.assert_array_equal(masks[f"background{number}"], 511 / 512 - case.ours)
-        np.testing.assert_array_equal(masks[f"category{number}"] == 1, case.ours >= 0.5)
+        mask = masks[f"mask{number}"]
+        if segmenter.model.gestures:
+            assert mask_agreement(mask >= 0.5, case.ours >= 0.5) >= 0.99  # measured: 0.997
+        else:
+            np.testing.assert_array_equal(mask, case.ours)
+        np.testing.assert_array_equal(masks[f"background{number}"], 511 / 512 - mask)
+        np.testing.assert_array_equal(masks[f"category{number}"] == 1, mask >= 0.5)
 
 
 @pytest.mark.slow
@@ -224,12 +231,14 @@ def test_bundle_at_the_frames_own_size(
     cases = cases_of_the_frame(segmenter, photographs[:3])
     masks = run(wheel, "bundle", files["mediapipe-bundle-int8"], cases, tmp_path)
     parts = mediapipe_task.unpack(files["mediapipe-bundle-int8"].read_bytes())
-    runner = plain_kernels(parts[mediapipe_task.DECODER])
+    encode, decode = (plain_kernels(parts[name])
+                      for name in (mediapipe_task.ENCODER, mediapipe_task.DECODER))
     for number, case in enumerate(cases):
         heat = np.zeros((1, 512, 512, 3), np.float32)
         for tap in case.taps:
             heat[0, :, :, 0 if tap.positive else 1] += interface_files.dot(512, tap, 2) / 255
-        own = runner(heat_map=np.minimum(heat, 1), picture=normalise(case.image)[None])["mask"]
+        seen = encode(photograph=case.image[None] / np.float32(255))  # the picture, or features
+        own = decode(heat_map=np.minimum(heat, 1), **seen)["mask"]
         assert mask_agreement(masks[f"mask{number}"] >= 0.5, own[0, :, :, 0] >= 0.5) >= 0.99
     assert np.median(agreements(masks, cases)) >= 0.9
 
