@@ -14,7 +14,7 @@ from oace_tf.training.settings import STAGES, TrainSettings
 
 PROG = "python -m oace_tf.train"
 _EPILOG = """example:
-  %(prog)s gestures --data data/train --config configs/train.json \\
+  %(prog)s joint --data data/train --config configs/train.json \\
       --init imagenet --out build/train
 """
 

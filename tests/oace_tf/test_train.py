@@ -161,7 +161,7 @@ def test_help_ends_with_an_example(capsys):
         train.parse_args(["--help"])
     assert end.value.code == 0
     text = capsys.readouterr().out
-    assert "example:\n  python -m oace_tf.train gestures" in text
+    assert "example:\n  python -m oace_tf.train joint" in text
 
 
 def test_validation_chooses_and_is_recorded(command, tmp_path):

@@ -34,9 +34,9 @@ def test_the_learning_rate_warms_up_and_moves_evenly_within_a_phase():
     assert rates == pytest.approx([0.0015, 0.003, 0.003, 0.003 * 0.55])
 
 
-def test_the_configuration_that_ships_can_be_read():
-    fields = json.loads((ROOT / "configs" / "train.json").read_text(encoding="utf-8"))
-    settings = GestureTrainSettings.from_json(fields, "train.json")
+def test_the_committed_configuration_can_be_read():
+    fields = json.loads((ROOT / "configs" / "one_trunk.json").read_text(encoding="utf-8"))
+    settings = GestureTrainSettings.from_json(fields, "one_trunk.json")
     assert settings.phases[0].frozen and not settings.phases[-1].frozen
     assert sum(share for _, share in settings.sources) == pytest.approx(1.0, abs=0.1)
     assert set(settings.exact) <= {name for name, _ in settings.sources}

@@ -10,7 +10,7 @@ from oace_tf.errors import UsageError
 from oace_tf.fileio import read_json
 from oace_tf.training.settings import LossSettings, Phase, SceneSettings, TrainSettings
 
-FIRST = "configs/pair.json"
+FIRST = "configs/train.json"
 
 
 def test_the_defaults_are_the_papers():
