@@ -36,7 +36,8 @@ def record() -> dict[str, Any]:
 def _refused(capsys: pytest.CaptureFixture[str], path: Path) -> str:
     assert bench.main(["--replay-web", str(path)]) == 2
     seen = capsys.readouterr()
-    assert seen.out == "" and seen.err.startswith("python android_bench/bench.py: error: ") and seen.err.count("\n") == 1
+    assert seen.out == "" and seen.err.count("\n") == 1
+    assert seen.err.startswith("python android_bench/bench.py: error: ")
     return seen.err
 
 
