@@ -178,6 +178,11 @@ def _validation(args: argparse.Namespace, settings: TrainSettings) -> Any:
 
 
 def data_folders(given: Sequence[Path] | None) -> list[Path]:
+    """Return the folders or files of training data: those given, else OACE_DATA/train.
+
+    Raises:
+      UsageError: neither, or one that is not there.
+    """
     if given:
         folders = list(given)
     else:

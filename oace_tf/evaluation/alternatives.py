@@ -1,6 +1,6 @@
 """Several answers to one gesture: is the best of them good, and do the scores know which it is?
 
-A file of the interface `points-multi` gives three masks and their predicted IoU (DESIGN, 2.1, 6).
+A file of the interface `points-multi` gives three masks and their predicted IoU.
 """
 from __future__ import annotations
 

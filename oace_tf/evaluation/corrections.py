@@ -1,4 +1,4 @@
-"""Does a tap do what it says? Second taps at random places, after the first answer (DESIGN, 6).
+"""Does a tap do what it says? Second taps at random places, after the first answer.
 
     background  taps inside the mask and outside the object: is the place outside afterwards?
     missed      taps on the object and outside the mask: is the place inside afterwards?

@@ -1,4 +1,4 @@
-"""Crumbs: pieces and holes of a mask that its object does not have (DESIGN, 6)."""
+"""Crumbs: pieces and holes of a mask that its object does not have."""
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Gestures as a careful person makes them, from an object's mask (DESIGN, 6).
+"""Gestures as a careful person makes them, from an object's mask.
 
     tap       the protocol's first click: the object pixel farthest from the object's edge
     box       the bounding box, each side moved by up to 3 % of the box's length that way

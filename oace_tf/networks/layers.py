@@ -106,6 +106,14 @@ class Scope:
 
 
 def pad(x: Any, name: str, kernel: int, stride: int, padding: str) -> tuple[Any, str]:
+    """Return x padded as asked, and the padding that is left for the convolution to do.
+
+    Args:
+      x: (B, H, W, C).
+      name: of the convolution; the padding layer is named after it.
+      kernel, stride: of the convolution.
+      padding: "torch" pads (kernel - 1) / 2 on each side whatever the stride; others stay.
+    """
     # With stride 1 both conventions pad alike. With stride 2 and an even size, "same" pads nothing
     # before and one after, PyTorch one on each side: a shift by a pixel.
     if padding == "torch":
