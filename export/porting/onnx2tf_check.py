@@ -26,7 +26,7 @@ from oace_tf.workers import apart
 
 @dataclass(frozen=True, slots=True)
 class RoadRow:
-    """Largest deviations of one result on one input (see `proof.deviation`)."""
+    """Largest deviations of one result on one input (see `parity.deviation`)."""
 
     input: str
     result: str

@@ -45,7 +45,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def convert_once() -> Callable[..., Any]:
-    """Return what stands in for `pools.apart`: in this process, each weights file once."""
+    """Return what stands in for `workers.apart`: in this process, each weights file once."""
     kept: dict[Any, tuple[Any, bytes]] = {}
 
     def call(function: Callable[..., Any], source: Path, *args: Any) -> Any:
