@@ -73,10 +73,13 @@ class Gesture:
     drag: tuple[XY, XY] | None = None
 
     def __post_init__(self) -> None:
+        if self.box is not None and len(self.box) != 4:
+            raise UsageError(f"a box has {len(self.box)} numbers; give left, top, right, bottom")
         if self.extreme and len(self.extreme) != 4:
             raise UsageError(f"{len(self.extreme)} extreme points; give four: leftmost, "
                              "rightmost, top and bottom of the object")
-        if not (self.box or self.extreme or self.drag or any(tap.positive for tap in self.taps)):
+        tapped = any(tap.positive for tap in self.taps)
+        if not (self.box is not None or self.extreme or self.drag or tapped):
             raise UsageError("nothing says which object is meant; give a tap on it, a box, four "
                              "extreme points or a drag")
         if not np.isfinite(self.rows()).all():
@@ -89,7 +92,7 @@ class Gesture:
     @property
     def bounds(self) -> np.ndarray | None:
         """The points that bound the object, (n, 2): corners and extreme points; None without."""
-        points = [self.box[:2], self.box[2:]] if self.box else []
+        points = [] if self.box is None else [self.box[:2], self.box[2:]]
         points += list(self.extreme)
         return np.array(points, np.float64) if points else None
 
@@ -97,14 +100,15 @@ class Gesture:
     def kinds(self) -> frozenset[str]:
         """What the gesture is made of: `tap`, `background`, `box`, `extreme`, `drag`."""
         kinds = {"tap" if tap.positive else "background" for tap in self.taps}
-        kinds |= {name for name in ("box", "extreme", "drag") if getattr(self, name)}
+        kinds |= {name for name in ("box", "extreme", "drag")
+                  if getattr(self, name) is not None and len(getattr(self, name))}
         return frozenset(kinds)
 
     def _rows(self) -> Iterator[tuple[float, float, int]]:
         if self.drag:
             yield (*self.drag[0], Label.OBJECT)
             yield (*self.drag[1], Label.RELEASE)
-        if self.box:
+        if self.box is not None:
             yield (*self.box[:2], Label.CORNER)
             yield (*self.box[2:], Label.OPPOSITE_CORNER)
         for point in self.extreme:

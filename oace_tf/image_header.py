@@ -81,8 +81,10 @@ def upright(array: np.ndarray, turns: tuple[int, bool]) -> np.ndarray:
 def _jpeg(data: bytes) -> Header | None:
     turns, place = (0, False), 2
     while place + 4 <= len(data):
-        if data[place] != 0xFF:
-            place += 1  # fill bytes, as libjpeg skips them
+        if data[place] != 0xFF:  # libjpeg skips what lies between segments as well
+            place = data.find(b"\xff", place)
+            if place < 0:
+                return None
             continue
         marker = data[place + 1]
         if marker == 0xFF or marker == 0 or 0xD0 <= marker <= 0xD8:

@@ -4,6 +4,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from oace_tf.errors import UsageError
+
 KINDS = ("background", "box", "drag", "extreme", "tap")  # `Gesture.kinds`
 
 
@@ -12,8 +14,11 @@ def convert_gestures(weights: Path, max_points: int, size: int, out: Path) -> An
     from export.convert.keras_pair import Converted, float_tflite
     from oace_tf.networks.cost import add_up, cost_table
     from oace_tf.networks.gesture_networks import build_fused_gestures
-    from oace_tf.networks.weights import build_gestures_from_weights
+    from oace_tf.networks.weights import build_gestures_from_weights, read_record
 
+    side = read_record(weights)[0].network_side(size)
+    if size % 16 or side % 32:
+        raise UsageError(f"--size is {size}; one trunk takes multiples of 64")
     networks, record = build_gestures_from_weights(weights, size, 1)
     totals = add_up(row for model in networks.models() for row in cost_table(model))
     out.write_bytes(float_tflite(build_fused_gestures(networks, max_points, size)))

@@ -213,6 +213,10 @@ def _scale_fits(tensor: str, fact: TensorFacts) -> bool:
 
 def _check_metadata(metadata: dict[str, Any], max_points: int, name: str) -> None:
     """Raise UsageError if the metadata contradicts the file; what is not there is not checked."""
+    gestures = metadata.get("gestures", [])
+    if not (isinstance(gestures, list) and all(isinstance(kind, str) for kind in gestures)):
+        raise UsageError(f"{name}: its metadata says gestures = {gestures!r}, expected a list of "
+                         "words; build the file again")
     for key, allowed in (("interface", ("points", "points-multi")), ("click_channels", (1, 2)),
                          ("max_points", (max_points,))):
         if metadata.get(key, allowed[0]) not in allowed:

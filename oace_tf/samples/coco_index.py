@@ -7,6 +7,7 @@ its image is read, by the same rules as `coco.load_coco` has.
 """
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -220,8 +221,8 @@ def _fitting_index(path: Path) -> Path:
 def _places(path: Path) -> tuple[Path, Path]:
     """Return where the index may lie: beside the JSON, else in the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "oace-tf"
-    full = str(path.absolute()).strip(os.sep).replace(os.sep, "%")
-    return path.parent / FOLDER / f"{path.name}.sqlite", cache / f"{full[-200:]}.sqlite"
+    full = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]
+    return path.parent / FOLDER / f"{path.name}.sqlite", cache / f"{full}.sqlite"
 
 
 def _facts(place: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -105,6 +106,7 @@ def _start_worker(plan: BatchPlan) -> None:
 
     global _plan
     end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer says what an interrupt means
     os.nice(5)
     cv2.setNumThreads(0)
     _plan = plan

@@ -11,7 +11,8 @@ from oace_tf.training.gesture_settings import GestureTrainSettings
 from oace_tf.training.sources import find_sources
 
 PRESET = "one_trunk"
-_PAIRS_ONLY = {"measure": None, "devices": 1, "hosts": "", "val": None}
+_PAIRS_ONLY = {"measure": None, "devices": 1, "hosts": "", "val": None, "val_every": 500,
+               "val_limit": None, "pictures_every": 200}
 
 
 def run_gestures(args: argparse.Namespace, folders: list[Path]) -> int:
@@ -22,8 +23,8 @@ def run_gestures(args: argparse.Namespace, folders: list[Path]) -> int:
     """
     for name, default in _PAIRS_ONLY.items():
         if getattr(args, name) != default:
-            raise UsageError(f"--{name} belongs to the training of pairs; leave it out, or measure "
-                             "the weights with `python -m oace_tf.evaluate`")
+            raise UsageError(f"--{name.replace('_', '-')} belongs to the training of pairs; leave "
+                             "it out, or measure the weights with `python -m oace_tf.evaluate`")
     settings = GestureTrainSettings.from_json(read_json(args.config) if args.config else {},
                                               str(args.config))
     sources = find_sources(folders, dict(settings.sources))

@@ -47,6 +47,13 @@ class GestureSceneSettings:
             if not low <= getattr(self, name) <= high:
                 raise UsageError(f"training settings: scenes.{name} is {getattr(self, name)}, "
                                  f"expected {low} to {high}")
+        if not 0.0 < self.min_object < 0.95:
+            raise UsageError(f"training settings: scenes.min_object is {self.min_object}, "
+                             "expected above 0 and below 0.95")
+        if not 0.0 < self.paste_smallest <= self.paste_largest <= 1.0:
+            raise UsageError("training settings: scenes.paste_smallest is "
+                             f"{self.paste_smallest}, expected above 0 and at most paste_largest "
+                             f"({self.paste_largest}), which is at most 1")
         for name in ("crop", "cut", "close", "flip", "grey", "paste"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UsageError(f"training settings: scenes.{name} is {getattr(self, name)}, "

@@ -61,6 +61,10 @@ class GestureTrainSettings:
         _check(len(self.phases) > 0, "phases", self.phases, "at least one phase")
         _check(0.0 < self.learning_rate < 1.0, "learning_rate", self.learning_rate, "in (0, 1)")
         _check(0.0 <= self.ema < 1.0, "ema", self.ema, "in [0, 1)")
+        _check(self.clip_norm > 0.0, "clip_norm", self.clip_norm, "above 0")
+        _check(self.weight_decay >= 0.0, "weight_decay", self.weight_decay, "not negative")
+        _check(0.0 <= self.renewed <= 1.0, "renewed", self.renewed, "in [0, 1]")
+        _check(self.warmup >= 0, "warmup", self.warmup, "not negative")
         _check(len(self.rounds) > 0 and min(self.rounds) >= 0.0 and sum(self.rounds) > 0.0,
                "rounds", self.rounds, "shares of which one is above zero")
         _check(0 <= self.seed < 2**32, "seed", self.seed, "in [0, 2^32)")

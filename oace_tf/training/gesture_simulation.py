@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from oace_tf.clicker import edge_distance
+from oace_tf.errors import UsageError
 from oace_tf.gestures import Label
 
 Rows = np.ndarray  # (n, 3) float32
@@ -27,6 +28,12 @@ class GestureShares:
     extreme: float = 0.07  # four points on the outline (DEXTR)
     drag: float = 0.07  # press in the middle, drag to the edge (DCT-Net)
     scribble: float = 0.07  # a stroke on the object
+
+    def __post_init__(self) -> None:
+        shares = [getattr(self, entry.name) for entry in fields(self)]
+        if not (min(shares) >= 0.0 and 0.0 < sum(shares) < np.inf):
+            raise UsageError(f"training settings: scenes.shares are {shares}, expected none below "
+                             "zero and one above")
 
     def draw(self, rng: np.random.Generator) -> str:
         """Return the name of a gesture."""

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -12,11 +11,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from oace_tf.errors import OaceError, UsageError
+from oace_tf.fileio import atomic_write
 from oace_tf.networks.gesture_networks import GestureNetworks
 from oace_tf.networks.weights import get_arrays, pair_variables, save_weights, set_arrays, value_of
+from oace_tf.progress import Progress
 from oace_tf.training.checkpoint import (
     CHECKPOINT,
     Checkpoint,
@@ -30,7 +30,6 @@ from oace_tf.training.gesture_step import GestureStep
 from oace_tf.training.later_taps import empty_previous, next_round
 from oace_tf.training.optimizer import get_state, set_state
 
-logger = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"
 LOG = "log.csv"
 _AVERAGE_EVERY = 4  # steps between updates of the moving average
@@ -93,12 +92,17 @@ class GestureTrainer:
         Phases may have changed: what is done counts as done.
 
         Raises:
-          UsageError: no checkpoint, only damaged ones, or one of another network.
+          UsageError: no checkpoint, only damaged ones, or one of another network, other settings
+            or other data.
         """
         path, state = last_good(self._out)
-        if state.run.get("network") != self._run["network"]:
-            raise UsageError(f"{path}: was made with another network; repeat the arguments of "
-                             "that run, or start without --resume")
+        for key, ours in _fixed(self._run).items():
+            theirs = _fixed(state.run).get(key)
+            if key == "data" and not (theirs and ours):
+                continue
+            if theirs != ours:
+                raise UsageError(f"{path}: was made with another {key}; repeat the arguments of "
+                                 "that run (its phases may change), or start without --resume")
         set_state(self._optimizer, state.optimizer, str(path))
         set_arrays(self._networks, state.weights, str(path))
         self._average = dict(state.average)
@@ -129,8 +133,8 @@ class GestureTrainer:
         step: GestureStep | None = None
         current: GesturePhase | None = None
         source = gesture_batches(self._plan, wanted, self._workers, self._skipped)
-        with (closing(source), _Log(self._out / LOG) as log,
-              tqdm(total=total, initial=self._batch, unit="batch", disable=None) as bar):
+        with (closing(source), _Log(self._out / LOG, self._step) as log,
+              Progress(total, "training", "batch", self._batch) as bar):
             for batch in source:
                 phase, _ = self._settings.phase_of(self._batch)
                 if step is None or current is None or (
@@ -143,8 +147,7 @@ class GestureTrainer:
                 bar.update()
                 if self._batch % checkpoint_every == 0 or self._batch >= end:
                     self._checkpoint()
-                    logger.info("batch %d of %d, step %d: %s", self._batch, total, self._step,
-                                log.means())
+                    bar.note(log.means())
 
     def save(self, path: Path, record: Mapping[str, Any]) -> None:
         """Write the moving average of the weights."""
@@ -200,17 +203,32 @@ class GestureTrainer:
         self._last_written = self._step
 
 
+def _fixed(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what must stay the same when a run is resumed: all but the phases."""
+    settings = {key: value for key, value in run.get("settings", {}).items() if key != "phases"}
+    return {**run, "settings": settings}
+
+
 class _Log:
-    """The losses of every step as CSV, and their means since they were last asked for."""
+    """The losses of every step as CSV, and their means since they were last asked for.
+
+    Args:
+      path: the file; rows of later steps than `step`, of a run that was killed, are cut off.
+      step: the steps done before.
+    """
 
     FIELDS = ("step", "batch", "round", "size", "gestures_per_s")
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, step: int) -> None:
+        self._path, self._step = path, step
         self._file: Any = None
         self._rows: list[tuple[int, dict[str, float], float]] = []
 
     def __enter__(self) -> _Log:
+        if self._path.is_file():
+            head, *rows = self._path.read_text(encoding="utf-8").splitlines()
+            rows = [row for row in rows if int(row.partition(",")[0]) <= self._step]
+            atomic_write(self._path, "".join(f"{row}\n" for row in (head, *rows)).encode())
         self._file = self._path.open("a", newline="")
         return self
 

@@ -183,7 +183,8 @@ def test_device_gone_in_mid_run_keeps_what_is_finished(lab, world, command, caps
     code, report = command("--settings", "int8-cpu-4")
     thread.join()
     assert code == 3 and len(report["rows"][0]["repetitions"]) == 1
-    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("bench.py")]
+    error = [line for line in capsys.readouterr().err.splitlines()
+             if line.startswith("python android_bench")]
     assert len(error) == 1 and ";" in error[0] and report["trouble"]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from oace_tf.gestures import NEAR_CELLS, Label, channels, draw_maps, pack_rows
+from oace_tf.clicks import Click
+from oace_tf.errors import UsageError
+from oace_tf.gestures import NEAR_CELLS, Gesture, Label, channels, draw_maps, pack_rows
 
 SIZE = 128
 
@@ -75,3 +77,23 @@ def test_query_weights_sum_to_one_and_prefer_taps_to_boxes():
     both = draw_maps(_points((60, 60, 1), (10, 10, 2), (90, 70, 3)), SIZE, SIZE)
     tap = draw_maps(_points((60, 60, 1)), SIZE, SIZE)
     assert np.array_equal(both.object_weights[8], tap.object_weights[8])
+
+
+def test_gestures_that_say_nothing_or_half_are_refused():
+    for arguments, words in (({}, "nothing says which object"),
+                             ({"taps": (Click(1, 2, False),)}, "nothing says which object"),
+                             ({"box": (1, 2, 3)}, "a box has 3 numbers"),
+                             ({"extreme": ((1, 2),)}, "1 extreme points"),
+                             ({"box": (1, 2, 3, float("nan"))}, "not finite")):
+        with pytest.raises(UsageError, match=words):
+            Gesture(**arguments)  # type: ignore[arg-type]
+
+
+def test_rows_of_a_gesture():
+    gesture = Gesture(taps=(Click(1, 2), Click(3, 4, False)), box=(5, 6, 7, 8),
+                      drag=((9, 10), (11, 12)))
+    assert gesture.rows().tolist() == [[9, 10, 1], [11, 12, 5], [5, 6, 2], [7, 8, 3], [1, 2, 1],
+                                       [3, 4, 0]]
+    assert gesture.kinds == {"tap", "background", "box", "drag"}
+    assert gesture.bounds is not None and gesture.bounds.tolist() == [[5, 6], [7, 8]]
+    assert Gesture(taps=(Click(1, 2),)).bounds is None

@@ -182,13 +182,14 @@ def test_numpy_opencv_and_litert_are_enough() -> None:
 
 def test_segment_is_tidy_unless_told_otherwise(tiny_int8: Path) -> None:
     image = _photograph(64, 64)
-    image[26:34, 20] = 0  # cuts the disk under the tap in two
+    image[:, 18:20] = (0, 0, 240)  # cuts the disk under the tap in two
     taps = [Click(14, 30)]
     whole = TapSegmenter(tiny_int8, tidy=False).segment(image, taps)
     tidy = TapSegmenter(tiny_int8).segment(image, taps)
     found = TapSegmenter(tiny_int8)
     np.testing.assert_array_equal(whole, found.probability(image, taps) >= 0.5)
     np.testing.assert_array_equal(tidy, pieces.tidy(whole, taps))
+    assert (whole != tidy).any()
 
 
 def test_taps_of_gestures() -> None:

@@ -23,7 +23,12 @@ def test_settings_are_json_both_ways_and_unknown_keys_are_named():
     for fields, message in (({"phase": []}, "unknown key 'phase'"),
                             ({"scenes": {"shares": {"tab": 1}}}, "unknown key 'scenes.shares.tab'"),
                             ({"phases": [{"size": 100}]}, "phase.size is 100"),
-                            ({"seed": "x"}, "seed is 'x'"), ({"rounds": []}, "rounds is")):
+                            ({"seed": "x"}, "seed is 'x'"), ({"rounds": []}, "rounds is"),
+                            ({"clip_norm": 0.0}, "clip_norm is 0.0"),
+                            ({"renewed": 1.5}, "renewed is 1.5"),
+                            ({"scenes": {"min_object": 0}}, "min_object is 0"),
+                            ({"scenes": {"paste_smallest": 0.9}}, "paste_smallest is 0.9"),
+                            ({"scenes": {"shares": {"tap": -1}}}, "scenes.shares are")):
         with pytest.raises(UsageError, match=message):
             GestureTrainSettings.from_json(fields, "here")
 
@@ -40,3 +45,11 @@ def test_the_committed_configuration_can_be_read():
     assert settings.phases[0].frozen and not settings.phases[-1].frozen
     assert sum(share for _, share in settings.sources) == pytest.approx(1.0, abs=0.1)
     assert set(settings.exact) <= {name for name, _ in settings.sources}
+
+
+def test_the_preset_is_the_network_of_the_first_run():
+    from oace_tf.config import NetworkConfig
+    from oace_tf.networks.weights import read_record
+
+    config, _ = read_record(ROOT / "experiments" / "one_trunk" / "first.safetensors")
+    assert config == NetworkConfig.preset("one_trunk")

@@ -15,7 +15,7 @@ from oace_tf.networks.weights import get_arrays, read_arrays, set_arrays
 from oace_tf.training.checkpoint import read_checkpoint
 from oace_tf.training.gesture_scenes import GestureSceneSettings
 from oace_tf.training.gesture_settings import GesturePhase, GestureTrainSettings
-from oace_tf.training.gesture_trainer import CHECKPOINT, LOG, GestureTrainer
+from oace_tf.training.gesture_trainer import CHECKPOINT, LOG, GestureTrainer, _Log
 
 SETTINGS = GestureTrainSettings(
     phases=(GesturePhase(size=64, photographs=2, batches=2, frozen=True, later_taps=False),
@@ -89,3 +89,22 @@ def test_another_network_is_not_resumed(trainer, tmp_path):
     run._checkpoint()
     with pytest.raises(UsageError, match="another network"):
         trainer("other").resume()
+
+
+def test_other_settings_are_not_resumed_and_other_phases_are(trainer):
+    run = trainer("changed")
+    run._out.mkdir()
+    run._checkpoint()
+    with pytest.raises(UsageError, match="another settings"):
+        trainer("changed", dataclasses.replace(SETTINGS, seed=6)).resume()
+    longer = dataclasses.replace(SETTINGS, phases=(*SETTINGS.phases, GesturePhase(size=64)))
+    trainer("changed", longer).resume()
+
+
+def test_rows_of_a_killed_run_are_cut_off(tmp_path):
+    path = tmp_path / LOG
+    path.write_text("step,batch,total\n1,0,0.5\n2,0,0.4\n3,1,0.3\n")
+    with _Log(path, 2) as log:
+        log.row(3, 1, 0, 64, {"total": 0.25}, 9.0)
+    assert path.read_text().splitlines() == ["step,batch,total", "1,0,0.5", "2,0,0.4",
+                                             "3,1,0,64,9.0,0.25000"]
