@@ -67,6 +67,21 @@ class Layer:
     shape: tuple[int, ...]
 
 
+def check_twins(int8: Path, float32: Path) -> None:
+    """Check that both files take the same tensors, before a phone is touched.
+
+    Raises:
+      UsageError: they do not, or one of them cannot be opened.
+    """
+    shapes = [(model.size, model.max_points, model.takes_previous)
+              for model in (open_model(int8), open_model(float32))]
+    if shapes[0] != shapes[1]:
+        side, rows, previous = shapes[1]
+        raise UsageError(f"{float32} takes {side} px, {rows} rows of points"
+                         f"{' and a previous mask' if previous else ''}; {int8} takes others: "
+                         "give the float file of the same build")
+
+
 def samples(dataset: str, root: Path | None, count: int) -> list[Sample]:
     """Return the first labelled photographs of a set.
 

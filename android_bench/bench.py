@@ -218,6 +218,7 @@ def _cases(args: argparse.Namespace) -> list[Any]:
     if args.float is None:
         raise UsageError("--accuracy compares with the float file on this machine: give --float")
     from android_bench import accuracy
+    accuracy.check_twins(args.model, args.float)
     return accuracy.samples(args.dataset, args.data, args.accuracy)
 
 

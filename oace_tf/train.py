@@ -68,6 +68,7 @@ def _add_looking(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--pictures-every", type=int, default=200, metavar="STEPS",
                        help="steps between pictures of taps, OACE and masks; 0: none "
                        "(default: %(default)s)")
+    group.add_argument("--no-tensorboard", action="store_true", help=argparse.SUPPRESS)  # of 0.1
     group.add_argument("--measure", type=int, metavar="STEPS",
                        help="print images/s with and without the model as JSON, and end")
 

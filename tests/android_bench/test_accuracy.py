@@ -13,8 +13,10 @@ import pytest
 from android_bench import accuracy, bench
 from android_bench.device import phone
 from android_bench.settings import Setting
+from oace_tf.errors import UsageError
 from tests.android_bench.fake_device import FakeClient, FakeDevice, World
 
+ROOT = Path(__file__).resolve().parents[2]
 LOST = adbutils.AdbError("shell output invalid", "", b"")
 
 
@@ -127,3 +129,9 @@ def test_a_file_of_gestures_is_given_an_empty_mask_before():
     assert pushed == {"image.bin": bytes([1]) * 192, "points.bin": desk.points.tobytes(),
                       "previous.bin": bytes(64)}
     assert "previous:previous.bin" in lines[0] and "1,8,8,3:1,4,3:1,8,8,1" in lines[0]
+
+
+def test_files_of_two_kinds_are_refused_before_the_phone_is_touched(tiny_int8, tiny_float):
+    accuracy.check_twins(tiny_int8, tiny_float)
+    with pytest.raises(UsageError, match="give the float file of the same build"):
+        accuracy.check_twins(ROOT / "oace_tf" / "weights" / "oace_int8.tflite", tiny_float)

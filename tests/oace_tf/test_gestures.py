@@ -86,7 +86,7 @@ def test_gestures_that_say_nothing_or_half_are_refused():
                              ({"extreme": ((1, 2),)}, "1 extreme points"),
                              ({"box": (1, 2, 3, float("nan"))}, "not finite")):
         with pytest.raises(UsageError, match=words):
-            Gesture(**arguments)  # type: ignore[arg-type]
+            Gesture(**arguments)
 
 
 def test_rows_of_a_gesture():
