@@ -22,7 +22,7 @@ _HEIC = (b"heic", b"heix", b"mif1", b"heim", b"heis", b"hevc", b"hevx", b"msf1")
 _ORIENTATION = 0x112
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What a file says of its first picture; sizes as stored, before it is turned.
 
@@ -94,7 +94,7 @@ def _jpeg(data: bytes) -> Header | None:
             turns = _exif(part[6:]) or turns
         if marker in _START_OF_FRAME:
             height, width = struct.unpack_from(">HH", part, 1)
-            return Header("jpeg", width, height, turns)
+            return Header(kind="jpeg", width=width, height=height, turns=turns)
         place += 2 + max(length, 2)
     return None
 
@@ -113,12 +113,13 @@ def _png(data: bytes) -> Header | None:
             if colour == 0 and len(part) == 2:
                 clear_grey = (int.from_bytes(part, "big"), depth)
         place += 12 + length
-    return Header("png", width, height, turns, has_alpha, clear_grey)
+    return Header(kind="png", width=width, height=height, turns=turns, has_alpha=has_alpha,
+                  clear_grey=clear_grey)
 
 
 def _gif(data: bytes) -> Header | None:
     width, height = struct.unpack_from("<HH", data, 6)
-    return Header("gif", width, height, has_alpha=True)
+    return Header(kind="gif", width=width, height=height, has_alpha=True)
 
 
 def _riff(data: bytes) -> Header | None:
@@ -141,21 +142,23 @@ def _riff(data: bytes) -> Header | None:
         elif name == b"EXIF":
             turns = _exif(part.removeprefix(b"Exif\0\0")) or turns
         place += 8 + length + length % 2
-    return Header("webp", *size, turns, has_alpha)
+    return Header(kind="webp", width=size[0], height=size[1], turns=turns, has_alpha=has_alpha)
 
 
 def _bmp(data: bytes) -> Header | None:
     if struct.unpack_from("<I", data, 14)[0] == 12:
-        return Header("bmp", *struct.unpack_from("<HH", data, 18))
-    width, height = struct.unpack_from("<ii", data, 18)
-    return Header("bmp", width, abs(height))
+        width, height = struct.unpack_from("<HH", data, 18)
+    else:
+        width, height = struct.unpack_from("<ii", data, 18)
+    return Header(kind="bmp", width=width, height=abs(height))
 
 
 def _tiff(data: bytes) -> Header | None:
     tags = dict(_directory(data, (256, 257, _ORIENTATION, 277, 322, 323)))
     tile = tags.get(322, 0) * tags.get(323, 0)
-    return Header("tiff", tags[256], tags[257], _TURNS.get(tags.get(_ORIENTATION, 1), (0, False)),
-                  tags.get(277, 1) in (2, 4), unpacked=tile)
+    return Header(kind="tiff", width=tags[256], height=tags[257],
+                  turns=_TURNS.get(tags.get(_ORIENTATION, 1), (0, False)),
+                  has_alpha=tags.get(277, 1) in (2, 4), unpacked=tile)
 
 
 def _exif(data: bytes) -> tuple[int, bool] | None:
@@ -185,12 +188,14 @@ def _directory(data: bytes, wanted: tuple[int, ...]) -> Iterator[tuple[int, int]
 
 def _netpbm(data: bytes) -> Header | None:
     match = _NETPBM.match(data[:4096])
-    return None if match is None else Header("netpbm", int(match[2]), int(match[3]))
+    return None if match is None else Header(kind="netpbm", width=int(match[2]),
+                                             height=int(match[3]))
 
 
 def _radiance(data: bytes) -> Header | None:
     match = _RADIANCE.match(data[:4096])
-    return None if match is None else Header("radiance", int(match[2]), int(match[1]))
+    return None if match is None else Header(kind="radiance", width=int(match[2]),
+                                             height=int(match[1]))
 
 
 def _jpeg2000(data: bytes) -> Header | None:
@@ -203,18 +208,18 @@ def _jpeg2000(data: bytes) -> Header | None:
             return None
         right, bottom, left, top = struct.unpack_from(">IIII", data, place + 6)
         width, height = right - left, bottom - top
-    return Header("jpeg2000", width, height)
+    return Header(kind="jpeg2000", width=width, height=height)
 
 
 def _base_media(data: bytes) -> Header | None:
     if data[4:8] != b"ftyp":
         return None
     if data[8:12] in _HEIC and b"avif" not in data[8:8 + 64]:
-        return Header("heic", 1, 1)
+        return Header(kind="heic", width=1, height=1)
     from oace_tf.avif_header import read_avif
 
     width, height, turns = read_avif(data)
-    return Header("avif", width, height, turns, has_alpha=True)
+    return Header(kind="avif", width=width, height=height, turns=turns, has_alpha=True)
 
 
 _READERS = ((b"\xff\xd8", _jpeg), (b"\x89PNG\r\n\x1a\n", _png), (b"GIF8", _gif), (b"RIFF", _riff),

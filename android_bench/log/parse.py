@@ -50,7 +50,7 @@ _OTHER_TOOL = re.compile(r"tensorflow/tools/benchmark/")
 _PARAMETER = re.compile(r"(?P<name>[#A-Z][\w #()]+?) ?: \[(?P<value>.*)\]$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What one captured run says.
 
@@ -108,14 +108,18 @@ def parse_log(stdout: str, stderr: str = "", exit_code: int | None = None,
         return _without_benchmark(text, blank, exit_code, command)
     name = log_figures.format_of(lines)
     if name == "other":
-        return Record("other", text.layout, UNUSABLE, "another tool of the same name (TensorFlow's "
-                      "benchmark_model, not TensorFlow Lite's)", exit_code, Delegation(), Figures())
+        return Record(format="other", layout=text.layout, outcome=UNUSABLE,
+                      reason="another tool of the same name (TensorFlow's benchmark_model, "
+                             "not TensorFlow Lite's)",
+                      exit_code=exit_code, delegation=Delegation(), figures=Figures())
     figures, complete = log_figures.read_figures(lines, name)
     errors = tuple(_errors(lines))
     failed = _failed(lines, figures, complete, exit_code)
     delegation = read_delegation(lines, name, command, complete and not failed, failed)
-    record = Record(name, text.layout, OK, "", exit_code, delegation, figures, errors,
-                    tuple(_warnings(lines)), read_profile(lines), tuple(_parameters(lines)))
+    record = Record(format=name, layout=text.layout, outcome=OK, reason="", exit_code=exit_code,
+                    delegation=delegation, figures=figures, errors=errors,
+                    warnings=tuple(_warnings(lines)), profile=read_profile(lines),
+                    parameters=tuple(_parameters(lines)))
     outcome, reason = _judge(record, lines, complete, failed)
     if outcome in (FAILED, TRUNCATED):
         record = replace(record, figures=figures.only_warmup())
@@ -233,7 +237,8 @@ def _known(lines: tuple[Line, ...]) -> bool:
 
 def _without_benchmark(text: Text, blank: bool, exit_code: int | None, command: str) -> Record:
     """Return the record of a text in which no benchmark speaks: adb's own messages, a shell's."""
-    nothing = Record("none", text.layout, FAILED, "", exit_code, Delegation(), Figures())
+    nothing = Record(format="none", layout=text.layout, outcome=FAILED, reason="",
+                     exit_code=exit_code, delegation=Delegation(), figures=Figures())
     for line in text.lines:
         kind = adb_messages.kind_of(line.message)
         if kind:

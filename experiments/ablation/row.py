@@ -95,7 +95,7 @@ def _train(pair: Any, row: Row, data: Path, out: Path, workers: int) -> float:
         folder = out / row.name / f"{number}_{stage.stage}"
         if not (folder / WEIGHTS).is_file():
             trainer = Trainer(pair, stage.stage, stage.settings, [data / "train"], folder,
-                              options=Options(workers, keep=1))
+                              options=Options(workers=workers, keep=1))
             if (folder / CHECKPOINT).is_file():
                 trainer.resume()
             trainer.run(checkpoint_every=40)

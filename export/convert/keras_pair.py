@@ -40,7 +40,7 @@ _INPUTS: Mapping[str, Callable[[tuple[int, ...]], bool]] = {  # what tells an in
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Converted:
     """What a converted pair is: for report and metadata."""
 
@@ -89,8 +89,9 @@ def convert_weights(
     pair, record = build_from_weights(weights, size)
     totals = add_up(row for model in pair.models() for row in cost_table(model))
     out.write_bytes(float_tflite(build_fused(pair, max_points, size)))
-    return Converted(pair.config.to_json(), dict(record), pair.config.click_channels,
-                     totals.params, totals.gmac)
+    return Converted(network=pair.config.to_json(), record=dict(record),
+                     click_channels=pair.config.click_channels, params=totals.params,
+                     gmac=totals.gmac)
 
 
 def kind_of(weights: Path) -> str:

@@ -50,8 +50,9 @@ def convert_onnx(weights: Path, trunk: str | None, max_points: int, size: int, o
     params = sum(int(np.prod(variable.shape)) for variable in foreign.variables)
     network = {"trunk": TRUNK, "architecture": weights.stem, "inputs": dict(graph.roles),
                "range": graph.range}
-    return Converted(network, {"licence": "that of the ONNX file"}, graph.click_channels,
-                     params or _constants(content), multiply_adds(content) / 1e9)
+    return Converted(network=network, record={"licence": "that of the ONNX file"},
+                     click_channels=graph.click_channels, params=params or _constants(content),
+                     gmac=multiply_adds(content) / 1e9)
 
 
 def keras2_model(graph: ClickGraph, size: int, folder: Path) -> Any:

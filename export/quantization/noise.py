@@ -19,7 +19,7 @@ FLOOR_DB = 40.0  # whatever above this it got: that is what rounding alone leave
 _EXACT_DB = 120.0  # shown where there is no noise at all
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Sums:
     count: int = 0
     value: Any = 0.0  # per channel

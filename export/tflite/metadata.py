@@ -33,7 +33,7 @@ _NO_ACTIVATION = 0  # of ImageSegmenterOptions: the file's output is a probabili
 _ALIGNMENT = 16  # bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """What a file says of itself."""
 

@@ -51,7 +51,7 @@ BASELINES: dict[str, Predictor] = {"whole_image": whole_predictor, "disk": disk_
                                    "opencv_grabcut": grabcut_predictor}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is measured. `baselines` are names of `BASELINES`; they get one click and no spread."""
 
@@ -65,7 +65,7 @@ class Plan:
     tidy: bool = False  # whether masks are measured as `TapSegmenter.segment` tidies them
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Answer:
     """What one model made of one object; entry 0 of the lists is after the first click."""
 
@@ -84,7 +84,7 @@ class Answer:
     alternatives: list[list[float]] = dataclasses.field(default_factory=list)  # IoU, score of each
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ObjectRecord:
     """One object, and every model's answer by name."""
 
@@ -184,9 +184,10 @@ def measure_group(files: Sequence[SampleFile],
             left_out.append(str(error))
             continue
         region = sample.mask == 1
-        record = ObjectRecord(sample.id, sample.dataset, file.group or file.id, file.category,
-                              file.frequency, int(region.sum()), float(region.mean()),
-                              thinness(sample.mask), {})
+        record = ObjectRecord(id=sample.id, dataset=sample.dataset, group=file.group or file.id,
+                              category=file.category, frequency=file.frequency,
+                              area_px=int(region.sum()), share=float(region.mean()),
+                              thinness=thinness(sample.mask), answers={})
         masks = {}
         for name, predict in {**baselines, **models}.items():
             if name in models and plan.gesture != "tap":
@@ -237,8 +238,9 @@ def _first_gesture(sample: Sample, plan: Plan, most_taps: int | None) -> Gesture
 
 
 def _of_run(run: ClickRun, sample: Sample) -> Answer:
-    answer = Answer(list(run.iou), list(run.boundary_iou), [1000 * s for s in run.seconds],
-                    [[click.x, click.y, float(click.positive)] for click in run.clicks])
+    answer = Answer(iou=list(run.iou), boundary_iou=list(run.boundary_iou),
+                    ms=[1000 * s for s in run.seconds],
+                    clicks=[[click.x, click.y, float(click.positive)] for click in run.clicks])
     if run.first_mask is not None:
         crumbs = count_crumbs(run.first_mask, sample.mask)
         answer.crumbs = [crumbs.pieces, crumbs.holes]

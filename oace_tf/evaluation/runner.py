@@ -17,7 +17,7 @@ from oace_tf.workers import in_processes
 Group = tuple[SampleFile, ...]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class SetResult:
     """What was measured on one set."""
 

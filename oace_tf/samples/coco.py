@@ -38,7 +38,7 @@ _LONGEST_NAME, _LONGEST_PATH = 256, 4000  # bytes; file systems have no longer o
 _MAX_GROUP = 7  # characters of one run length; more would not fit into 32 bits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CocoAnnotation:
     """One object or crowd region; `segmentation` is as in the file, and was checked.
 
@@ -363,8 +363,10 @@ def checked_annotation(where: Where, categories: Mapping[int, str], size_hw: tup
         error = where.fault(str(fault))
         if strict:
             raise error from fault
-        return CocoAnnotation(number, category, bool(iscrowd), float(area or 0), None, str(error))
-    return CocoAnnotation(number, category, bool(iscrowd), float(area), segmentation)
+        return CocoAnnotation(id=number, category=category, iscrowd=bool(iscrowd),
+                              area=float(area or 0), segmentation=None, fault=str(error))
+    return CocoAnnotation(id=number, category=category, iscrowd=bool(iscrowd), area=float(area),
+                          segmentation=segmentation)
 
 
 def _check(segmentation: Any, size_hw: tuple[int, int], area: Any, bbox: Any) -> None:

@@ -56,7 +56,7 @@ CREATE INDEX of_name ON images (name);
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedImage:
     """One image of an index.
 
@@ -174,7 +174,8 @@ class CocoIndex:
         number, _, name, address, names, height, width = row
         # Looked for now: the folder of the images may have been put there after the index.
         file = image_path(Where(self.path, "image", json.loads(names), number), None)
-        return IndexedImage(number, name, address, file, height, width)
+        return IndexedImage(id=number, name=name, address=address, path=file, height=height,
+                            width=width)
 
     def _annotation(self, image: IndexedImage, number: int, start: int,
                     length: int) -> CocoAnnotation:

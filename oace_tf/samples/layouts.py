@@ -158,8 +158,9 @@ def _list_folders(folder: Path, layout: Layout, dataset: str) -> tuple[SampleFil
     for stem in images.keys() - masks.keys():
         raise UsageError(f"{images[stem]} has no mask in {folder / layout.masks}; add or remove it")
     return tuple(
-        SampleFile(stem, dataset, partial(_read_pair, images[stem], masks[stem], layout, dataset),
-                   stem, _category(stem, layout), files=(images[stem], masks[stem]))
+        SampleFile(id=stem, dataset=dataset,
+                   read=partial(_read_pair, images[stem], masks[stem], layout, dataset), group=stem,
+                   category=_category(stem, layout), files=(images[stem], masks[stem]))
         for stem in images)
 
 
@@ -193,11 +194,12 @@ def _read_pair(image_path: Path, mask_path: Path, layout: Layout, dataset: str) 
 
 def _list_instances(path: Path, dataset: str) -> tuple[SampleFile, ...]:
     content = load_coco(path, strict=False)
-    files = [SampleFile(_object_id(image, annotation), dataset,
-                        partial(_read_object, image.path, image.height, image.width, image.id,
-                                annotation, dataset, path),
-                        str(image.id), annotation.category,
-                        content.frequencies.get(annotation.category, ""), (image.path, path))
+    files = [SampleFile(id=_object_id(image, annotation), dataset=dataset,
+                        read=partial(_read_object, image.path, image.height, image.width, image.id,
+                                     annotation, dataset, path),
+                        group=str(image.id), category=annotation.category,
+                        frequency=content.frequencies.get(annotation.category, ""),
+                        files=(image.path, path))
              for image in content.images
              for annotation in image.annotations if not annotation.iscrowd]
     if not files:

@@ -75,7 +75,8 @@ def test_true_mask_nothing_and_saliency(data):
 def test_component_by_hand():
     """The scores of `made_set`, worked out there, through the whole of the measurement."""
     one, other = made_set()
-    files = [SampleFile("one", "made", lambda: one), SampleFile("other", "made", lambda: other)]
+    files = [SampleFile(id="one", dataset="made", read=lambda: one),
+             SampleFile(id="other", dataset="made", read=lambda: other)]
     records = _records(files, {"component": components}, Plan(spread_taps=0, baselines=()))
     found = score("component", records, 20)
     assert found["miou_at"]["1"] == pytest.approx(100 * (16 / 20 + 25 / 34) / 2)
@@ -92,7 +93,8 @@ def test_small_objects_are_not_asked_for(data):
     tiny = np.zeros_like(sample.mask)
     tiny[0, :7] = 1  # 7 of 768 pixels: below 1 %
     from oace_tf.samples.sample import Sample
-    dot = SampleFile("dot", "many", lambda: Sample("dot", sample.image, tiny, "many"), "1")
+    dot = SampleFile(id="dot", dataset="many",
+                     read=lambda: Sample("dot", sample.image, tiny, "many"), group="1")
     records = measure_group([*files, dot], {"red": _salient}, PLAN).records
     assert [record.answers["red"].own is None for record in records] == [False, False, True]
     alone = measure_group([files[0], dot], {"red": _salient}, PLAN).records

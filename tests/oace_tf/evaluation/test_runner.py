@@ -29,7 +29,8 @@ def test_photographs_do_not_pile_up(tiny_int8):
         most.append(len(alive))
         return Sample(name, image, mask, "made", name)
 
-    files = [SampleFile(str(k), "made", partial(read, str(k)), str(k)) for k in range(12)]
+    files = [SampleFile(id=str(k), dataset="made", read=partial(read, str(k)),
+                        group=str(k)) for k in range(12)]
     gc.disable()  # nothing may need the collector to go away
     try:
         results = runner.run_sets(check_models([tiny_int8], 4), {"made": photographs(files)},

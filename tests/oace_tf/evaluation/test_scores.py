@@ -30,8 +30,10 @@ def test_groups(data):
 
 
 def test_success_at_click_20_is_told_apart():
-    answer = Answer([0.5] * 19 + [0.95], [0.0] * 20, [1.0] * 20, [[0, 0, 1]] * 20)
-    record = ObjectRecord("a", "d", "a", "", "", 10, 0.1, 0.2, {"m": answer})
+    answer = Answer(iou=[0.5] * 19 + [0.95], boundary_iou=[0.0] * 20, ms=[1.0] * 20,
+                    clicks=[[0, 0, 1]] * 20)
+    record = ObjectRecord(id="a", dataset="d", group="a", category="", frequency="", area_px=10,
+                          share=0.1, thinness=0.2, answers={"m": answer})
     found = score("m", [record], 20)
     assert found["noc"]["90"] == 20 and found["noc_failures"]["90"] == 0
     assert found["noc_failures_ritm"]["90"] == 1

@@ -19,7 +19,8 @@ def box(x, y, w, h):
 
 
 def annotation(number, polygon, crowd=False):
-    return CocoAnnotation(number, "thing", crowd, 1.0, polygon)
+    return CocoAnnotation(id=number, category="thing", iscrowd=crowd, area=1.0,
+                          segmentation=polygon)
 
 
 def content(images, objects, lvis="") -> dict[str, Any]:
