@@ -38,8 +38,8 @@ class Row:
     after: Mapping[str, float] | None = None  # of the Keras variable, once filled
 
 
-def account(model: keras.Model, checkpoint: Checkpoint,
-            allow: Sequence[str] = ()) -> tuple[list[Row], dict[str, np.ndarray]]:
+def map_tensors(model: keras.Model, checkpoint: Checkpoint,
+                allow: Sequence[str] = ()) -> tuple[list[Row], dict[str, np.ndarray]]:
     """Return a row per tensor, and the tensors to fill by our names, in Keras's layout.
 
     Args:

@@ -19,7 +19,7 @@ from oace_tf.samples.coco_index import CocoIndex
 SAME_IOU = 0.8  # RITM's bound for one object drawn twice
 
 
-class JoinedImages(Sequence[CocoImage]):
+class MergedCoco(Sequence[CocoImage]):
     """The images with an object of one file, or of several that are joined.
 
     Args:

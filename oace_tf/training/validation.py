@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.evaluation.object_trials import LEAST_SHARE, ObjectRecord, measure_group
-from oace_tf.evaluation.object_trials import Plan as MeasurePlan
+from oace_tf.evaluation.object_trials import (
+    LEAST_SHARE,
+    EvaluationOptions,
+    ObjectRecord,
+    measure_group,
+)
 from oace_tf.evaluation.protocol import Predictor
 from oace_tf.evaluation.runner import Group, photographs
 from oace_tf.samples.layouts import available, list_samples
@@ -79,11 +83,11 @@ def validate(predict: Predictor, sets: Mapping[str, tuple[Group, ...]],
       UsageError: a photograph that cannot be read, or a set without an object of that size.
     """
     rows = {}
-    plan = MeasurePlan(clicks=1, spread_taps=0, baselines=())
+    options = EvaluationOptions(clicks=1, spread_taps=0, baselines=())
     for name, groups in sets.items():
         records = []
         for group in groups:
-            records += measure_group(group, {_NAME: predict}, plan).records
+            records += measure_group(group, {_NAME: predict}, options).records
             if progress is not None:
                 progress()
         rows[name] = _row(name, [r for r in records if r.share >= LEAST_SHARE])

@@ -1,21 +1,21 @@
 """Scores of records: groups, failures told apart, what is not finite."""
 import numpy as np
 
-from oace_tf.evaluation.object_trials import Answer, ObjectRecord, Plan, measure_group
+from oace_tf.evaluation.object_trials import Answer, EvaluationOptions, ObjectRecord, measure_group
 from oace_tf.evaluation.runner import photographs
 from oace_tf.evaluation.scores import score
 from oace_tf.samples.layouts import list_samples
 
-PLAN = Plan(spread_taps=10, baselines=("whole_image", "disk"))
+OPTIONS = EvaluationOptions(spread_taps=10, baselines=("whole_image", "disk"))
 
 
 def _nothing(image, clicks):
     return np.zeros(image.shape[:2], np.float32)
 
 
-def _records(files, predictors, plan=PLAN):
+def _records(files, predictors, options=OPTIONS):
     return [record for group in photographs(files)
-            for record in measure_group(group, predictors, plan).records]
+            for record in measure_group(group, predictors, options).records]
 
 
 def test_groups(data):
