@@ -216,10 +216,10 @@ def percentile(values: Sequence[float], share: float) -> float:
       share: 0 to 1.
     """
     ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = math.floor(place)
+    position = share * (len(ordered) - 1)
+    low = math.floor(position)
     high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
 def _figures(repetitions: Sequence[Repetition]) -> dict[str, float | None]:

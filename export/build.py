@@ -190,8 +190,8 @@ def _half_entry(options: BuildOptions, folder: Path, result: BuildResult) -> dic
         pictures = [agreement.Picture(p.path, p.clicks)
                     for p in result.photographs.photographs[:HALF_PICTURES]]
     path = folder / HALF_NAME
-    seen = [found for found, _ in agreement.agreements(folder / FLOAT_NAME, path, pictures, 1)]
-    return {**report.file_entry(path, options.out / HALF_NAME), "agreement": drift.agreement(seen),
+    ious = [iou for iou, _ in agreement.agreements(folder / FLOAT_NAME, path, pictures, 1)]
+    return {**report.file_entry(path, options.out / HALF_NAME), "agreement": drift.agreement(ious),
             "accelerators": operator_support.documented(path.read_bytes())}
 
 
@@ -220,10 +220,11 @@ def _verify(
         pictures = [agreement.Picture(None, seed=(options.seed, k))
                     for k in range(agreement.SYNTHETIC)]
         where, notes = "drawn pictures", [*notes, NO_PHOTOGRAPHS]
-    seen = list(_progress(agreement.agreements(float_path, int8_path, pictures, options.threads),
-                          len(pictures), "4/5 verifying"))
-    agreed = {**drift.agreement([iou for iou, _ in seen]), "on": where,
-              "both_empty": sum(empty for _, empty in seen)}
+    agreements = list(_progress(
+        agreement.agreements(float_path, int8_path, pictures, options.threads),
+        len(pictures), "4/5 verifying"))
+    agreed = {**drift.agreement([iou for iou, _ in agreements]), "on": where,
+              "both_empty": sum(empty for _, empty in agreements)}
     measured = {"drift": [], "agreement": agreed, "baselines": {}, "notes": notes}
     return measured, drift.gate(measured, options.budget, labelled=False)
 

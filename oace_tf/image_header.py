@@ -79,40 +79,40 @@ def upright(array: np.ndarray, turns: tuple[int, bool]) -> np.ndarray:
 
 
 def _jpeg(data: bytes) -> Header | None:
-    turns, place = (0, False), 2
-    while place + 4 <= len(data):
-        if data[place] != 0xFF:
-            place += 1  # fill bytes, as libjpeg skips them
+    turns, offset = (0, False), 2
+    while offset + 4 <= len(data):
+        if data[offset] != 0xFF:
+            offset += 1  # fill bytes, as libjpeg skips them
             continue
-        marker = data[place + 1]
+        marker = data[offset + 1]
         if marker == 0xFF or marker == 0 or 0xD0 <= marker <= 0xD8:
-            place += 1 if marker == 0xFF else 2
+            offset += 1 if marker == 0xFF else 2
             continue
-        (length,) = struct.unpack_from(">H", data, place + 2)
-        part = data[place + 4:place + 2 + length]
+        (length,) = struct.unpack_from(">H", data, offset + 2)
+        part = data[offset + 4:offset + 2 + length]
         if marker == 0xE1 and part.startswith(b"Exif\0\0"):
             turns = _exif(part[6:]) or turns
         if marker in _START_OF_FRAME:
             height, width = struct.unpack_from(">HH", part, 1)
             return Header(kind="jpeg", width=width, height=height, turns=turns)
-        place += 2 + max(length, 2)
+        offset += 2 + max(length, 2)
     return None
 
 
 def _png(data: bytes) -> Header | None:
     width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
     turns, has_alpha, clear_grey = (0, False), colour in (4, 6), None
-    place = 8
-    while place + 8 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, place)
-        part = data[place + 8:place + 8 + min(length, 2**16)]
+    offset = 8
+    while offset + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, offset)
+        part = data[offset + 8:offset + 8 + min(length, 2**16)]
         if name == b"eXIf":
             turns = _exif(part) or turns
         elif name == b"tRNS":
             has_alpha = True
             if colour == 0 and len(part) == 2:
                 clear_grey = (int.from_bytes(part, "big"), depth)
-        place += 12 + length
+        offset += 12 + length
     return Header(kind="png", width=width, height=height, turns=turns, has_alpha=has_alpha,
                   clear_grey=clear_grey)
 
@@ -125,10 +125,10 @@ def _gif(data: bytes) -> Header | None:
 def _riff(data: bytes) -> Header | None:
     if data[8:12] != b"WEBP":
         return None
-    size, has_alpha, turns, place = (0, 0), False, (0, False), 12
-    while place + 8 <= len(data):
-        name, length = struct.unpack_from("<4sI", data, place)
-        part = data[place + 8:place + 8 + min(length, 2**16)]
+    size, has_alpha, turns, offset = (0, 0), False, (0, False), 12
+    while offset + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, offset)
+        part = data[offset + 8:offset + 8 + min(length, 2**16)]
         if name == b"VP8X":
             has_alpha = bool(part[0] & 0x10)
             size = (1 + int.from_bytes(part[4:7], "little"),
@@ -141,7 +141,7 @@ def _riff(data: bytes) -> Header | None:
             size = (wide & 0x3FFF, high & 0x3FFF)
         elif name == b"EXIF":
             turns = _exif(part.removeprefix(b"Exif\0\0")) or turns
-        place += 8 + length + length % 2
+        offset += 8 + length + length % 2
     return Header(kind="webp", width=size[0], height=size[1], turns=turns, has_alpha=has_alpha)
 
 
@@ -175,14 +175,14 @@ def _directory(data: bytes, wanted: tuple[int, ...]) -> Iterator[tuple[int, int]
     if order is None:
         raise ValueError("no TIFF")
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
-    entry, place = (20, place + 8) if big else (12, place + 2)
+    (offset,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, offset)
+    entry, offset = (20, offset + 8) if big else (12, offset + 2)
     for number in range(min(count, 2**12)):
-        tag, kind = struct.unpack_from(order + "HH", data, place + number * entry)
+        tag, kind = struct.unpack_from(order + "HH", data, offset + number * entry)
         form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
         if tag in wanted and form is not None:
-            at = place + number * entry + (12 if big else 8)
+            at = offset + number * entry + (12 if big else 8)
             yield tag, struct.unpack_from(order + form, data, at)[0]
 
 
@@ -199,14 +199,14 @@ def _radiance(data: bytes) -> Header | None:
 
 
 def _jpeg2000(data: bytes) -> Header | None:
-    place = data.find(b"ihdr", 0, 4096)
-    if place >= 0:
-        height, width = struct.unpack_from(">II", data, place + 4)
+    offset = data.find(b"ihdr", 0, 4096)
+    if offset >= 0:
+        height, width = struct.unpack_from(">II", data, offset + 4)
     else:
-        place = data.find(b"\xff\x51", 0, 4096)
-        if place < 0:
+        offset = data.find(b"\xff\x51", 0, 4096)
+        if offset < 0:
             return None
-        right, bottom, left, top = struct.unpack_from(">IIII", data, place + 6)
+        right, bottom, left, top = struct.unpack_from(">IIII", data, offset + 6)
         width, height = right - left, bottom - top
     return Header(kind="jpeg2000", width=width, height=height)
 

@@ -166,22 +166,22 @@ def _distinct(lines: Iterable[Line]) -> list[Line]:
 
 def _counts(lines: Sequence[Line]) -> list[list[_Count]]:
     """Return the count lines by section up to the results; sections without one are left out."""
-    found: list[list[_Count]] = [[]]
+    sections: list[list[_Count]] = [[]]
     marked = any(_STARTS.fullmatch(line.message) for line in lines)
     for line in lines:
         if _RESULT.fullmatch(line.message) or _OLD_RESULT.fullmatch(line.message) or (
                 _TITLE.fullmatch(line.message)):
             break  # what follows is the profiler's
         if _STARTS.fullmatch(line.message):
-            found.append([])
+            sections.append([])
         match = _COUNT.fullmatch(line.message)
         if match:
             count = _count(match, line)
-            if not marked and count not in found[-1]:
-                found.append([count])
-            elif count not in found[-1]:
-                found[-1].append(count)
-    return [section for section in found if section]
+            if not marked and count not in sections[-1]:
+                sections.append([count])
+            elif count not in sections[-1]:
+                sections[-1].append(count)
+    return [section for section in sections if section]
 
 
 def _count(match: re.Match[str], line: Line) -> _Count:
@@ -249,7 +249,7 @@ def _with_counts(figures: Figures, timed: _Count | None, before: _Count | None) 
 
 def _litert(lines: Sequence[Line], counts: list[list[_Count]]) -> tuple[Figures, bool]:
     """Return the figures of the results block: milliseconds with two decimals, here x 1000."""
-    titles = [place for place, line in enumerate(lines) if _TITLE.fullmatch(line.message)]
+    titles = [index for index, line in enumerate(lines) if _TITLE.fullmatch(line.message)]
     if not titles:
         return Figures(resolution_us=10.0), False
     blocks = [_block(lines[start:end]) for start, end in zip(titles, [*titles[1:], len(lines)])]

@@ -81,7 +81,7 @@ def read_text(stdout: str, stderr: str = "") -> Text:
 def _lines(text: str) -> list[Line]:
     pieces = text.split("\n")
     last = pieces.pop()
-    found: list[Line] = []
+    lines: list[Line] = []
     head: re.Match[str] | None = None  # of logcat's long format: the message follows on its own
     for piece, ended in [*((piece, True) for piece in pieces), (last, False)]:
         raw = _COLOUR.sub("", piece.rstrip("\r"))
@@ -90,14 +90,14 @@ def _lines(text: str) -> list[Line]:
         start = _LONG.fullmatch(raw)
         if start is not None:
             head = start
-            found.append(Line(level="", message="", source="", layout="logcat", raw=raw,
+            lines.append(Line(level="", message="", source="", layout="logcat", raw=raw,
                               ended=ended))
         elif head is not None and raw:
-            found.append(_inner(raw, _LEVELS[head[1]], head[2], "logcat", raw, ended))
+            lines.append(_inner(raw, _LEVELS[head[1]], head[2], "logcat", raw, ended))
         else:
             head = None
-            found.append(_line(raw, ended))
-    return found
+            lines.append(_line(raw, ended))
+    return lines
 
 
 def _line(raw: str, ended: bool) -> Line:

@@ -197,36 +197,36 @@ def _failed(lines: tuple[Line, ...], figures: Figures, complete: bool,
 
 def _errors(lines: tuple[Line, ...]) -> list[str]:
     """Return the lines that name an error, without repeats, in order."""
-    found: dict[str, None] = {}
+    messages: dict[str, None] = {}
     for line in lines:
         message = line.message
         if line.level in ("ERROR", "FATAL"):
-            found[f"{line.level}: {message}"] = None
+            messages[f"{line.level}: {message}"] = None
         elif message in ("Killed", "Terminated") or _CRASH.fullmatch(message) or (
                 _SHELL.fullmatch(message) or _ARGUMENTS.match(message)):
-            found[message] = None
+            messages[message] = None
         elif _EXCEPTION.fullmatch(message) and line.layout == "plain":
-            found[message] = None
+            messages[message] = None
         elif message.startswith("dlopen failed: "):
-            found[message] = None
-    return list(found)
+            messages[message] = None
+    return list(messages)
 
 
 def _warnings(lines: tuple[Line, ...]) -> list[str]:
     """Return the warnings about the call and the delegates, without the linker's."""
-    found = {line.message: None for line in lines
-             if line.level == "WARN" and line.source != "linker"
-             and not line.message.startswith("linker:") and line.layout != "glog"}
-    return list(found)
+    messages = {line.message: None for line in lines
+                if line.level == "WARN" and line.source != "linker"
+                and not line.message.startswith("linker:") and line.layout != "glog"}
+    return list(messages)
 
 
 def _parameters(lines: tuple[Line, ...]) -> list[tuple[str, str]]:
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for line in lines:
         match = _PARAMETER.fullmatch(line.message)
         if match and line.level in ("INFO", ""):
-            found.setdefault(match["name"], match["value"])
-    return list(found.items())
+            parameters.setdefault(match["name"], match["value"])
+    return list(parameters.items())
 
 
 def _known(lines: tuple[Line, ...]) -> bool:

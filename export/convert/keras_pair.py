@@ -72,8 +72,8 @@ def convert_weights(
     if converter is not None:
         module, function = converter
         convert = getattr(importlib.import_module(f"export.convert.{module}"), function)
-        made: Converted = convert(weights, trunk, max_points, size, out)
-        return made
+        converted: Converted = convert(weights, trunk, max_points, size, out)
+        return converted
     from oace_tf.networks.cost import add_up, cost_table
     from oace_tf.networks.fused import build_fused
     from oace_tf.networks.weights import build_from_weights, read_record

@@ -134,19 +134,19 @@ def graph_resizes(graph: Any) -> set[str]:
             continue
         values = {entry.name: entry for entry in node.attribute}
         mode = values["mode"].s.decode("utf-8", "replace") if "mode" in values else "nearest"
-        places = "coordinate_transformation_mode"
-        place = values[places].s.decode("utf-8", "replace") if places in values else "half_pixel"
+        key = "coordinate_transformation_mode"
+        sampling = values[key].s.decode("utf-8", "replace") if key in values else "half_pixel"
         rounding = (values["nearest_mode"].s.decode("utf-8", "replace")
                     if "nearest_mode" in values else "")
-        if mode == "linear" and place == "align_corners":
+        if mode == "linear" and sampling == "align_corners":
             conventions.add("aligned")
-        elif mode == "linear" and place in ("half_pixel", "pytorch_half_pixel"):
+        elif mode == "linear" and sampling in ("half_pixel", "pytorch_half_pixel"):
             conventions.add("half_pixel")
-        elif mode == "nearest" and (place, rounding) in (
+        elif mode == "nearest" and (sampling, rounding) in (
                 ("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "")):
             conventions.add("nearest")  # alike for whole factors
         else:
-            conventions.add(f"{mode} {place} {rounding}".strip())
+            conventions.add(f"{mode} {sampling} {rounding}".strip())
     return conventions
 
 

@@ -323,7 +323,7 @@ def _open_ported(model: ModelFile) -> Predictor:
         frame = Frame(image.shape[0], image.shape[1], NETWORK_SIZE)
         inside = normalise(frame.image(image))
         taps = [frame.click(click) for click in clicks]
-        first = next(place for place, tap in enumerate(taps) if tap.positive)
+        first = next(index for index, tap in enumerate(taps) if tap.positive)
         mask = np.zeros(inside.shape[:2], np.float32) if previous is None else previous
         for count in range(first + 1 if previous is None else len(taps), len(taps) + 1):
             mask = run(inside, taps[:count], mask)

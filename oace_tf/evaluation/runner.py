@@ -69,16 +69,16 @@ def run_sets(models: Sequence[ModelFile], sets: Mapping[str, Sequence[Group]],
         measure, (group for _, group, key in work if key not in journal.finished),
         min(workers, sum(key not in journal.finished for _, _, key in work)), start,
         (tuple(models), options))
-    for name, key, found, known in _joined(work, fresh, journal):
+    for name, key, part, known in _joined(work, fresh, journal):
         result = results[name]
-        result.records += found.records
-        result.left_out += found.left_out
+        result.records += part.records
+        result.left_out += part.left_out
         result.resumed += known
-        result.total_s += found.total_s
-        result.models_s += found.models_s
-        result.baselines_s += found.baselines_s
+        result.total_s += part.total_s
+        result.models_s += part.models_s
+        result.baselines_s += part.baselines_s
         if not known:
-            journal.add(key, found)
+            journal.add(key, part)
         if progress is not None:
             progress(name)
     return results

@@ -89,15 +89,15 @@ def available(root: PathLike | None) -> list[Found]:
     names = list(KNOWN)
     for parent in () if root is None else (Path(root), Path(root) / "val"):
         names += sorted(path.parent.name.lower() for path in parent.glob(f"*/{INSTANCES}"))
-    found = []
+    sets = []
     for name in dict.fromkeys(names):
         folder = find_dataset(name, root)
         try:
             count = len(list_samples(name, root)) if folder else 0
-            found.append(Found(name, folder, count))
+            sets.append(Found(name, folder, count))
         except UsageError as error:
-            found.append(Found(name, folder, fault=str(error)))
-    return found
+            sets.append(Found(name, folder, fault=str(error)))
+    return sets
 
 
 def list_samples(name_or_path: PathLike, root: PathLike | None = None) -> tuple[SampleFile, ...]:
@@ -165,23 +165,23 @@ def _list_folders(folder: Path, layout: Layout, dataset: str) -> tuple[SampleFil
 
 
 def _category(stem: str, layout: Layout) -> str:
-    found = None if layout.category is None else re.search(layout.category, stem)
-    return "" if found is None else found[1]
+    match = None if layout.category is None else re.search(layout.category, stem)
+    return "" if match is None else match[1]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise UsageError(f"the folder {folder} is missing; put the set there as it is published")
-    found: dict[str, Path] = {}
+    by_stem: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            if path.stem in found:
-                raise UsageError(f"{path} and {found[path.stem].name} are one sample twice; "
+            if path.stem in by_stem:
+                raise UsageError(f"{path} and {by_stem[path.stem].name} are one sample twice; "
                                  "remove one of them")
-            found[path.stem] = path
-    if not found:
+            by_stem[path.stem] = path
+    if not by_stem:
         raise UsageError(f"the folder {folder} holds no images; put the set there")
-    return found
+    return by_stem
 
 
 def _read_pair(image_path: Path, mask_path: Path, layout: Layout, dataset: str) -> Sample:

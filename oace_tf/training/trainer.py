@@ -322,12 +322,12 @@ class Trainer:
     def _compare(self, path: Path, theirs: Mapping[str, Any]) -> None:
         """Refuse a checkpoint of another run; settings that it lacks have their default."""
         for key, value in _plain(self._run).items():
-            found = theirs.get(key)
-            if key == "settings" and isinstance(found, dict):
-                found = _plain(TrainSettings.from_json(found, str(path)).to_json())
-            elif key == "data" and not (found and value):
+            other = theirs.get(key)
+            if key == "settings" and isinstance(other, dict):
+                other = _plain(TrainSettings.from_json(other, str(path)).to_json())
+            elif key == "data" and not (other and value):
                 continue
-            if found != value:
+            if other != value:
                 raise UsageError(f"{path}: was made with another {key}; repeat the arguments of "
                                  "that run, or start without --resume")
 

@@ -51,15 +51,15 @@ def find_validation(folder: Path, every: int, size: int, limit: int | None = Non
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; --val takes one with sets such as ecssd/")
     sets = {}
-    for found in available(folder):
-        if found.folder is None or found.name in NEVER:
+    for dataset in available(folder):
+        if dataset.folder is None or dataset.name in NEVER:
             continue
-        if found.fault:
-            raise UsageError(found.fault)
-        groups = photographs(list_samples(found.name, folder))
+        if dataset.fault:
+            raise UsageError(dataset.fault)
+        groups = photographs(list_samples(dataset.name, folder))
         if limit is not None and limit < len(groups):
             groups = [groups[k * len(groups) // limit] for k in range(limit)]
-        sets[found.name] = tuple(groups)
+        sets[dataset.name] = tuple(groups)
     if not sets:
         raise UsageError(f"{folder}: no set that may choose the weights (GrabCut may not); "
                          "expected folders such as ecssd/ or coco_multi/")

@@ -134,8 +134,8 @@ def check(model: ModelFile, root: Path | None, where: Places,
         sets = {name: photographs(list_samples(name, root), AGAIN)}
         short = EvaluationOptions(clicks=1, spread_taps=0, baselines=(), seed=plan.seed)
         results = run_sets([model], sets, short, workers, Journal(None, {}))
-        found = _first_ious(results[name], model, [group[0].group for group in sets[name]])
-        _compare(name, found, scores["again"][name])
+        ious = _first_ious(results[name], model, [group[0].group for group in sets[name]])
+        _compare(name, ious, scores["again"][name])
     print(f"the scores in {where.readme.name} are those of {where.model.name}")
     return 0
 
