@@ -151,15 +151,15 @@ def on_device(phone: Phone, tool: str, names: Mapping[str, str], paths: Mapping[
     """
     hosts = {kind: open_model(paths[kind]) for kind in ("int8", "float")}
     inputs = layers(paths["int8"].read_bytes())
-    chosen: dict[str, Setting] = {}
+    by_unit: dict[str, Setting] = {}
     for setting in settings:
         if setting.model == "int8":
-            chosen.setdefault(setting.unit, setting)
-    if not chosen:
+            by_unit.setdefault(setting.unit, setting)
+    if not by_unit:
         return {}, ["no setting of the int8 file is a result: its masks were not compared"]
     desk = [_desk(hosts, sample) for sample in cases]
     report, failures = {}, []
-    for unit, setting in chosen.items():
+    for unit, setting in by_unit.items():
         rows = []
         for sample, at_desk in zip(cases, desk):
             mask, words = phone.insist(partial(_mask, phone, tool, names["int8"], setting, inputs,

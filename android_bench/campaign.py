@@ -153,14 +153,14 @@ class Campaign:
         try:
             record = parse_log(finished.stdout, finished.stderr, finished.code, " ".join(line))
         except NotUnderstood as error:
-            return Repetition(FAILED, f"the log is not understood: {error}")
+            return Repetition(outcome=FAILED, reason=f"the log is not understood: {error}")
         if record.outcome == TRUNCATED:  # a full disk cuts logs without a word
             self._phone.check_space(2**20)
         if finished.code is None and record.outcome == OK:
-            return Repetition(FAILED, "the run was ended without an exit code")
+            return Repetition(outcome=FAILED, reason="the run was ended without an exit code")
         done = check_options(from_record(record))
         if done.outcome == OK and done.n != runs:
-            return Repetition(FAILED, f"{done.n} timed runs instead of {runs}")
+            return Repetition(outcome=FAILED, reason=f"{done.n} timed runs instead of {runs}")
         after = self._health()
         if done.outcome == OK and "thermal" in after.complaints() and (
                 "thermal" not in self._plan.allowed):

@@ -64,10 +64,6 @@ REFERENCES = (
            "whisper_base_en/WhisperEncoderInf=42 whisper_small_en/WhisperEncoderInf=169"),
     *_refs("cpu", ("fp32",), "detr_resnet50=23 detr_resnet101=41 detr_resnet50_dc5=50 "
            "detr_resnet101_dc5=68"))
-# the fit to the figures of 2026, for machines without the csv: ms per GMAC, ms per operator, and
-# the smallest and largest published / predicted with each model left out
-RECORDED = {"gpu": (3.62565, 0.0121447, 0.349619, 1.69345),
-            "cpu": (12.7660, 0.0717883, 0.937121, 1.13589)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +76,7 @@ class Point:
     ms: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
     """ms = GMAC x `ms_per_gmac` + operators x `ms_per_operator`, times [`low`, `high`].
 
@@ -98,6 +94,16 @@ class Fit:
     def predict(self, gmac: float, operators: int) -> float:
         """Return the middle of the prediction, ms."""
         return self.ms_per_gmac * gmac + self.ms_per_operator * operators
+
+
+# the fit to the figures of 2026, for machines without the csv; the range is the smallest and
+# largest published / predicted with each model left out
+RECORDED = {
+    "gpu": Fit(ms_per_gmac=3.62565, ms_per_operator=0.0121447, low=0.349619, high=1.69345,
+               checked=0, inside=0),
+    "cpu": Fit(ms_per_gmac=12.7660, ms_per_operator=0.0717883, low=0.937121, high=1.13589,
+               checked=0, inside=0),
+}
 
 
 def read_points(path: Path) -> dict[str, list[Point]]:
@@ -138,7 +144,9 @@ def fit(points: Sequence[Point]) -> Fit:
         low, high = _bounds([_ratio(_without(others, j), other) for j, other in enumerate(others)])
         inside += int(low <= ratio <= high)
     a, b = _solve(points)
-    return Fit(a, b, *_bounds(ratios), checked=len(points), inside=inside)
+    low, high = _bounds(ratios)
+    return Fit(ms_per_gmac=a, ms_per_operator=b, low=low, high=high, checked=len(points),
+               inside=inside)
 
 
 def predict(graph: Graph, fits: dict[str, Fit]) -> dict[str, dict[str, Any]]:
@@ -232,8 +240,7 @@ def _fits(path: Path | None) -> tuple[dict[str, Fit], str]:
     if path is None and root is not None and (root / FIGURES).is_file():
         path = root / FIGURES
     if path is None:
-        return ({unit: Fit(*values, checked=0, inside=0) for unit, values in RECORDED.items()},
-                f"the fit recorded from {FIGURES}")
+        return dict(RECORDED), f"the fit recorded from {FIGURES}"
     return {unit: fit(points) for unit, points in read_points(path).items()}, str(path)
 
 

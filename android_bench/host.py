@@ -145,11 +145,12 @@ def _repetition(path: Path, setting: Setting, runs: int, warmup: int) -> Repetit
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S,
                               check=False)
     except subprocess.TimeoutExpired:
-        return Repetition(FAILED, f"did not end within {_LIMIT_S} s")
+        return Repetition(outcome=FAILED, reason=f"did not end within {_LIMIT_S} s")
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
         words = done.stderr.strip().splitlines()
-        return Repetition(FAILED, f"exit code {done.returncode}: {words[-1] if words else ''}")
+        return Repetition(outcome=FAILED,
+                          reason=f"exit code {done.returncode}: {words[-1] if words else ''}")
     figures = json.loads(lines[-1])
     named = "XNNPACK" if "XNNPACK delegate" in done.stderr else ""
     return from_times(figures["load_ms"], figures["times_ms"], memory_mb=figures["memory_mb"],

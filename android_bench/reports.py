@@ -140,8 +140,8 @@ def _words(row: Row) -> list[str]:
     words = [row.reason] if row.reason else []
     words += [f"measured in spite of: {name}" for name in row.allowed]
     words += row.notes
-    seen = dict.fromkeys(warning for one in row.repetitions for warning in one.warnings)
-    return words + [f"the tool warns: {warning}" for warning in seen]
+    warnings = dict.fromkeys(warning for one in row.repetitions for warning in one.warnings)
+    return words + [f"the tool warns: {warning}" for warning in warnings]
 
 
 def _ms(value: float | None) -> str:

@@ -14,7 +14,7 @@ CACHE_NAME = "weights.cache"
 SERIALIZED = "serialized"  # folder of the GPU delegate's compiled graph
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One way to run one file.
 
@@ -57,26 +57,31 @@ def matrix(models: Collection[str], threads: Sequence[int], big_cores: tuple[int
                 "true"),)
     for model in models:
         for count in threads:
-            settings.append(Setting(f"{model}-cpu-{count}", model, "cpu", count, xnnpack))
+            settings.append(Setting(name=f"{model}-cpu-{count}", model=model, unit="cpu",
+                                    threads=count, options=xnnpack))
         if big_cores:
             count = min(most, len(big_cores))
-            settings.append(Setting(f"{model}-cpu-{count}-big", model, "cpu", count, xnnpack,
-                                    big_cores))
+            settings.append(Setting(name=f"{model}-cpu-{count}-big", model=model, unit="cpu",
+                                    threads=count, options=xnnpack, cores=big_cores))
         cached = (*xnnpack, ("xnnpack_weight_cache_file_path", CACHE_NAME))
-        settings.append(Setting(f"{model}-cpu-{most}-cache",
-                        model, "cpu", most, cached, cache=True))
+        settings.append(Setting(name=f"{model}-cpu-{most}-cache", model=model, unit="cpu",
+                                threads=most, options=cached, cache=True))
         gpu = (("use_gpu", "true"),)
-        settings.append(Setting(f"{model}-gpu", model, "gpu", most, gpu))
+        settings.append(Setting(name=f"{model}-gpu", model=model, unit="gpu", threads=most,
+                                options=gpu))
         serial = (*gpu, ("delegate_serialize_dir", SERIALIZED),
                   ("delegate_serialize_token", f"oace_{model}"))
-        settings.append(Setting(f"{model}-gpu-cache", model, "gpu", most, serial, cache=True))
-        settings.append(Setting(f"{model}-nnapi", model, "nnapi", most, (("use_nnapi", "true"),)))
+        settings.append(Setting(name=f"{model}-gpu-cache", model=model, unit="gpu", threads=most,
+                                options=serial, cache=True))
+        settings.append(Setting(name=f"{model}-nnapi", model=model, unit="nnapi", threads=most,
+                                options=(("use_nnapi", "true"),)))
         npu: tuple[tuple[str, str], ...] = (("external_delegate_path", external),)
         if external_options:
             npu += (("external_delegate_options", external_options),)
         if not external and "use_npu" in flags:
             npu = (("use_npu", "true"),)
-        settings.append(Setting(f"{model}-npu", model, "npu", most, npu))
+        settings.append(Setting(name=f"{model}-npu", model=model, unit="npu", threads=most,
+                                options=npu))
     return settings
 
 

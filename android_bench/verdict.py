@@ -40,7 +40,7 @@ class Budgets:
         return cls(mean_ms, load_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repetition:
     """One run of the tool: outcome, reason and what it measured, in ms and MB.
 
@@ -69,7 +69,7 @@ class Repetition:
     runs_ms: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One setting: its repetitions, the status and, if it is a result, the figures.
 
@@ -116,13 +116,15 @@ def from_record(record: Record) -> Repetition:
         memory, kind = figures.mem_overall_mb, "growth since the start"
     took = record.delegation.replacements[0] if record.delegation.replacements else None
     return Repetition(
-        outcome, reason, _ms(figures.init_us), _ms(figures.first_us), figures.n, _ms(mean),
-        _ms(figures.p50_us), _ms(figures.p95_us), _ms(figures.std_us), _ms(figures.min_us),
-        _ms(figures.max_us), memory, kind if memory is not None else "",
-        record.delegation.delegate, record.delegation.state,
-        (took.replaced, took.total) if took else None, took.partitions if took else None,
-        record.warnings + tuple(error for error in record.errors if outcome == OK),
-        tuple((row.node_type, row.count, row.avg_ms) for row in record.profile))
+        outcome=outcome, reason=reason, load_ms=_ms(figures.init_us),
+        first_ms=_ms(figures.first_us), n=figures.n, mean_ms=_ms(mean),
+        median_ms=_ms(figures.p50_us), p95_ms=_ms(figures.p95_us), std_ms=_ms(figures.std_us),
+        min_ms=_ms(figures.min_us), max_ms=_ms(figures.max_us), memory_mb=memory,
+        memory_kind=kind if memory is not None else "", delegate=record.delegation.delegate,
+        delegation=record.delegation.state, nodes=(took.replaced, took.total) if took else None,
+        partitions=took.partitions if took else None,
+        warnings=record.warnings + tuple(error for error in record.errors if outcome == OK),
+        profile=tuple((row.node_type, row.count, row.avg_ms) for row in record.profile))
 
 
 def _second_look(record: Record) -> tuple[str, str]:
@@ -144,7 +146,8 @@ def check_options(repetition: Repetition) -> Repetition:
         return repetition
     for warning in repetition.warnings:
         if any(words in warning for words in (*_IGNORED, _CACHE_ERROR)):
-            return Repetition(UNUSABLE, f"the tool did not take an option: {warning}",
+            return Repetition(outcome=UNUSABLE,
+                              reason=f"the tool did not take an option: {warning}",
                               warnings=repetition.warnings)
     return repetition
 
@@ -162,8 +165,8 @@ def judge(setting: str, repetitions: Sequence[Repetition], budgets: Budgets, *, 
       allowed: conditions that were let through by name; they stand in the row.
       notes: more to say, in words.
     """
-    row = Row(setting, model, unit, threads, OK, "", tuple(repetitions), tuple(allowed),
-              notes=tuple(notes))
+    row = Row(setting=setting, model=model, unit=unit, threads=threads, status=OK, reason="",
+              repetitions=tuple(repetitions), allowed=tuple(allowed), notes=tuple(notes))
     for outcome in _WORST_FIRST:
         bad = [one for one in repetitions if one.outcome == outcome]
         if bad:
@@ -201,7 +204,8 @@ def passed(rows: Sequence[Row]) -> bool:
 
 def absent(setting: str, reason: str, model: str, unit: str, threads: int) -> Row:
     """Return the row of a setting that this build or device has no way to run."""
-    return Row(setting, model, unit, threads, ABSENT, reason)
+    return Row(setting=setting, model=model, unit=unit, threads=threads, status=ABSENT,
+               reason=reason)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -212,10 +216,10 @@ def percentile(values: Sequence[float], share: float) -> float:
       share: 0 to 1.
     """
     ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = math.floor(place)
+    position = share * (len(ordered) - 1)
+    low = math.floor(position)
     high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
 def _figures(repetitions: Sequence[Repetition]) -> dict[str, float | None]:
@@ -241,9 +245,10 @@ def from_times(load_ms: float, times_ms: Sequence[float], **more: object) -> Rep
       more: further fields of `Repetition`.
     """
     timed = list(times_ms[1:])
-    return Repetition(OK, "", load_ms, times_ms[0], len(timed), statistics.fmean(timed),
-                      statistics.median(timed), percentile(timed, 0.95), statistics.pstdev(timed),
-                      min(timed), max(timed), runs_ms=tuple(timed),
+    return Repetition(outcome=OK, reason="", load_ms=load_ms, first_ms=times_ms[0], n=len(timed),
+                      mean_ms=statistics.fmean(timed), median_ms=statistics.median(timed),
+                      p95_ms=percentile(timed, 0.95), std_ms=statistics.pstdev(timed),
+                      min_ms=min(timed), max_ms=max(timed), runs_ms=tuple(timed),
                       **more)  # type: ignore[arg-type]  # checked by the callers' types
 
 

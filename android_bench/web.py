@@ -73,7 +73,7 @@ def _row(way: Mapping[str, Any], budgets: Budgets) -> Row:
     if status == "absent":
         return absent(name, str(way["reason"]), "int8", unit, threads)
     if status == "failed":
-        repetition = Repetition(FAILED, str(way["reason"]))
+        repetition = Repetition(outcome=FAILED, reason=str(way["reason"]))
     elif status == "ok":
         repetition = _repetition(way)
     else:
@@ -89,7 +89,7 @@ def _repetition(way: Mapping[str, Any]) -> Repetition:
     moved = max((_count(mask["pixels"]) / max(1, _count(mask["bytes"])) for mask in way["masks"]),
                 default=0.0)
     if moved > MOST_MOVED:
-        return Repetition(UNUSABLE, "this way answers otherwise than the desk: "
+        return Repetition(outcome=UNUSABLE, reason="this way answers otherwise than the desk: "
                           f"{100 * moved:.1f} % of a mask's pixels are on the other side of one "
                           f"half, at most {100 * MOST_MOVED:g} % may be")
     return from_times(_milliseconds(way["load_ms"]), times)

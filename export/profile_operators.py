@@ -78,8 +78,8 @@ def pieces_of(layers: Sequence[str], most: int) -> list[tuple[str, list[int]]]:
         small = min(range(1, len(runs)), key=lambda place: len(runs[place][1]))
         stage, indices = runs.pop(small)
         before, earlier = runs[small - 1]
-        kept = before if len(earlier) >= len(indices) else stage
-        runs[small - 1] = (kept, earlier + indices)
+        owner = before if len(earlier) >= len(indices) else stage
+        runs[small - 1] = (owner, earlier + indices)
     return runs
 
 
@@ -153,18 +153,18 @@ def profile(content: bytes, named: bytes | None, threads: int = 1, rounds: int =
     layers = extract.layers_of(model, None if named is None else tflite.parse(named))
     runs = pieces_of(layers, most)
     files = {"whole": extract.part(model, range(len(layers)))}
-    for place, (_, indices) in enumerate(runs):
-        files[f"alone {place}"] = extract.part(model, indices)
-        files[f"until {place}"] = extract.part(model, range(indices[-1] + 1))
+    for index, (_, indices) in enumerate(runs):
+        files[f"alone {index}"] = extract.part(model, indices)
+        files[f"until {index}"] = extract.part(model, range(indices[-1] + 1))
     stage_ms = least_ms(files, threads, rounds, "stages")
     kinds = kinds_of(model)
     alone = {f"{name} {shapes}": extract.part(model, places[:1])
              for (name, shapes), places in kinds.items()}
     kind_ms = least_ms(alone, threads, rounds, "operators", LEAST_S / 4)
     pieces = [Piece(stage, len(indices),
-                    multiply_adds(files[f"alone {place}"]) / 1e9,
-                    round(stage_ms[f"alone {place}"], 6), round(stage_ms[f"until {place}"], 6))
-              for place, (stage, indices) in enumerate(runs)]
+                    multiply_adds(files[f"alone {index}"]) / 1e9,
+                    round(stage_ms[f"alone {index}"], 6), round(stage_ms[f"until {index}"], 6))
+              for index, (stage, indices) in enumerate(runs)]
     rows = [Kind(name, shapes, len(places),
                  len(places) * multiply_adds(alone[f"{name} {shapes}"]) / 1e9,
                  round(len(places) * kind_ms[f"{name} {shapes}"], 6))

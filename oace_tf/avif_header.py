@@ -22,16 +22,16 @@ def read_avif(data: bytes) -> tuple[int, int, tuple[int, bool]]:
         raise ValueError("no meta box")
     start, end = meta[0] + 4, meta[1]
     properties, used = _properties(data, start, end)
-    sizes = [_size(data, place) for name, place in used or properties if name == b"ispe"]
-    largest = [_size(data, place) for name, place in properties if name == b"ispe"]
+    sizes = [_size(data, offset) for name, offset in used or properties if name == b"ispe"]
+    largest = [_size(data, offset) for name, offset in properties if name == b"ispe"]
     if not sizes:
         raise ValueError("no size")
     turns = (0, False)
-    for name, place in used:
+    for name, offset in used:
         if name == b"irot":
-            turns = _turned(turns, data[place] & 3)
+            turns = _turned(turns, data[offset] & 3)
         elif name == b"imir":  # 0 exchanges top and bottom, 1 left and right
-            turns = _turned((turns[0], not turns[1]), 0 if data[place] & 1 else 2)
+            turns = _turned((turns[0], not turns[1]), 0 if data[offset] & 1 else 2)
     # Any picture of the file may be the one that is decoded: the largest counts.
     width, height = sizes[0]
     if max(w * h for w, h in largest) > width * height:
@@ -49,7 +49,7 @@ def _properties(data: bytes, start: int, end: int) -> tuple[list[tuple[bytes, in
     container = _one(data, *held, b"ipco")
     if container is None:
         raise ValueError("no properties")
-    properties = [(name, place) for name, place, _ in _boxes(data, *container)]
+    properties = [(name, offset) for name, offset, _ in _boxes(data, *container)]
     links = _one(data, *held, b"ipma")
     if primary is None or links is None:
         return properties, []
@@ -60,26 +60,26 @@ def _properties(data: bytes, start: int, end: int) -> tuple[list[tuple[bytes, in
     return properties, used
 
 
-def _links(data: bytes, place: int, wanted: int) -> list[int]:
+def _links(data: bytes, offset: int, wanted: int) -> list[int]:
     """Return the numbers, from 1, of the properties of one picture."""
-    version, long = data[place], data[place + 3] & 1
-    (count,) = struct.unpack_from(">I", data, place + 4)
-    place += 8
+    version, long = data[offset], data[offset + 3] & 1
+    (count,) = struct.unpack_from(">I", data, offset + 4)
+    offset += 8
     for _ in range(min(count, _MOST_BOXES)):
-        (number,) = struct.unpack_from(">I" if version else ">H", data, place)
-        place += 4 if version else 2
-        links = data[place]
-        place += 1
+        (number,) = struct.unpack_from(">I" if version else ">H", data, offset)
+        offset += 4 if version else 2
+        links = data[offset]
+        offset += 1
         step = 2 if long else 1
         if number == wanted:
-            return [int.from_bytes(data[place + k * step:place + (k + 1) * step], "big")
+            return [int.from_bytes(data[offset + k * step:offset + (k + 1) * step], "big")
                     & (0x7FFF if long else 0x7F) for k in range(links)]
-        place += links * step
+        offset += links * step
     return []
 
 
-def _size(data: bytes, place: int) -> tuple[int, int]:
-    width, height = struct.unpack_from(">II", data, place + 4)
+def _size(data: bytes, offset: int) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II", data, offset + 4)
     return width, height
 
 

@@ -15,7 +15,7 @@ RESIZES = ("half_pixel", "aligned", "nearest")  # see networks/resize.py
 CLICK_INPUTS = ("oace", "disk", "oace+disk")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
     """One pair of networks (prior and MSFNet); the defaults are those of the first weights shipped.
 

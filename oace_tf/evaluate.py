@@ -14,7 +14,7 @@ from oace_tf.errors import UsageError
 from oace_tf.evaluation import gate as drift_gate
 from oace_tf.evaluation import tables, tap_ratio
 from oace_tf.evaluation.journal import Journal
-from oace_tf.evaluation.object_trials import BASELINES, MOST_CLICKS, Plan
+from oace_tf.evaluation.object_trials import BASELINES, MOST_CLICKS, EvaluationOptions
 from oace_tf.evaluation.predictors import (
     Embed,
     ModelFile,
@@ -103,16 +103,16 @@ def run(args: argparse.Namespace) -> int:
     origins = {model.name: weights_of(model, args.weights if not k else None)
                for k, model in enumerate(models)}
     embeds = _embeddings(origins) if args.oace_taps else {}
-    plan = _plan(args)
-    _check_gestures(models, plan)
-    journal = Journal(_journal_path(args), name_of_run(models, plan))
+    options = _options(args)
+    _check_gestures(models, options)
+    journal = Journal(_journal_path(args), name_of_run(models, options))
     if journal.finished:
         _log.info("going on with %s: %d photographs are done", journal.path, len(journal.finished))
     done = False
     try:
         with tables.progress(sets) as step:
-            results = run_sets(models, sets, plan, args.workers, journal, step)
-        entries = report_entries(models, results, plan, args.workers, origins)
+            results = run_sets(models, sets, options, args.workers, journal, step)
+        entries = report_entries(models, results, options, args.workers, origins)
         for entry in entries:
             if entry["model"] in embeds:
                 ratios = tap_ratio.tap_ratios(embeds[entry["model"]],
@@ -135,12 +135,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult], plan: Plan,
-                   workers: int, origins: Mapping[str, Path | None]) -> list[dict[str, Any]]:
+def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult],
+                   options: EvaluationOptions, workers: int,
+                   origins: Mapping[str, Path | None]) -> list[dict[str, Any]]:
     """Return one object per set and model, baselines first; see `scores.score`.
 
     Args:
-      models, results, plan, workers: what was measured, and how.
+      models, results, options, workers: what was measured, and how.
       origins: the weights of each model by its name, or None; see `predictors.weights_of`.
     Raises:
       UsageError: a set of which nothing could be read.
@@ -152,7 +153,7 @@ def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult]
         if not result.records:
             raise UsageError(f"nothing of {dataset} could be read; the first fault: "
                              f"{(result.left_out or ['it is empty'])[0]}")
-        for name in [*plan.baselines, *files]:
+        for name in [*options.baselines, *files]:
             model = files.get(name)
             earlier = [m.name for m in models[:models.index(model)]] if model else []
             entries.append({
@@ -163,12 +164,12 @@ def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult]
                 "click_channels": model.click_channels if model else None,
                 "dataset": dataset,
                 "n_published": PUBLISHED_SIZE.get(dataset),
-                "clicks": plan.clicks if model else 1,
-                "spread_taps": plan.spread_taps if model else 0,
-                "seed": plan.seed,
-                "gesture": plan.gesture if model else "tap",
-                "tidy": plan.tidy and model is not None,
-                **score(name, result.records, plan.clicks, plan.seed,
+                "clicks": options.clicks if model else 1,
+                "spread_taps": options.spread_taps if model else 0,
+                "seed": options.seed,
+                "gesture": options.gesture if model else "tap",
+                "tidy": options.tidy and model is not None,
+                **score(name, result.records, options.clicks, options.seed,
                         seen.get(name), earlier),
                 "oace_against_disk": None,
                 "left_out": result.left_out,
@@ -177,24 +178,26 @@ def report_entries(models: Sequence[ModelFile], results: Mapping[str, SetResult]
     return entries
 
 
-def _plan(args: argparse.Namespace) -> Plan:
+def _options(args: argparse.Namespace) -> EvaluationOptions:
     """Return what is measured; of gestures that are no tap without baselines and random taps."""
     tap = args.gesture == "tap"
-    return Plan(clicks=args.clicks, spread_taps=args.spread_taps if tap else 0,
-                baselines=tuple(name for name in args.baselines if name != "none" and tap),
-                seed=args.seed, skip_bad=args.skip_bad, gesture=args.gesture,
-                corrections=args.corrections, tidy=args.tidy)
+    return EvaluationOptions(
+        clicks=args.clicks, spread_taps=args.spread_taps if tap else 0,
+        baselines=tuple(name for name in args.baselines if name != "none" and tap),
+        seed=args.seed, skip_bad=args.skip_bad, gesture=args.gesture,
+        corrections=args.corrections, tidy=args.tidy)
 
 
-def _check_gestures(models: Sequence[ModelFile], plan: Plan) -> None:
+def _check_gestures(models: Sequence[ModelFile], options: EvaluationOptions) -> None:
     """Refuse files that take fewer rows than a gesture and its clicks need, or no such gesture."""
-    rows = max(least_rows(plan.gesture) + plan.clicks - 1, 2 if plan.corrections else 1)
+    rows = max(least_rows(options.gesture) + options.clicks - 1, 2 if options.corrections else 1)
     for model in models:
         if model.max_points < rows:
             raise UsageError(f"{model.path} takes {model.max_points} rows, the gesture "
-                             f"{plan.gesture} and its clicks need {rows}; give a smaller --clicks")
-        if plan.gesture != "tap":
-            check_gesture(model, plan.gesture)
+                             f"{options.gesture} and its clicks need {rows}; give a smaller "
+                             "--clicks")
+        if options.gesture != "tap":
+            check_gesture(model, options.gesture)
 
 
 def _embeddings(origins: Mapping[str, Path | None]) -> dict[str, Embed]:

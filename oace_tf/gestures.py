@@ -200,18 +200,18 @@ def _box(points: np.ndarray, frame: int) -> tuple[float, np.ndarray, np.ndarray]
 def _maps(points: np.ndarray, frame: int, centre: np.ndarray, stride: int) -> np.ndarray:
     side = len(centre)
     near = NEAR_CELLS[stride] / side
-    found = _kernels(_nearest(points, frame, centre, Label.OBJECT), (near, *OBJECT_RADII[stride]))
-    found += _kernels(_nearest(points, frame, centre, Label.BACKGROUND),
-                      (near, *BACKGROUND_RADII[stride]))
-    found += _kernels(_nearest(points, frame, centre, Label.EXTREME), (near,))
+    planes = _kernels(_nearest(points, frame, centre, Label.OBJECT), (near, *OBJECT_RADII[stride]))
+    planes += _kernels(_nearest(points, frame, centre, Label.BACKGROUND),
+                       (near, *BACKGROUND_RADII[stride]))
+    planes += _kernels(_nearest(points, frame, centre, Label.EXTREME), (near,))
     if stride > 4:
         present, low, high = _box(points, frame)
         across, down = (np.maximum(1 - (np.maximum(low[k] - centre, 0)
                                         + np.maximum(centre - high[k], 0)) * side, 0)
                         for k in (0, 1))
         inside = (across[None, :] * down[:, None] * np.float32(present)).astype(np.float32)
-        found += [inside, np.float32(present) - inside, _drag(points, frame, centre)]
-    return np.stack(found, axis=-1).astype(np.float32)
+        planes += [inside, np.float32(present) - inside, _drag(points, frame, centre)]
+    return np.stack(planes, axis=-1).astype(np.float32)
 
 
 def _drag(points: np.ndarray, frame: int, centre: np.ndarray) -> np.ndarray:

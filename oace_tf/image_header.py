@@ -22,7 +22,7 @@ _HEIC = (b"heic", b"heix", b"mif1", b"heim", b"heis", b"hevc", b"hevx", b"msf1")
 _ORIENTATION = 0x112
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What a file says of its first picture; sizes as stored, before it is turned.
 
@@ -79,57 +79,58 @@ def upright(array: np.ndarray, turns: tuple[int, bool]) -> np.ndarray:
 
 
 def _jpeg(data: bytes) -> Header | None:
-    turns, place = (0, False), 2
-    while place + 4 <= len(data):
-        if data[place] != 0xFF:  # libjpeg skips what lies between segments as well
-            place = data.find(b"\xff", place)
-            if place < 0:
+    turns, offset = (0, False), 2
+    while offset + 4 <= len(data):
+        if data[offset] != 0xFF:  # libjpeg skips what lies between segments as well
+            offset = data.find(b"\xff", offset)
+            if offset < 0:
                 return None
             continue
-        marker = data[place + 1]
+        marker = data[offset + 1]
         if marker == 0xFF or marker == 0 or 0xD0 <= marker <= 0xD8:
-            place += 1 if marker == 0xFF else 2
+            offset += 1 if marker == 0xFF else 2
             continue
-        (length,) = struct.unpack_from(">H", data, place + 2)
-        part = data[place + 4:place + 2 + length]
+        (length,) = struct.unpack_from(">H", data, offset + 2)
+        part = data[offset + 4:offset + 2 + length]
         if marker == 0xE1 and part.startswith(b"Exif\0\0"):
             turns = _exif(part[6:]) or turns
         if marker in _START_OF_FRAME:
             height, width = struct.unpack_from(">HH", part, 1)
-            return Header("jpeg", width, height, turns)
-        place += 2 + max(length, 2)
+            return Header(kind="jpeg", width=width, height=height, turns=turns)
+        offset += 2 + max(length, 2)
     return None
 
 
 def _png(data: bytes) -> Header | None:
     width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
     turns, has_alpha, clear_grey = (0, False), colour in (4, 6), None
-    place = 8
-    while place + 8 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, place)
-        part = data[place + 8:place + 8 + min(length, 2**16)]
+    offset = 8
+    while offset + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, offset)
+        part = data[offset + 8:offset + 8 + min(length, 2**16)]
         if name == b"eXIf":
             turns = _exif(part) or turns
         elif name == b"tRNS":
             has_alpha = True
             if colour == 0 and len(part) == 2:
                 clear_grey = (int.from_bytes(part, "big"), depth)
-        place += 12 + length
-    return Header("png", width, height, turns, has_alpha, clear_grey)
+        offset += 12 + length
+    return Header(kind="png", width=width, height=height, turns=turns, has_alpha=has_alpha,
+                  clear_grey=clear_grey)
 
 
 def _gif(data: bytes) -> Header | None:
     width, height = struct.unpack_from("<HH", data, 6)
-    return Header("gif", width, height, has_alpha=True)
+    return Header(kind="gif", width=width, height=height, has_alpha=True)
 
 
 def _riff(data: bytes) -> Header | None:
     if data[8:12] != b"WEBP":
         return None
-    size, has_alpha, turns, place = (0, 0), False, (0, False), 12
-    while place + 8 <= len(data):
-        name, length = struct.unpack_from("<4sI", data, place)
-        part = data[place + 8:place + 8 + min(length, 2**16)]
+    size, has_alpha, turns, offset = (0, 0), False, (0, False), 12
+    while offset + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, offset)
+        part = data[offset + 8:offset + 8 + min(length, 2**16)]
         if name == b"VP8X":
             has_alpha = bool(part[0] & 0x10)
             size = (1 + int.from_bytes(part[4:7], "little"),
@@ -142,22 +143,24 @@ def _riff(data: bytes) -> Header | None:
             size = (wide & 0x3FFF, high & 0x3FFF)
         elif name == b"EXIF":
             turns = _exif(part.removeprefix(b"Exif\0\0")) or turns
-        place += 8 + length + length % 2
-    return Header("webp", *size, turns, has_alpha)
+        offset += 8 + length + length % 2
+    return Header(kind="webp", width=size[0], height=size[1], turns=turns, has_alpha=has_alpha)
 
 
 def _bmp(data: bytes) -> Header | None:
     if struct.unpack_from("<I", data, 14)[0] == 12:
-        return Header("bmp", *struct.unpack_from("<HH", data, 18))
-    width, height = struct.unpack_from("<ii", data, 18)
-    return Header("bmp", width, abs(height))
+        width, height = struct.unpack_from("<HH", data, 18)
+    else:
+        width, height = struct.unpack_from("<ii", data, 18)
+    return Header(kind="bmp", width=width, height=abs(height))
 
 
 def _tiff(data: bytes) -> Header | None:
     tags = dict(_directory(data, (256, 257, _ORIENTATION, 277, 322, 323)))
     tile = tags.get(322, 0) * tags.get(323, 0)
-    return Header("tiff", tags[256], tags[257], _TURNS.get(tags.get(_ORIENTATION, 1), (0, False)),
-                  tags.get(277, 1) in (2, 4), unpacked=tile)
+    return Header(kind="tiff", width=tags[256], height=tags[257],
+                  turns=_TURNS.get(tags.get(_ORIENTATION, 1), (0, False)),
+                  has_alpha=tags.get(277, 1) in (2, 4), unpacked=tile)
 
 
 def _exif(data: bytes) -> tuple[int, bool] | None:
@@ -174,49 +177,51 @@ def _directory(data: bytes, wanted: tuple[int, ...]) -> Iterator[tuple[int, int]
     if order is None:
         raise ValueError("no TIFF")
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
-    entry, place = (20, place + 8) if big else (12, place + 2)
+    (offset,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, offset)
+    entry, offset = (20, offset + 8) if big else (12, offset + 2)
     for number in range(min(count, 2**12)):
-        tag, kind = struct.unpack_from(order + "HH", data, place + number * entry)
+        tag, kind = struct.unpack_from(order + "HH", data, offset + number * entry)
         form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
         if tag in wanted and form is not None:
-            at = place + number * entry + (12 if big else 8)
+            at = offset + number * entry + (12 if big else 8)
             yield tag, struct.unpack_from(order + form, data, at)[0]
 
 
 def _netpbm(data: bytes) -> Header | None:
     match = _NETPBM.match(data[:4096])
-    return None if match is None else Header("netpbm", int(match[2]), int(match[3]))
+    return None if match is None else Header(kind="netpbm", width=int(match[2]),
+                                             height=int(match[3]))
 
 
 def _radiance(data: bytes) -> Header | None:
     match = _RADIANCE.match(data[:4096])
-    return None if match is None else Header("radiance", int(match[2]), int(match[1]))
+    return None if match is None else Header(kind="radiance", width=int(match[2]),
+                                             height=int(match[1]))
 
 
 def _jpeg2000(data: bytes) -> Header | None:
-    place = data.find(b"ihdr", 0, 4096)
-    if place >= 0:
-        height, width = struct.unpack_from(">II", data, place + 4)
+    offset = data.find(b"ihdr", 0, 4096)
+    if offset >= 0:
+        height, width = struct.unpack_from(">II", data, offset + 4)
     else:
-        place = data.find(b"\xff\x51", 0, 4096)
-        if place < 0:
+        offset = data.find(b"\xff\x51", 0, 4096)
+        if offset < 0:
             return None
-        right, bottom, left, top = struct.unpack_from(">IIII", data, place + 6)
+        right, bottom, left, top = struct.unpack_from(">IIII", data, offset + 6)
         width, height = right - left, bottom - top
-    return Header("jpeg2000", width, height)
+    return Header(kind="jpeg2000", width=width, height=height)
 
 
 def _base_media(data: bytes) -> Header | None:
     if data[4:8] != b"ftyp":
         return None
     if data[8:12] in _HEIC and b"avif" not in data[8:8 + 64]:
-        return Header("heic", 1, 1)
+        return Header(kind="heic", width=1, height=1)
     from oace_tf.avif_header import read_avif
 
     width, height, turns = read_avif(data)
-    return Header("avif", width, height, turns, has_alpha=True)
+    return Header(kind="avif", width=width, height=height, turns=turns, has_alpha=True)
 
 
 _READERS = ((b"\xff\xd8", _jpeg), (b"\x89PNG\r\n\x1a\n", _png), (b"GIF8", _gif), (b"RIFF", _riff),

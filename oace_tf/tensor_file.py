@@ -76,8 +76,8 @@ def read_tensors(path: PathLike, expected: str) -> tuple[dict[str, np.ndarray], 
     if metadata.get("format") != expected:
         raise UsageError(f"{path}: holds format {metadata.get('format')!r}, expected {expected!r}; "
                          "it was not written by this project")
-    found, written = content_sha256(tensors, metadata), metadata.get(CHECKSUM)
-    if found != written:
-        raise UsageError(f"{path}: its content has SHA-256 {found:.12}…, its metadata say "
+    digest, written = content_sha256(tensors, metadata), metadata.get(CHECKSUM)
+    if digest != written:
+        raise UsageError(f"{path}: its content has SHA-256 {digest:.12}…, its metadata say "
                          f"{written or 'nothing':.12}…; it is damaged, take a fresh copy")
     return tensors, metadata

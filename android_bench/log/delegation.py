@@ -96,7 +96,7 @@ def read_delegation(lines: Sequence[Line], name: str, command: str, ended_well: 
         state = "none" if ended_well and "npu" in requested and xnnpack else "unknown"
         return Delegation(requested, state, label, replacements)
     own = [entry for entry in replacements
-           if any(_is(wanted, entry.delegate) for wanted in requested or ("xnnpack",))]
+           if any(_is(delegate, entry.delegate) for delegate in requested or ("xnnpack",))]
     if not requested and not own:
         own = list(replacements)  # an app's log: only the announcement says what was asked for
     shown = ";".join(dict.fromkeys(entry.delegate for entry in own or replacements))
@@ -122,21 +122,22 @@ def read_delegation(lines: Sequence[Line], name: str, command: str, ended_well: 
 
 
 def _requested(messages: Sequence[str], name: str, command: str) -> tuple[str, ...]:
-    found = {wanted: None for wanted, pattern in _PARAMETERS
-             if any(map(pattern.fullmatch, messages))}
+    delegates = {delegate: None for delegate, pattern in _PARAMETERS
+                 if any(map(pattern.fullmatch, messages))}
     for message in messages:
         match = _ACCELERATORS.fullmatch(message)
         if match:
-            found.update({unit.lower(): None for unit in match[1].split(" | ") if unit != "CPU"})
+            delegates.update({unit.lower(): None for unit in match[1].split(" | ")
+                              if unit != "CPU"})
     patterns = _LITERT_COMMAND if name == "litert-py" else _COMMAND
-    found.update({wanted: None for wanted, pattern in patterns if pattern.search(command)})
-    if len(found) > 1:  # XNNPACK beside another takes what that one leaves
-        found.pop("xnnpack", None)
-    return tuple(found)
+    delegates.update({delegate: None for delegate, pattern in patterns if pattern.search(command)})
+    if len(delegates) > 1:  # XNNPACK beside another takes what that one leaves
+        delegates.pop("xnnpack", None)
+    return tuple(delegates)
 
 
 def _replacements(lines: Sequence[Line]) -> tuple[Replacement, ...]:
-    found: dict[Replacement, None] = {}
+    replacements: dict[Replacement, None] = {}
     for line in lines:
         if not line.message.startswith("Replacing "):
             continue
@@ -147,16 +148,16 @@ def _replacements(lines: Sequence[Line]) -> tuple[Replacement, ...]:
         total = whole_number(match[2], line.raw) if match[2] else None
         if total is not None and taken > total:
             raise NotUnderstood("an announcement of a delegate that cannot be read", line.raw)
-        found[Replacement(match[3], taken, total, parts)] = None
-    return tuple(found)
+        replacements[Replacement(match[3], taken, total, parts)] = None
+    return tuple(replacements)
 
 
-def _is(wanted: str, delegate: str) -> bool:
+def _is(unit: str, delegate: str) -> bool:
     """Return whether a name in the log is that of the delegate asked for."""
     name = delegate.lower()
-    if wanted == "external":
+    if unit == "external":
         return not any(other in name for other in _OTHERS)
-    return any(part in name for part in _NAMES[wanted])
+    return any(part in name for part in _NAMES[unit])
 
 
 def _applied(messages: Sequence[str], requested: tuple[str, ...]) -> str:

@@ -49,7 +49,7 @@ _KNOWN = re.compile(r"STARTING!|Log parameter values verbosely: .*|Num threads: 
                     r"Model file not found: .*|Loading model.*|Creating environment.*")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What was measured; microseconds and MB, None where the log does not say.
 
@@ -81,7 +81,7 @@ class Figures:
         return Figures(warmup_n=self.warmup_n if self.runs == 0 else None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Count:
     n: int
     first: float | None
@@ -166,29 +166,29 @@ def _distinct(lines: Iterable[Line]) -> list[Line]:
 
 def _counts(lines: Sequence[Line]) -> list[list[_Count]]:
     """Return the count lines by section up to the results; sections without one are left out."""
-    found: list[list[_Count]] = [[]]
+    sections: list[list[_Count]] = [[]]
     marked = any(_STARTS.fullmatch(line.message) for line in lines)
     for line in lines:
         if _RESULT.fullmatch(line.message) or _OLD_RESULT.fullmatch(line.message) or (
                 _TITLE.fullmatch(line.message)):
             break  # what follows is the profiler's
         if _STARTS.fullmatch(line.message):
-            found.append([])
+            sections.append([])
         match = _COUNT.fullmatch(line.message)
         if match:
             count = _count(match, line)
-            if not marked and count not in found[-1]:
-                found.append([count])
-            elif count not in found[-1]:
-                found[-1].append(count)
-    return [section for section in found if section]
+            if not marked and count not in sections[-1]:
+                sections.append([count])
+            elif count not in sections[-1]:
+                sections[-1].append(count)
+    return [section for section in sections if section]
 
 
 def _count(match: re.Match[str], line: Line) -> _Count:
     names = ("curr", "min", "max", "avg", "std", "p5", "p50", "p95")
     value = {name: number(match[name], line) if match[name] else None for name in names}
     first = number(match[2], line) if match[2] else None
-    count = _Count(whole_number(match["count"], line.raw), first, **value)
+    count = _Count(n=whole_number(match["count"], line.raw), first=first, **value)
     ordered = ((count.min, count.avg, count.max), (count.p5, count.p50, count.p95),
                (count.min, count.p50, count.max))
     for row in ordered:
@@ -219,9 +219,11 @@ def _classic(result: Line, counts: list[list[_Count]]) -> Figures:
     if math.isnan(first):  # the old form prints it with the warm-up only
         known = before.first if before and before.first is not None else (
             before.curr if before else None)
-        figures = Figures(init, known, None, warmup, avg_us=avg, runs=1)
+        figures = Figures(init_us=init, first_us=known, warmup_n=None, warmup_avg_us=warmup,
+                          avg_us=avg, runs=1)
     else:
-        figures = Figures(init, first, None, warmup, avg_us=avg, runs=1)
+        figures = Figures(init_us=init, first_us=first, warmup_n=None, warmup_avg_us=warmup,
+                          avg_us=avg, runs=1)
     return _with_counts(figures, timed, before)
 
 
@@ -247,7 +249,7 @@ def _with_counts(figures: Figures, timed: _Count | None, before: _Count | None) 
 
 def _litert(lines: Sequence[Line], counts: list[list[_Count]]) -> tuple[Figures, bool]:
     """Return the figures of the results block: milliseconds with two decimals, here x 1000."""
-    titles = [place for place, line in enumerate(lines) if _TITLE.fullmatch(line.message)]
+    titles = [index for index, line in enumerate(lines) if _TITLE.fullmatch(line.message)]
     if not titles:
         return Figures(resolution_us=10.0), False
     blocks = [_block(lines[start:end]) for start, end in zip(titles, [*titles[1:], len(lines)])]
@@ -266,11 +268,13 @@ def _litert(lines: Sequence[Line], counts: list[list[_Count]]) -> tuple[Figures,
     if timed is not None:
         p5, p50, p95 = timed.p5, timed.p50, timed.p95
     runs = values.get("Inference (avg) runs")
-    figures = Figures(get("Model initialization"), get("Warmup (first)"),
-                      _whole(get("Warmup (avg) runs")), get("Warmup (avg)"), _whole(runs),
-                      get("Inference (avg)"), get("Inference (std)"), get("Inference (min)"),
-                      get("Inference (max)"), p5, p50, p95, get("Init footprint"),
-                      get("Overall footprint"), get("Peak footprint"), 10.0, 1)
+    figures = Figures(init_us=get("Model initialization"), first_us=get("Warmup (first)"),
+                      warmup_n=_whole(get("Warmup (avg) runs")), warmup_avg_us=get("Warmup (avg)"),
+                      n=_whole(runs), avg_us=get("Inference (avg)"), std_us=get("Inference (std)"),
+                      min_us=get("Inference (min)"), max_us=get("Inference (max)"), p5_us=p5,
+                      p50_us=p50, p95_us=p95, mem_init_mb=get("Init footprint"),
+                      mem_overall_mb=get("Overall footprint"), mem_peak_mb=get("Peak footprint"),
+                      resolution_us=10.0, runs=1)
     if figures.warmup_n is None:  # the Python tool leaves the warm-up out when there was none
         figures = replace(figures, warmup_n=0, first_us=figures.first_us or 0.0,
                           warmup_avg_us=0.0)

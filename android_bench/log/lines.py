@@ -30,7 +30,7 @@ _PREFIX = re.compile(r"(INFO|WARN|WARNING|ERROR|FATAL|VERBOSE): ?(.*)")
 _SOURCE = re.compile(r"\[([\w./\\]+\.(?:cc|h|cpp)):\d+\] ?(.*)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One line: its level (empty if it has none), message, source file or tag, and the raw text.
 
@@ -81,7 +81,7 @@ def read_text(stdout: str, stderr: str = "") -> Text:
 def _lines(text: str) -> list[Line]:
     pieces = text.split("\n")
     last = pieces.pop()
-    found: list[Line] = []
+    lines: list[Line] = []
     head: re.Match[str] | None = None  # of logcat's long format: the message follows on its own
     for piece, ended in [*((piece, True) for piece in pieces), (last, False)]:
         raw = _COLOUR.sub("", piece.rstrip("\r"))
@@ -90,13 +90,14 @@ def _lines(text: str) -> list[Line]:
         start = _LONG.fullmatch(raw)
         if start is not None:
             head = start
-            found.append(Line("", "", "", "logcat", raw, ended))
+            lines.append(Line(level="", message="", source="", layout="logcat", raw=raw,
+                              ended=ended))
         elif head is not None and raw:
-            found.append(_inner(raw, _LEVELS[head[1]], head[2], "logcat", raw, ended))
+            lines.append(_inner(raw, _LEVELS[head[1]], head[2], "logcat", raw, ended))
         else:
             head = None
-            found.append(_line(raw, ended))
-    return found
+            lines.append(_line(raw, ended))
+    return lines
 
 
 def _line(raw: str, ended: bool) -> Line:
@@ -119,14 +120,16 @@ def _line(raw: str, ended: bool) -> Line:
     if match:
         return _inner(match[2], _LEVELS[match[1]], match[3], "logcat", raw, ended)
     if _BUFFER_START.fullmatch(raw):
-        return Line("", "", "", "logcat", raw, ended)
+        return Line(level="", message="", source="", layout="logcat", raw=raw, ended=ended)
     match = _PYTHON_LOG.match(raw)
     if match:
         level = _LEVELS.get(match[1], match[1])
-        return Line(level, match[2], "benchmark_litert_model", "python", raw, ended)
+        return Line(level=level, message=match[2], source="benchmark_litert_model", layout="python",
+                    raw=raw, ended=ended)
     match = _GLOG.match(raw)
     if match:
-        return Line(_LEVELS[match[1] or match[2]], match[4], match[3], "glog", raw, ended)
+        return Line(level=_LEVELS[match[1] or match[2]], message=match[4], source=match[3],
+                    layout="glog", raw=raw, ended=ended)
     return _inner(raw, "", "", "plain", raw, ended)
 
 
@@ -138,7 +141,8 @@ def _inner(text: str, level: str, source: str, layout: str, raw: str, ended: boo
     match = _SOURCE.match(text)
     if match:
         source, text = match[1], match[2]
-    return Line(level, text.strip(), source, layout, raw, ended)
+    return Line(level=level, message=text.strip(), source=source, layout=layout, raw=raw,
+                ended=ended)
 
 
 def _mostly_cr(text: str) -> bool:

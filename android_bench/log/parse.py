@@ -50,7 +50,7 @@ _OTHER_TOOL = re.compile(r"tensorflow/tools/benchmark/")
 _PARAMETER = re.compile(r"(?P<name>[#A-Z][\w #()]+?) ?: \[(?P<value>.*)\]$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What one captured run says.
 
@@ -108,14 +108,18 @@ def parse_log(stdout: str, stderr: str = "", exit_code: int | None = None,
         return _without_benchmark(text, blank, exit_code, command)
     name = log_figures.format_of(lines)
     if name == "other":
-        return Record("other", text.layout, UNUSABLE, "another tool of the same name (TensorFlow's "
-                      "benchmark_model, not TensorFlow Lite's)", exit_code, Delegation(), Figures())
+        return Record(format="other", layout=text.layout, outcome=UNUSABLE,
+                      reason="another tool of the same name (TensorFlow's benchmark_model, "
+                             "not TensorFlow Lite's)",
+                      exit_code=exit_code, delegation=Delegation(), figures=Figures())
     figures, complete = log_figures.read_figures(lines, name)
     errors = tuple(_errors(lines))
     failed = _failed(lines, figures, complete, exit_code)
     delegation = read_delegation(lines, name, command, complete and not failed, failed)
-    record = Record(name, text.layout, OK, "", exit_code, delegation, figures, errors,
-                    tuple(_warnings(lines)), read_profile(lines), tuple(_parameters(lines)))
+    record = Record(format=name, layout=text.layout, outcome=OK, reason="", exit_code=exit_code,
+                    delegation=delegation, figures=figures, errors=errors,
+                    warnings=tuple(_warnings(lines)), profile=read_profile(lines),
+                    parameters=tuple(_parameters(lines)))
     outcome, reason = _judge(record, lines, complete, failed)
     if outcome in (FAILED, TRUNCATED):
         record = replace(record, figures=figures.only_warmup())
@@ -193,36 +197,36 @@ def _failed(lines: tuple[Line, ...], figures: Figures, complete: bool,
 
 def _errors(lines: tuple[Line, ...]) -> list[str]:
     """Return the lines that name an error, without repeats, in order."""
-    found: dict[str, None] = {}
+    messages: dict[str, None] = {}
     for line in lines:
         message = line.message
         if line.level in ("ERROR", "FATAL"):
-            found[f"{line.level}: {message}"] = None
+            messages[f"{line.level}: {message}"] = None
         elif message in ("Killed", "Terminated") or _CRASH.fullmatch(message) or (
                 _SHELL.fullmatch(message) or _ARGUMENTS.match(message)):
-            found[message] = None
+            messages[message] = None
         elif _EXCEPTION.fullmatch(message) and line.layout == "plain":
-            found[message] = None
+            messages[message] = None
         elif message.startswith("dlopen failed: "):
-            found[message] = None
-    return list(found)
+            messages[message] = None
+    return list(messages)
 
 
 def _warnings(lines: tuple[Line, ...]) -> list[str]:
     """Return the warnings about the call and the delegates, without the linker's."""
-    found = {line.message: None for line in lines
-             if line.level == "WARN" and line.source != "linker"
-             and not line.message.startswith("linker:") and line.layout != "glog"}
-    return list(found)
+    messages = {line.message: None for line in lines
+                if line.level == "WARN" and line.source != "linker"
+                and not line.message.startswith("linker:") and line.layout != "glog"}
+    return list(messages)
 
 
 def _parameters(lines: tuple[Line, ...]) -> list[tuple[str, str]]:
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for line in lines:
         match = _PARAMETER.fullmatch(line.message)
         if match and line.level in ("INFO", ""):
-            found.setdefault(match["name"], match["value"])
-    return list(found.items())
+            parameters.setdefault(match["name"], match["value"])
+    return list(parameters.items())
 
 
 def _known(lines: tuple[Line, ...]) -> bool:
@@ -233,7 +237,8 @@ def _known(lines: tuple[Line, ...]) -> bool:
 
 def _without_benchmark(text: Text, blank: bool, exit_code: int | None, command: str) -> Record:
     """Return the record of a text in which no benchmark speaks: adb's own messages, a shell's."""
-    nothing = Record("none", text.layout, FAILED, "", exit_code, Delegation(), Figures())
+    nothing = Record(format="none", layout=text.layout, outcome=FAILED, reason="",
+                     exit_code=exit_code, delegation=Delegation(), figures=Figures())
     for line in text.lines:
         kind = adb_messages.kind_of(line.message)
         if kind:

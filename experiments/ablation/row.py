@@ -13,8 +13,7 @@ import numpy as np
 from experiments.ablation.table import AblationTable, Row, Sets
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.oace_auc import within_pass_auc
-from oace_tf.evaluation.object_trials import Plan as MeasurePlan
-from oace_tf.evaluation.object_trials import measure_group
+from oace_tf.evaluation.object_trials import EvaluationOptions, measure_group
 from oace_tf.evaluation.runner import photographs
 from oace_tf.fileio import sha256_file
 from oace_tf.samples.layouts import list_samples
@@ -95,7 +94,7 @@ def _train(pair: Any, row: Row, data: Path, out: Path, workers: int) -> float:
         folder = out / row.name / f"{number}_{stage.stage}"
         if not (folder / WEIGHTS).is_file():
             trainer = Trainer(pair, stage.stage, stage.settings, [data / "train"], folder,
-                              options=Options(workers, keep=1))
+                              options=Options(workers=workers, keep=1))
             if (folder / CHECKPOINT).is_file():
                 trainer.resume()
             trainer.run(checkpoint_every=40)
@@ -150,10 +149,10 @@ def measure_pair(pair: Any, sets: Sets, data: Path) -> dict[str, Any]:
 
 def _records(forward: Any, name: str, data: Path, taps: int,
              limit: int | None = None) -> list[Any]:
-    plan = MeasurePlan(clicks=1, spread_taps=taps, baselines=())
+    options = EvaluationOptions(clicks=1, spread_taps=taps, baselines=())
     groups = photographs(list_samples(name, data), limit)
     return [record for group in groups
-            for record in measure_group(group, {_NAME: forward.mask}, plan).records]
+            for record in measure_group(group, {_NAME: forward.mask}, options).records]
 
 
 def _short(value: Any) -> float:

@@ -27,7 +27,7 @@ class Stage:
     settings: TrainSettings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One row of the table."""
 
@@ -40,7 +40,7 @@ class Row:
     prior: Path | None = None  # weights of a pair whose prior the row starts from
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sets:
     """What every row is measured on, read at `size`."""
 
@@ -146,9 +146,9 @@ def _row(fields: Mapping[str, Any], plan: Mapping[str, Any], sets: Sets, folder:
     if prior is not None:  # by name: the weights in the repository change with every release
         content.append(str(prior))
     digest = sha256_bytes(json.dumps(content, sort_keys=True).encode())
-    return Row(name, str(fields.get("what", "")), str(fields.get("against", "")),
-               NetworkConfig.from_json(network, where), tuple(stages), digest,
-               None if prior is None else folder / str(prior))
+    return Row(name=name, what=str(fields.get("what", "")), against=str(fields.get("against", "")),
+               network=NetworkConfig.from_json(network, where), stages=tuple(stages),
+               fingerprint=digest, prior=None if prior is None else folder / str(prior))
 
 
 def _only(fields: Any, known: tuple[str, ...], where: str) -> None:

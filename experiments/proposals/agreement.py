@@ -17,7 +17,7 @@ from oace_tf.evaluation.metrics import mask_agreement
 Ask = Callable[[float, float], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What is kept. Areas and lengths are shares of the photograph's and of its border's."""
 

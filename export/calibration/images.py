@@ -151,9 +151,9 @@ def from_folder(folder: Path, seed: int) -> CalibrationSet:
     if len(records) > COUNT:
         records = [records[k] for k in sorted(rng.permutation(len(records))[:COUNT])]
     photographs, skipped = [], []
-    for place, record in enumerate(records):
+    for index, record in enumerate(records):
         try:
-            photographs.append(_tapped(record, KINDS[place % len(KINDS)], rng))
+            photographs.append(_tapped(record, KINDS[index % len(KINDS)], rng))
         except UsageError as error:
             _log.warning("skipped: %s", error)
             skipped.append(str(error))
@@ -255,10 +255,10 @@ def _listed(entries: Sequence[dict[str, Any]], folder: Path, source: str) -> Cal
     photographs = []
     for entry in entries:
         path = folder / _name(entry)
-        found = fileio.sha256_file(path)
-        if found != entry["sha256"]:
+        sha256 = fileio.sha256_file(path)
+        if sha256 != entry["sha256"]:
             raise UsageError(f"{path} has not the SHA-256 that {LIST.name} lists")
-        photographs.append(Photograph(path, found, _clicks(entry), str(entry["kind"])))
+        photographs.append(Photograph(path, sha256, _clicks(entry), str(entry["kind"])))
     return CalibrationSet(source, f"on objects, listed in {LIST.name}", tuple(photographs))
 
 

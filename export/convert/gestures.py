@@ -22,5 +22,5 @@ def convert_gestures(weights: Path, max_points: int, size: int, out: Path) -> An
     networks, record = build_gestures_from_weights(weights, size, 1)
     totals = add_up(row for model in networks.models() for row in cost_table(model))
     out.write_bytes(float_tflite(build_fused_gestures(networks, max_points, size)))
-    return Converted(networks.config.to_json(), dict(record), 2, totals.params, totals.gmac,
-                     KINDS)
+    return Converted(network=networks.config.to_json(), record=dict(record), click_channels=2,
+                     params=totals.params, gmac=totals.gmac, gestures=KINDS)

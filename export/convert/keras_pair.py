@@ -40,7 +40,7 @@ _INPUTS: Mapping[str, Callable[[tuple[int, ...]], bool]] = {  # what tells an in
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Converted:
     """What a converted pair is: for report and metadata."""
 
@@ -72,8 +72,8 @@ def convert_weights(
     if converter is not None:
         module, function = converter
         convert = getattr(importlib.import_module(f"export.convert.{module}"), function)
-        made: Converted = convert(weights, trunk, max_points, size, out)
-        return made
+        converted: Converted = convert(weights, trunk, max_points, size, out)
+        return converted
     from oace_tf.networks.cost import add_up, cost_table
     from oace_tf.networks.fused import build_fused
     from oace_tf.networks.weights import build_from_weights, read_record
@@ -89,8 +89,9 @@ def convert_weights(
     pair, record = build_from_weights(weights, size)
     totals = add_up(row for model in pair.models() for row in cost_table(model))
     out.write_bytes(float_tflite(build_fused(pair, max_points, size)))
-    return Converted(pair.config.to_json(), dict(record), pair.config.click_channels,
-                     totals.params, totals.gmac)
+    return Converted(network=pair.config.to_json(), record=dict(record),
+                     click_channels=pair.config.click_channels, params=totals.params,
+                     gmac=totals.gmac)
 
 
 def kind_of(weights: Path) -> str:

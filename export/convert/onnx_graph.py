@@ -36,7 +36,7 @@ ROLES = ("image", "image_and_previous", "clicks", "previous")
 _ARITHMETIC = ("Sub", "Div", "Mul", "Add")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClickGraph:
     """A graph's inputs by role, and its one result."""
 
@@ -81,9 +81,9 @@ def read_click_graph(path: Path) -> ClickGraph:
     given = "unit" if takes_unit(model, image) else "imagenet"
     result = _result(path, model)
     maker = next((node for node in model.graph.node if result in node.output), None)
-    return ClickGraph(path, model, roles, str(settings.get("range", given)), side,
-                      shapes[roles["clicks"]][1] or 0, result,
-                      maker is not None and maker.op_type == "Sigmoid")
+    return ClickGraph(path=path, model=model, roles=roles, range=str(settings.get("range", given)),
+                      side=side, click_channels=shapes[roles["clicks"]][1] or 0, result=result,
+                      is_probability=maker is not None and maker.op_type == "Sigmoid")
 
 
 def load_graph(path: Path) -> Any:

@@ -50,8 +50,9 @@ def convert_onnx(weights: Path, trunk: str | None, max_points: int, size: int, o
     params = sum(int(np.prod(variable.shape)) for variable in foreign.variables)
     network = {"trunk": TRUNK, "architecture": weights.stem, "inputs": dict(graph.roles),
                "range": graph.range}
-    return Converted(network, {"licence": "that of the ONNX file"}, graph.click_channels,
-                     params or _constants(content), multiply_adds(content) / 1e9)
+    return Converted(network=network, record={"licence": "that of the ONNX file"},
+                     click_channels=graph.click_channels, params=params or _constants(content),
+                     gmac=multiply_adds(content) / 1e9)
 
 
 def keras2_model(graph: ClickGraph, size: int, folder: Path) -> Any:
@@ -88,14 +89,14 @@ def build_fused_foreign(graph: ClickGraph, foreign: Any, max_points: int, size: 
     points = keras.Input(batch_shape=(1, max_points, 3), name="points")
     previous = keras.Input(batch_shape=(1, size, size, 1), name=PREVIOUS)
     disks = UnitDisks(size, graph.click_channels, name=DISKS_LAYER)(points)
-    seen = Standardise(*RANGES[graph.range], name="range")(image)
-    made = {"image": seen, "clicks": disks, "previous": previous}
+    picture = Standardise(*RANGES[graph.range], name="range")(image)
+    tensors = {"image": picture, "clicks": disks, "previous": previous}
     if "image_and_previous" in graph.roles:
-        made["image_and_previous"] = keras.layers.Concatenate(name="join")([seen, previous])
+        tensors["image_and_previous"] = keras.layers.Concatenate(name="join")([picture, previous])
     names = {name: role for role, name in graph.roles.items()}
     order = [names[_plain(tensor.name, names)] for tensor in foreign.inputs]
     layer = _foreign_layer(foreign, size)
-    mask = layer([made[role] for role in order])
+    mask = layer([tensors[role] for role in order])
     if not graph.is_probability:
         mask = keras.layers.Activation("sigmoid", dtype="float32", name=MASK_LAYER)(mask)
     return keras.Model([image, points, *([previous] if graph.guided else [])], mask, name="fused")

@@ -42,5 +42,6 @@ def convert_ritm(weights: Path, trunk: str | None, max_points: int, size: int, o
     network = {"trunk": ported.trunk, "architecture": ported.network, "resize": ported.resize,
                "tensors_without_effect": len(left_out)}
     assert sum(1 for _ in layer_variables(model)) + len(left_out) == len(tensors)
-    return Converted(network, {**record, "licence": f"weights: {record.get('licence', 'unknown')}"},
-                     CLICK_CHANNELS, totals.params, totals.gmac)
+    return Converted(network=network,
+                     record={**record, "licence": f"weights: {record.get('licence', 'unknown')}"},
+                     click_channels=CLICK_CHANNELS, params=totals.params, gmac=totals.gmac)

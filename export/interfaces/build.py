@@ -84,12 +84,12 @@ def mediapipe(points_file: bytes) -> bytes:
     split = tflite.parse(input_graphs.split_floats(body.size))
     split_out = tflite.signature(split)[1]
     front = _with_tap(split, split_out["grey"], body.tap_channel())
-    whole, place = splice.join(front, body.model, {
+    whole, index_of = splice.join(front, body.model, {
         split_out["image"]: body.image, int(tflite.graph(front).outputs[0]): body.taps})
     rear = tflite.parse(input_graphs.both_masks(body.size))
     rear_in, _ = tflite.signature(rear)
     whole, _ = splice.join(whole, rear, {
-        place[tflite.signature(body.model)[1]["mask"]]: rear_in["mask"]})
+        index_of[tflite.signature(body.model)[1]["mask"]]: rear_in["mask"]})
     return finish(whole, ("image_and_tap",), "masks")
 
 
@@ -229,11 +229,11 @@ def open_mask(body: Any) -> None:
     graph = tflite.graph(body)
     old = splice.producer(body, mask)
     source = int(old.inputs[0])
-    made = graph.tensors[source]
-    if tflite.operator_name(body, old) != "QUANTIZE" or tflite.type_name(made) != "int8" or (
-            tflite.scale_and_zero(made) != (MASK_SCALE, -128)):
+    tensor = graph.tensors[source]
+    if tflite.operator_name(body, old) != "QUANTIZE" or tflite.type_name(tensor) != "int8" or (
+            tflite.scale_and_zero(tensor) != (MASK_SCALE, -128)):
         raise ValueError("the mask is not written by a QUANTIZE of int8, scale 1/256, but by "
-                         f"{tflite.operator_name(body, old)} of {tflite.scale_and_zero(made)}")
+                         f"{tflite.operator_name(body, old)} of {tflite.scale_and_zero(tensor)}")
     splice.set_type(graph.tensors[mask], "float32")
     graph.operators[graph.operators.index(old)] = splice.operator(
         body, "DEQUANTIZE", 2, [source], [mask])
@@ -261,9 +261,9 @@ def _bundled(body: Body) -> tuple[bytes, bytes, int]:
         return encoder, finish(whole, ("heat_map", "picture"), "mask"), body.size
     ahead = tflite.parse(encoder)
     (photograph,), (picture,) = (list(ends.values()) for ends in tflite.signature(ahead))
-    both, place = splice.join(ahead, front, {})
-    whole, _ = splice.join(both, body.model, {picture: body.image, place[drawn]: body.taps})
-    heat_map, mask = place[int(tflite.graph(front).inputs[0])], tflite.graph(whole).outputs[0]
+    both, index_of = splice.join(ahead, front, {})
+    whole, _ = splice.join(both, body.model, {picture: body.image, index_of[drawn]: body.taps})
+    heat_map, mask = index_of[int(tflite.graph(front).inputs[0])], tflite.graph(whole).outputs[0]
     return (*cut.in_two(whole, {"photograph": photograph}, {"heat_map": heat_map},
                         {"mask": int(mask)}, as_float=True), body.size)
 

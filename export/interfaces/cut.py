@@ -33,13 +33,13 @@ def in_two(model: Any, photograph: Mapping[str, int], gesture: Mapping[str, int]
     first, second = [], []
     for operator in graph.operators:
         needs = set(tflite.activations(model, operator.inputs)) - constant
-        made = [int(i) for i in operator.outputs]
+        results = [int(i) for i in operator.outputs]
         if not needs:
-            constant.update(made)
+            constant.update(results)
             first.append(operator)
         # What is opened from int8 to float stays behind: int8 is a fourth of it.
         elif alone.issuperset(needs) and tflite.operator_name(model, operator) != "DEQUANTIZE":
-            alone.update(made)
+            alone.update(results)
             first.append(operator)
             continue
         second.append(operator)

@@ -98,8 +98,8 @@ def make_all(
         if name == "points":
             continue
         if name == interfaces.SPLIT:
-            made, wrong = _make_split(int8_path.read_bytes(), folder, out, threads)
-            entries += made
+            split_entries, wrong = _make_split(int8_path.read_bytes(), folder, out, threads)
+            entries += split_entries
             faults += wrong
             continue
         path = folder / FILES[name]
@@ -130,14 +130,14 @@ def _make_split(source: bytes, folder: Path, out: Path, threads: int,
               ] if differing else []
     entries = []
     for name, content in zip(SPLIT_FILES, files):
-        found = delegation(content, threads)
-        if not found.as_contracted:
-            faults.append(f"{name} has {len(found.partitions)} delegates, outside: "
-                          f"{', '.join(found.outside) or 'nothing'}")
+        delegates = delegation(content, threads)
+        if not delegates.as_contracted:
+            faults.append(f"{name} has {len(delegates.partitions)} delegates, outside: "
+                          f"{', '.join(delegates.outside) or 'nothing'}")
         entries.append({
             "interface": interfaces.SPLIT, **report.file_entry(folder / name, out / name),
-            "delegates": [list(found.partitions)],
-            "operators_outside_delegate": list(found.outside),
+            "delegates": [list(delegates.partitions)],
+            "operators_outside_delegate": list(delegates.outside),
             "mask_bytes": {"compared": sum(ours.size for ours, _ in pairs),
                            "differing": differing}})
     return entries, faults
@@ -154,13 +154,13 @@ def make_split(source: bytes) -> tuple[bytes, bytes]:
     about = dataclasses.replace(description(source), interface=interfaces.SPLIT)
     encoder, decoder = interfaces.encoder_and_decoder(source)
     texts = metadata.points_texts(tflite.parse(source), about)
-    made = []
+    contents = []
     for content, what in ((encoder, "the photograph's features"), (decoder, "a gesture's mask")):
-        made.append(metadata.add_metadata(
+        contents.append(metadata.add_metadata(
             content, dataclasses.replace(about, description=f"{about.description} This file gives "
                                          f"{what}; encoder and decoder belong together."),
             _texts(content, texts), compact=True))
-    return made[0], made[1]
+    return contents[0], contents[1]
 
 
 def _split_masks(model: SplitModel, source: bytes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -239,14 +239,15 @@ def description(source: bytes) -> Description:
     Raises:
       UsageError: it has no such metadata.
     """
-    told = read_facts(source, "the file of the interface points").metadata
+    record = read_facts(source, "the file of the interface points").metadata
     fields = dataclasses.fields(Description)
     missing = sorted({field.name for field in fields if field.default is dataclasses.MISSING}
-                     - set(told))
+                     - set(record))
     if missing:
         raise UsageError(f"the metadata lacks {', '.join(missing)}; make the file with "
                          "`python export/quantize.py --int8`")
-    return Description(**{field.name: told[field.name] for field in fields if field.name in told})
+    return Description(**{field.name: record[field.name] for field in fields
+                          if field.name in record})
 
 
 def examine(
@@ -256,15 +257,15 @@ def examine(
     models = dict(mediapipe_task.unpack(content)) if name in _BUNDLES else {"": content}
     models.pop(mediapipe_task.RECORD, None)
     delegations = [delegation(model, threads) for model in models.values()]
-    faults = [f"{part or 'it'} has {len(found.partitions)} delegates, outside: "
-              f"{', '.join(found.outside) or 'nothing'}"
-              for part, found in zip(models, delegations)
-              if len(found.partitions) != 1 or found.outside != (
+    faults = [f"{part or 'it'} has {len(delegates.partitions)} delegates, outside: "
+              f"{', '.join(delegates.outside) or 'nothing'}"
+              for part, delegates in zip(models, delegations)
+              if len(delegates.partitions) != 1 or delegates.outside != (
                   ("QUANTIZE", "QUANTIZE") if name == "rgba" else ())]
     compared, wrong = (_float_masks if name in OF_FLOAT else _byte_masks)(name, content, source)
     return {
-        "delegates": [list(found.partitions) for found in delegations],
-        "operators_outside_delegate": [op for found in delegations for op in found.outside],
+        "delegates": [list(delegates.partitions) for delegates in delegations],
+        "operators_outside_delegate": [op for delegates in delegations for op in delegates.outside],
         **compared,
     }, faults + wrong
 
@@ -321,12 +322,12 @@ def masks(
         if name in _BUNDLES:  # and one more on the object, one beside it
             taps += [Click(float(x), float(y), positive) for (x, y), positive in zip(
                 rng.integers(0, size, (2, 2)), (True, False))][: count - 1]
-        seen = image if in_bytes else normalise(image)
-        feed = {"image": seen[None], "points": pack_points(taps, count)[None]}
+        picture = image if in_bytes else normalise(image)
+        feed = {"image": picture[None], "points": pack_points(taps, count)[None]}
         if PREVIOUS in details:
             feed[PREVIOUS] = np.zeros(details[PREVIOUS]["shape"], details[PREVIOUS]["dtype"])
-        wanted = points_runner(**feed)["mask"]
-        yield run(image, taps), wanted[0, :, :, 0] * (1 if in_bytes else 256)
+        reference = points_runner(**feed)["mask"]
+        yield run(image, taps), reference[0, :, :, 0] * (1 if in_bytes else 256)
 
 
 def _runner(content: bytes) -> tuple[Any, Mapping[str, Mapping[str, Any]]]:
@@ -363,8 +364,8 @@ def _run_bundle(content: bytes) -> Any:
         heat = np.zeros(image.shape, np.float32)
         for tap in taps:
             heat[:, :, 0 if tap.positive else 1] += dot(image.shape[0], tap, 2) > 0
-        seen = encode(photograph=image[None] / np.float32(255))  # the picture, or features
-        mask = decode(heat_map=np.minimum(heat, 1)[None], **seen)["mask"]
+        features = encode(photograph=image[None] / np.float32(255))  # the picture, or features
+        mask = decode(heat_map=np.minimum(heat, 1)[None], **features)["mask"]
         return 256 * mask[0, :, :, 0]
 
     return run

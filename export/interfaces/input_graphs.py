@@ -114,10 +114,10 @@ def dots(size: int, side: int, click_channels: int) -> bytes:
       File with the input heat_map (1, S, S, 3) float32 in [0, 1]: positive strokes, negative ones,
       boxes (not read), and the output disks (1, s, s, click_channels) float32.
     """
-    block, seen = _blocks(size, side)
+    block, cell = _blocks(size, side)
     tips = _block_kernel(block, block, 1.0, _TIP, lambda dy, dx: (
         (np.abs(dy) + np.abs(dx) == _TIP) & ((dy == 0) | (dx == 0))))
-    disk = _block_kernel(block, seen, side / size, DISK_RADIUS, lambda dy, dx: (
+    disk = _block_kernel(block, cell, side / size, DISK_RADIUS, lambda dy, dx: (
         dy * dy + dx * dx <= DISK_RADIUS**2))
 
     def front(heat_map: Any) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def dots(size: int, side: int, click_channels: int) -> bytes:
             taps = tf.nn.relu(1.0 - tf.nn.conv2d(off, tips, 1, "SAME"))  # 1 or 0
             count = tf.nn.conv2d(taps, disk, 1, "SAME")  # (1, s/Q, s/Q, Q Q)
             on = (1.0 - tf.nn.relu(1.0 - count)) * float(DISK_ON)
-            return tf.nn.depth_to_space(on, seen)  # (1, s, s, 1)
+            return tf.nn.depth_to_space(on, cell)  # (1, s, s, 1)
 
         maps = [disks(heat_map[..., k : k + 1]) for k in range(click_channels)]
         return {"disks": maps[0] if len(maps) == 1 else tf.concat(maps, -1)}
@@ -179,9 +179,10 @@ def dot_rows(size: int, count: int) -> bytes:
             on, x, y, rank = (tf.reshape(v, (1, 1, -1)) for v in (on, x, y, rank))
             apart = rank - np.arange(number, dtype=np.float32).reshape(1, -1, 1)
             hit = tf.nn.relu(1.0 - apart * apart) * on  # (1, number, C C): 1 in one cell or none
-            found = [tf.reduce_sum(hit * v, -1, keepdims=True) for v in (x, y)]
+            coordinates = [tf.reduce_sum(hit * v, -1, keepdims=True) for v in (x, y)]
             used = tf.reduce_sum(hit, -1, keepdims=True)
-            return tf.concat([*found, used * float(label - Label.UNUSED) + float(Label.UNUSED)], -1)
+            labels = used * float(label - Label.UNUSED) + float(Label.UNUSED)
+            return tf.concat([*coordinates, labels], -1)
 
         return {"points": tf.concat([rows(heat_map[..., :1], objects, Label.OBJECT),
                                      rows(heat_map[..., 1:2], count - objects,
@@ -206,14 +207,14 @@ def _cell_kernel() -> np.ndarray:
 def _blocks(size: int, side: int) -> tuple[int, int]:
     """Return the sides P and Q of blocks that cover the same part of both squares."""
     common = math.gcd(size, side)
-    block, seen = size // common, side // common
+    block, cell = size // common, side // common
     while block < _MIN_BLOCK and common % 2 == 0:
-        block, seen, common = 2 * block, 2 * seen, common // 2
-    return block, seen
+        block, cell, common = 2 * block, 2 * cell, common // 2
+    return block, cell
 
 
 def _block_kernel(
-    block: int, seen: int, scale: float, radius: float,
+    block: int, cell: int, scale: float, radius: float,
     on: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """Return the convolution over blocks that puts a figure around every pixel that is set.
@@ -226,13 +227,13 @@ def _block_kernel(
     Returns:
       (n, n, P P, Q Q) float32 of 0 and 1.
     """
-    reach = math.ceil((radius + 1) / seen)  # blocks on each side
+    reach = math.ceil((radius + 1) / cell)  # blocks on each side
     n = 2 * reach + 1
     read = (np.arange(n * block) - reach * block + 0.5) * scale - 0.5  # in pixels written
-    gap = np.arange(seen)[None, :] - read[:, None]  # (n P, Q), the same for rows and columns
+    gap = np.arange(cell)[None, :] - read[:, None]  # (n P, Q), the same for rows and columns
     figure = on(gap[:, None, :, None], gap[None, :, None, :])  # (n P, n P, Q, Q)
-    parts = figure.reshape(n, block, n, block, seen, seen).transpose(0, 2, 1, 3, 4, 5)
-    return parts.reshape(n, n, block * block, seen * seen).astype(np.float32)
+    parts = figure.reshape(n, block, n, block, cell, cell).transpose(0, 2, 1, 3, 4, 5)
+    return parts.reshape(n, n, block * block, cell * cell).astype(np.float32)
 
 
 def encoder(size: int) -> bytes:
@@ -290,9 +291,9 @@ def _converted(
     outputs: list[str] = []
 
     def call(*tensors: Any) -> list[Any]:
-        made = function(*tensors)
-        outputs[:] = list(made)
-        return list(made.values())
+        results = function(*tensors)
+        outputs[:] = list(results)
+        return list(results.values())
 
     concrete = tf.function(call, autograph=False).get_concrete_function(*specs)
     content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()

@@ -53,8 +53,8 @@ def tensor_record(size: int) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    made = bytearray()
+    content = bytearray()
     while number > 0x7F:
-        made.append(number & 0x7F | 0x80)
+        content.append(number & 0x7F | 0x80)
         number >>= 7
-    return bytes([*made, number])
+    return bytes([*content, number])

@@ -58,10 +58,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return _checkpoint(path, tensors, None)
 
 
-def _checkpoint(path: Path, found: Mapping[str, np.ndarray], graph: Any) -> Checkpoint:
+def _checkpoint(path: Path, arrays: Mapping[str, np.ndarray], graph: Any) -> Checkpoint:
     tensors = {}
     counters = []
-    for name, array in found.items():
+    for name, array in arrays.items():
         if name.rpartition(".")[2] == _COUNTER:
             counters.append(name)
         elif not np.issubdtype(array.dtype, np.floating):

@@ -71,10 +71,10 @@ def prove(model: keras.Model, checkpoint: Checkpoint, rows: Sequence[Row],
         theirs = run_graph(feed.graph)
         ours = [np.asarray(value) for value in inner([feed.keras[t.name] for t in model.inputs],
                                                      training=False)]
-        for place, layer in enumerate(layers):
+        for index, layer in enumerate(layers):
             entry = differences.setdefault(stage_of(layer.name), {})
             entry[layer.name] = _worse(entry.get(layer.name), deviation(
-                ours[place], nhwc(theirs[len(graph.graph.output) + place])))
+                ours[index], nhwc(theirs[len(graph.graph.output) + index])))
         entry = differences.setdefault(OUTPUTS, {})
         for name, value in _results(graph, theirs, ours[len(layers):]):
             entry[name] = _worse(entry.get(name), value)
@@ -86,15 +86,16 @@ def compared_layers(model: keras.Model, graph: Any, rows: Sequence[Row]) -> Iter
     """Yield the layers whose outputs both sides have, in the graph's order."""
     owner = {row.source: row.name.rpartition(".")[0] for row in rows if row.source and row.name}
     known = {layer_name(model, layer): layer for layer in model.layers}
-    seen = set()
+    earlier = set()
     for node in graph.graph.node:
         if node.op_type not in WEIGHTED:
             continue
         names = {owner[name] for name in node.input if name in owner}
         for name in names:
             # A layer that is activated at once has no such output on our side.
-            if name in known and name not in seen and not getattr(known[name], "activated", False):
-                seen.add(name)
+            if (name in known and name not in earlier
+                    and not getattr(known[name], "activated", False)):
+                earlier.add(name)
                 yield Layer(name, node.output[0])
 
 

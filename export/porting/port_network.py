@@ -67,7 +67,7 @@ def port(ported: Ported, checkpoint: Checkpoint, allow: Sequence[str],
     """
     side = parity_inputs.graph_side(proved) if proved.graph is not None else STATE_DICT_SIDE
     model = build_ported(ported, side, 1)
-    rows, filled = tensor_map.account(model, checkpoint, allow)
+    rows, filled = tensor_map.map_tensors(model, checkpoint, allow)
     tensor_map.refuse_faults(rows, checkpoint)
     if proved is not checkpoint:
         _same_tensors(model, filled, proved, allow)
@@ -82,7 +82,8 @@ def prove(made: Made, proved: Checkpoint, seed: int) -> list[parity.StageRow]:
     Raises:
       UsageError: the graph cannot be run, or has inputs that are not known.
     """
-    rows, _ = tensor_map.account(made.model, proved, ["*"])  # whose names may have another prefix
+    # the names may have another prefix there
+    rows, _ = tensor_map.map_tensors(made.model, proved, ["*"])
     scenes = parity_inputs.scenes(parity_inputs.graph_side(proved), seed)
     return parity.prove(made.model, proved, rows,
                         parity_inputs.make_feeds(made.ported, made.model, proved, scenes))
@@ -133,19 +134,19 @@ def graph_resizes(graph: Any) -> set[str]:
             continue
         values = {entry.name: entry for entry in node.attribute}
         mode = values["mode"].s.decode("utf-8", "replace") if "mode" in values else "nearest"
-        places = "coordinate_transformation_mode"
-        place = values[places].s.decode("utf-8", "replace") if places in values else "half_pixel"
+        key = "coordinate_transformation_mode"
+        sampling = values[key].s.decode("utf-8", "replace") if key in values else "half_pixel"
         rounding = (values["nearest_mode"].s.decode("utf-8", "replace")
                     if "nearest_mode" in values else "")
-        if mode == "linear" and place == "align_corners":
+        if mode == "linear" and sampling == "align_corners":
             conventions.add("aligned")
-        elif mode == "linear" and place in ("half_pixel", "pytorch_half_pixel"):
+        elif mode == "linear" and sampling in ("half_pixel", "pytorch_half_pixel"):
             conventions.add("half_pixel")
-        elif mode == "nearest" and (place, rounding) in (
+        elif mode == "nearest" and (sampling, rounding) in (
                 ("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "")):
             conventions.add("nearest")  # alike for whole factors
         else:
-            conventions.add(f"{mode} {place} {rounding}".strip())
+            conventions.add(f"{mode} {sampling} {rounding}".strip())
     return conventions
 
 
@@ -174,7 +175,7 @@ def _resize(args: argparse.Namespace, proved: Checkpoint, classifier: bool) -> s
 
 def _same_tensors(model: keras.Model, filled: dict[str, np.ndarray], proved: Checkpoint,
                   allow: Sequence[str]) -> None:
-    rows, theirs = tensor_map.account(model, proved, allow)
+    rows, theirs = tensor_map.map_tensors(model, proved, allow)
     tensor_map.refuse_faults(rows, proved)
     unlike = [name for name, array in filled.items()
               if name in theirs and not np.array_equal(array, theirs[name])]

@@ -25,7 +25,7 @@ ALLOWED_MISSING, ALLOWED_EXTRA, COUNTER = "missing, allowed", "extra, allowed", 
 _NAMED = 4  # of each kind in an error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """What became of one tensor; `name` is ours, `source` the checkpoint's."""
 
@@ -38,8 +38,8 @@ class Row:
     after: Mapping[str, float] | None = None  # of the Keras variable, once filled
 
 
-def account(model: keras.Model, checkpoint: Checkpoint,
-            allow: Sequence[str] = ()) -> tuple[list[Row], dict[str, np.ndarray]]:
+def map_tensors(model: keras.Model, checkpoint: Checkpoint,
+                allow: Sequence[str] = ()) -> tuple[list[Row], dict[str, np.ndarray]]:
     """Return a row per tensor, and the tensors to fill by our names, in Keras's layout.
 
     Args:
@@ -55,20 +55,22 @@ def account(model: keras.Model, checkpoint: Checkpoint,
         array = checkpoint.tensors.get(prefix + name)
         if array is None:
             allowed = _matches(name, allow)
-            rows.append(Row(ALLOWED_MISSING if allowed else MISSING, name, None, None, shape))
+            rows.append(Row(state=ALLOWED_MISSING if allowed else MISSING, name=name, source=None,
+                            shape_before=None, shape_after=shape))
             continue
         laid_out = to_keras(array, layer)
         good = laid_out.shape == shape
-        rows.append(Row(PORTED if good else WRONG_SHAPE, name, prefix + name, array.shape,
-                        laid_out.shape if good else shape, statistics(array)))
+        rows.append(Row(state=PORTED if good else WRONG_SHAPE, name=name, source=prefix + name,
+                        shape_before=array.shape, shape_after=laid_out.shape if good else shape,
+                        before=statistics(array)))
         if good:
             filled[name] = laid_out
     for source, array in checkpoint.tensors.items():
         if not source.startswith(prefix) or source.removeprefix(prefix) not in expected:
             allowed = _matches(source, allow) or _matches(source.removeprefix(prefix), allow)
-            rows.append(Row(ALLOWED_EXTRA if allowed else EXTRA, None, source, array.shape, None,
-                            statistics(array)))
-    rows += [Row(COUNTER, None, source) for source in checkpoint.counters]
+            rows.append(Row(state=ALLOWED_EXTRA if allowed else EXTRA, name=None, source=source,
+                            shape_before=array.shape, shape_after=None, before=statistics(array)))
+    rows += [Row(state=COUNTER, name=None, source=source) for source in checkpoint.counters]
     return rows, filled
 
 

@@ -56,15 +56,15 @@ def rounding_error(kernel: np.ndarray, kind: str, bits: int = 8) -> np.ndarray:
     return np.clip(np.rint(exact / step), -top, top) * step - exact
 
 
-def apply(model: Any, found: Mapping[str, np.ndarray]) -> None:
+def apply(model: Any, shifts: Mapping[str, np.ndarray]) -> None:
     """Add the corrections to the biases of a float file.
 
     Raises:
       KeyError: a convolution that `found` names is not in this file.
     """
     tensors = tflite.graph(model).tensors
-    made = {tflite.name_of(tensors[int(op.outputs[0])]): op
-            for op in tflite.graph(model).operators}
-    for name, shift in found.items():
-        index = int(made[name].inputs[2])
+    operator_of = {tflite.name_of(tensors[int(op.outputs[0])]): op
+                   for op in tflite.graph(model).operators}
+    for name, shift in shifts.items():
+        index = int(operator_of[name].inputs[2])
         tflite.set_constant(model, index, tflite.constant(model, index) + shift)

@@ -126,9 +126,9 @@ def guard_biases(float_bytes: bytes, ranges: Ranges) -> bytes:
         needed = np.abs(bias) * (127 / (step * _BIAS_MOST))
         short = np.flatnonzero(np.abs(rows).max(axis=1) < needed)
         for channel in short:
-            place = int(np.abs(rows[channel]).argmax())
-            sign = -1.0 if rows[channel, place] < 0 else 1.0
-            rows[channel, place] = sign * needed[channel]
+            column = int(np.abs(rows[channel]).argmax())
+            sign = -1.0 if rows[channel, column] < 0 else 1.0
+            rows[channel, column] = sign * needed[channel]
         if len(short):
             if kind == "DEPTHWISE_CONV_2D":
                 rows = np.moveaxis(rows.reshape(len(bias), *kernel.shape[:3]), 0, 3)
@@ -213,12 +213,12 @@ def _make_uint8(model: Any, index: int, what: str, inside: tuple[float, int] | N
     readers = tflite.consumers(model, index)
     graph = tflite.graph(model)
     for operator in readers:
-        made = graph.tensors[int(operator.outputs[0])]
+        output = graph.tensors[int(operator.outputs[0])]
         if tflite.operator_name(model, operator) != "QUANTIZE" or inside is not None and (
-                not _has_scale(made, *inside)):
+                not _has_scale(output, *inside)):
             raise ValueError(
                 f"the {what} is read by {tflite.operator_name(model, operator)} of scale "
-                f"{tflite.scale_and_zero(made)}; expected QUANTIZE"
+                f"{tflite.scale_and_zero(output)}; expected QUANTIZE"
                 + (" of scale 1/128, zero point 0" if inside else "")
             )
     if not readers:
@@ -234,19 +234,19 @@ def _drop_copies(model: Any) -> None:
     """Remove QUANTIZE operators that change nothing (tanh's fixed scale before a concat's)."""
     graph = tflite.graph(model)
     replaced: dict[int, int] = {}
-    kept = []
+    operators = []
     for operator in graph.operators:
         operator.inputs = np.array(
             [replaced.get(int(i), int(i)) for i in operator.inputs], np.int32)
-        source, made = int(operator.inputs[0]), int(operator.outputs[0])
+        source, result = int(operator.inputs[0]), int(operator.outputs[0])
         same = tflite.type_name(graph.tensors[source]) == tflite.type_name(
-            graph.tensors[made]) and tflite.scale_and_zero(
-            graph.tensors[source]) == tflite.scale_and_zero(graph.tensors[made])
+            graph.tensors[result]) and tflite.scale_and_zero(
+            graph.tensors[source]) == tflite.scale_and_zero(graph.tensors[result])
         if tflite.operator_name(model, operator) == "QUANTIZE" and same:
-            replaced[made] = source
+            replaced[result] = source
         else:
-            kept.append(operator)
-    graph.operators = kept
+            operators.append(operator)
+    graph.operators = operators
 
 
 def _check_unit_scales(model: Any, mixed: bool) -> None:

@@ -19,7 +19,7 @@ FLOOR_DB = 40.0  # whatever above this it got: that is what rounding alone leave
 _EXACT_DB = 120.0  # shown where there is no noise at all
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Sums:
     count: int = 0
     value: Any = 0.0  # per channel
@@ -52,15 +52,15 @@ def tensor_noise(
     files = InnerTensors(float_bytes), InnerTensors(int8_bytes)
     places = _shared(files[0].model, files[1])
     sums = {index: _Sums() for index in places}
-    seen = 0
+    count = 0
     for feed in feeds:
         for file in files:
             file.run(feed)
         for index, other in places.items():
             _add(sums[index], files[0].value(index), files[1].real(other),
                  tflite.scale_and_zero(tflite.graph(files[1].model).tensors[other]))
-        seen += 1
-    if not seen:
+        count += 1
+    if not count:
         raise ValueError("no input, no noise")
     return _rows(files[0].model, files[1].model, places, sums)
 
@@ -68,19 +68,19 @@ def tensor_noise(
 def _shared(model: Any, int8: InnerTensors) -> dict[int, int]:
     """Return float tensor -> int8 tensor of the same name, for what both files compute."""
     tensors = tflite.graph(int8.model).tensors
-    kept = set(int8.kept)
+    indices = set(int8.kept)
     there = {tflite.name_of(tensor): i for i, tensor in enumerate(tensors)
-             if i in kept and tflite.name_of(tensor)}
+             if i in indices and tflite.name_of(tensor)}
     there["mask"] = there.get("mask_int8", there["mask"])  # before the last QUANTIZE
     graph = tflite.graph(model)
     return {int(op.outputs[0]): there[name] for op in graph.operators
             if (name := tflite.name_of(graph.tensors[int(op.outputs[0])])) in there}
 
 
-def _add(sums: _Sums, exact: np.ndarray, found: np.ndarray, scale: Any) -> None:
+def _add(sums: _Sums, exact: np.ndarray, values: np.ndarray, scale: Any) -> None:
     exact = np.atleast_1d(exact).astype(np.float64)  # a scalar is one channel
     exact = exact.reshape(-1, exact.shape[-1])
-    error = found.astype(np.float64).reshape(exact.shape) - exact
+    error = values.astype(np.float64).reshape(exact.shape) - exact
     sums.count += len(exact)
     sums.value = sums.value + exact.sum(axis=0)
     sums.error = sums.error + error.sum(axis=0)
@@ -150,9 +150,9 @@ def block_of(tensor: str) -> str:
     parts = tensor.split(".")
     if len(parts) < 3:
         return tensor
-    for place, part in enumerate(parts[2:], 2):
+    for index, part in enumerate(parts[2:], 2):
         if part.isdigit():
-            return ".".join(parts[: place + 1])
+            return ".".join(parts[: index + 1])
     if parts[1] == "trunk":
         return ".".join(parts[:3])
     return ".".join(parts[:3]) if parts[1] in ("decoder", "join", "head", "msf") else \

@@ -14,7 +14,7 @@ def least_error(counts: np.ndarray, ends: tuple[float, float]) -> tuple[float, f
     """Return the range of least mean squared error of rounding and cutting to 256 levels."""
     centres = (np.arange(len(counts)) + 0.5) / len(counts) * (ends[1] - ends[0]) + ends[0]
     low, high = min(ends[0], 0.0), max(ends[1], 0.0)
-    best, found = np.inf, (low, high)
+    best, bounds = np.inf, (low, high)
     for down in SHARES if low < 0 else (1.0,):
         for up in SHARES if high > 0 else (1.0,):
             bottom, top = low * down, high * up
@@ -24,8 +24,8 @@ def least_error(counts: np.ndarray, ends: tuple[float, float]) -> tuple[float, f
             cut = np.clip(centres, bottom, top)
             error = float(counts @ (np.square(cut - centres) + step * step / 12))
             if error < best:
-                best, found = error, (float(bottom), float(top))
-    return found
+                best, bounds = error, (float(bottom), float(top))
+    return bounds
 
 
 def least_error_ranges(

@@ -19,7 +19,7 @@ KINDS = ("all", "centre", "anywhere", "several", "with_background")
 WEIGHTS = ("min_max_uniform_quantize", "OCTAV")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """What is quantized and how; data only.
 

@@ -19,26 +19,26 @@ _ADDED = ("QUANTIZE", "DEQUANTIZE")  # what the int8 file has and its float twin
 DRAWING, ELSEWHERE = "drawing of the taps", "elsewhere"
 
 
-def part(model: Any, chosen: Sequence[int]) -> bytes:
+def part(model: Any, indices: Sequence[int]) -> bytes:
     """Return the file of some operators of a model.
 
     Args:
       model: as `tflite.parse` gives it; it stays as it is.
-      chosen: places of the operators in the model's list, in rising order; at least one.
+      indices: places of the operators in the model's list, in rising order; at least one.
     """
     graph = tflite.graph(model)
-    operators = [graph.operators[index] for index in chosen]
-    made = [int(i) for operator in operators for i in operator.outputs]
+    operators = [graph.operators[index] for index in indices]
+    results = [int(i) for operator in operators for i in operator.outputs]
     read = [int(i) for operator in operators for i in operator.inputs if i >= 0]
-    inside = set(made)
+    inside = set(results)
     constants = {i for i in read if tflite.is_constant(model, i)}
     inputs = list(dict.fromkeys(i for i in read if i not in inside | constants))
-    kept = set(map(int, chosen))
-    wanted = {int(i) for index, operator in enumerate(graph.operators) if index not in kept
-              for i in operator.inputs} | {int(i) for i in graph.outputs}
-    outputs = [i for i in made if i in wanted] or made[-1:]
-    used = list(dict.fromkeys(read + made))
-    place = {tensor: index for index, tensor in enumerate(used)}
+    own = set(map(int, indices))
+    outside = {int(i) for index, operator in enumerate(graph.operators) if index not in own
+               for i in operator.inputs} | {int(i) for i in graph.outputs}
+    outputs = [i for i in results if i in outside] or results[-1:]
+    used = list(dict.fromkeys(read + results))
+    index_of = {tensor: index for index, tensor in enumerate(used)}
 
     result = copy.copy(model)
     result.signatureDefs = result.metadata = result.metadataBuffer = None
@@ -55,11 +55,11 @@ def part(model: Any, chosen: Sequence[int]) -> bytes:
     new.operators = []
     for operator in operators:
         moved = copy.copy(operator)
-        moved.inputs = [place[int(i)] if i >= 0 else -1 for i in operator.inputs]
-        moved.outputs = [place[int(i)] for i in operator.outputs]
+        moved.inputs = [index_of[int(i)] if i >= 0 else -1 for i in operator.inputs]
+        moved.outputs = [index_of[int(i)] for i in operator.outputs]
         new.operators.append(moved)
-    new.inputs = [place[i] for i in inputs]
-    new.outputs = [place[i] for i in outputs]
+    new.inputs = [index_of[i] for i in inputs]
+    new.outputs = [index_of[i] for i in outputs]
     result.subgraphs = [new]
     return tflite.serialise(result)
 

@@ -40,7 +40,7 @@ def half_precision(float_bytes: bytes) -> bytes:
     model = tflite.parse(float_bytes)
     graph = tflite.graph(model)
     _tame_drawing(model)
-    made: dict[int, int] = {}
+    halves: dict[int, int] = {}
     for index, tensor in enumerate(list(graph.tensors)):
         if (tflite.type_name(tensor) != "float32" or not tflite.is_constant(model, index)
                 or int(np.prod(tensor.shape)) < _SMALLEST or _drawn(model, index)):
@@ -49,12 +49,12 @@ def half_precision(float_bytes: bytes) -> bytes:
         if not np.abs(value).max(initial=0.0) <= HALF_MAX:  # also true for NaN
             raise UsageError(f"a weight of {tflite.name_of(tensor).split(';')[0]} does not fit "
                              "float16")
-        made[index] = _as_half(model, index, value)
+        halves[index] = _as_half(model, index, value)
     for operator in graph.operators:
-        operator.inputs = np.array([made.get(int(i), int(i)) for i in operator.inputs], np.int32)
+        operator.inputs = np.array([halves.get(int(i), int(i)) for i in operator.inputs], np.int32)
     code = _dequantize_code(model)
     ahead = []
-    for source, index in made.items():
+    for source, index in halves.items():
         operator = schema.OperatorT()
         operator.opcodeIndex = code
         operator.inputs, operator.outputs = np.array([source]), np.array([index])
@@ -101,8 +101,8 @@ def _tame_drawing(model: Any) -> None:
     for operator in graph.operators:
         operators.append(operator)
         constants = [int(i) for i in operator.inputs if tflite.is_constant(model, int(i))]
-        made = int(operator.outputs[0])
-        name = tflite.name_of(graph.tensors[made])
+        output = int(operator.outputs[0])
+        name = tflite.name_of(graph.tensors[output])
         if name.startswith("gestures/") and len(constants) == 1:
             operators += _tamed_gesture(model, operator, constants[0])
             continue
@@ -143,14 +143,14 @@ def _tamed_gesture(model: Any, operator: Any, constant: int) -> list[Any]:
 def _cut(model: Any, operator: Any) -> Any:
     """Return a MINIMUM behind `operator`, which keeps it within half's range; it takes its name."""
     graph = tflite.graph(model)
-    made = int(operator.outputs[0])
-    between = copy.copy(graph.tensors[made])
-    between.name = f"{tflite.name_of(graph.tensors[made])}/uncut"
+    output = int(operator.outputs[0])
+    between = copy.copy(graph.tensors[output])
+    between.name = f"{tflite.name_of(graph.tensors[output])}/uncut"
     graph.tensors.append(between)
     index = len(graph.tensors) - 1
     operator.outputs = np.array([index], np.int32)
     limit = _new_constant(model, np.array(_HALF_FAR, np.float32))
-    return splice.operator(model, "MINIMUM", 1, [index, limit], [made])
+    return splice.operator(model, "MINIMUM", 1, [index, limit], [output])
 
 
 def _new_constant(model: Any, value: np.ndarray) -> int:
@@ -168,9 +168,9 @@ def _new_constant(model: Any, value: np.ndarray) -> int:
 def _once_more(model: Any, operator: Any, constant: int) -> Any:
     """Return a MUL behind `operator` by the magnitude of the same constant; it takes its name."""
     graph = tflite.graph(model)
-    made = int(operator.outputs[0])
-    between = copy.copy(graph.tensors[made])
-    between.name = f"{tflite.name_of(graph.tensors[made])}/steep"
+    output = int(operator.outputs[0])
+    between = copy.copy(graph.tensors[output])
+    between.name = f"{tflite.name_of(graph.tensors[output])}/steep"
     graph.tensors.append(between)
     factor = copy.copy(graph.tensors[constant])
     factor.buffer = len(model.buffers)
@@ -182,5 +182,5 @@ def _once_more(model: Any, operator: Any, constant: int) -> Any:
     second = copy.copy(operator)
     operator.outputs = np.array([len(graph.tensors) - 2], np.int32)
     second.inputs = np.array([len(graph.tensors) - 2, len(graph.tensors) - 1], np.int32)
-    second.outputs = np.array([made], np.int32)
+    second.outputs = np.array([output], np.int32)
     return second

@@ -69,12 +69,12 @@ def arena_mb(content: bytes) -> float:
     graph = tflite.graph(model)
     first: dict[int, int] = {int(i): -1 for i in graph.inputs}
     last = {int(i): len(graph.operators) for i in (*graph.inputs, *graph.outputs)}
-    for place, operator in enumerate(graph.operators):
+    for step, operator in enumerate(graph.operators):
         for index in (int(i) for i in operator.outputs):
-            first.setdefault(index, place)
-            last[index] = max(last.get(index, place), place)
+            first.setdefault(index, step)
+            last[index] = max(last.get(index, step), step)
         for index in tflite.activations(model, operator.inputs):
-            last[index] = max(last.get(index, place), place)
+            last[index] = max(last.get(index, step), step)
     sizes = {index: _aligned(graph.tensors[index]) for index in first}
     placed: list[tuple[int, int, int]] = []  # offset, size, tensor
     for index in sorted(first, key=lambda i: (-sizes[i], i)):

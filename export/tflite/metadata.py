@@ -33,7 +33,7 @@ _NO_ACTIVATION = 0  # of ImageSegmenterOptions: the file's output is a probabili
 _ALIGNMENT = 16  # bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """What a file says of itself."""
 
@@ -89,8 +89,8 @@ def add_metadata(
         STANDARD_NAME: _standard(model, about, texts, segmenter),
         METADATA_NAME: json.dumps(ours, ensure_ascii=False, allow_nan=False).encode("utf-8"),
     }
-    kept = [m for m in model.metadata or [] if _text(m.name) not in records]
-    model.metadata = kept + [_entry(model, name, data) for name, data in records.items()]
+    others = [m for m in model.metadata or [] if _text(m.name) not in records]
+    model.metadata = others + [_entry(model, name, data) for name, data in records.items()]
     return seal(tflite.serialise(model, compact))
 
 
@@ -155,10 +155,10 @@ def _standard(
         fields[9] = (_ref, _vector(build, [custom]))
     graphs = _vector(build, [_table(build, 10, fields)])
     described = f"{about.description} SHA-256 of the weights: {about.weights_sha256}."
-    told = {slot: (_ref, build.CreateString(text)) for slot, text in {
+    strings = {slot: (_ref, build.CreateString(text)) for slot, text in {
         0: "oace_tf", 1: described, 2: about.version, 5: about.licence,
         7: _MIN_PARSER_VERSION}.items()}
-    root = _table(build, 8, {**told, 3: (_ref, graphs)})
+    root = _table(build, 8, {**strings, 3: (_ref, graphs)})
     build.Finish(root, file_identifier=STANDARD_IDENTIFIER)
     return bytes(build.Output())
 
@@ -178,7 +178,7 @@ def _tensor(build: Any, name: str, about: TensorText) -> int:
         properties = _table(build, 2, {0: (_byte, _RGB)})
         fields[3] = (_ref, _table(build, 3, {0: (_byte, _IMAGE_PROPERTIES), 1: (_ref, properties)}))
         vectors = [_floats(build, [value]) for value in about.mean_std]
-        options = _table(build, 2, {k: (_ref, place) for k, place in enumerate(vectors)})
+        options = _table(build, 2, {k: (_ref, offset) for k, offset in enumerate(vectors)})
         unit = _table(build, 2, {0: (_byte, _NORMALIZATION_OPTIONS), 1: (_ref, options)})
         fields[4] = (_ref, _vector(build, [unit]))
     if about.limits is not None:
@@ -207,8 +207,8 @@ def _byte(build: Any, slot: int, value: int) -> None:
 
 def _vector(build: Any, places: Sequence[int]) -> int:
     build.StartVector(4, len(places), 4)
-    for place in reversed(places):
-        build.PrependUOffsetTRelative(place)
+    for offset in reversed(places):
+        build.PrependUOffsetTRelative(offset)
     return build.EndVector()
 
 

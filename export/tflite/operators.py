@@ -92,12 +92,12 @@ def multiply_adds(content: bytes) -> int:
     for operator in tflite.graph(model).operators:
         name = tflite.operator_name(model, operator)
         if name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
-            made = tensors[int(operator.outputs[0])].shape
+            shape = tensors[int(operator.outputs[0])].shape
             kernel = tensors[int(operator.inputs[1])].shape
             # Both kernels hold the channels of one side; CONV_2D is (out, h, w, in) and each output
             # value takes h * w * in, DEPTHWISE is (1, h, w, out) and takes h * w.
             each = kernel[1:3] if name == "DEPTHWISE_CONV_2D" else kernel[1:]
-            total += math.prod(map(int, made)) * math.prod(map(int, each))
+            total += math.prod(map(int, shape)) * math.prod(map(int, each))
     return total
 
 

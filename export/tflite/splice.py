@@ -33,32 +33,32 @@ def join(first: Any, second: Any, links: Mapping[int, int]) -> tuple[Any, dict[i
     """
     model, added = copy.deepcopy(first), copy.deepcopy(second)
     graph, other = tflite.graph(model), tflite.graph(added)
-    place: dict[int, int] = {}
+    index_of: dict[int, int] = {}
     for mine, theirs in links.items():
         _check_link(graph.tensors[mine], other.tensors[theirs])
-        place[theirs] = mine
+        index_of[theirs] = mine
     buffers, codes = len(model.buffers), len(model.operatorCodes)
     model.buffers += added.buffers
     model.operatorCodes += added.operatorCodes
     for index, tensor in enumerate(other.tensors):
-        if index in place:
+        if index in index_of:
             continue
         tensor.buffer += buffers
-        place[index] = len(graph.tensors)
+        index_of[index] = len(graph.tensors)
         graph.tensors.append(tensor)
     taken = set(links.values())
     for operator in other.operators:
         operator.opcodeIndex += codes
-        operator.inputs = _moved(operator.inputs, place)
+        operator.inputs = _moved(operator.inputs, index_of)
         outputs = [int(i) for i in operator.outputs]
         if taken.isdisjoint(outputs):  # else it drew what now comes from `first`
-            operator.outputs = _moved(outputs, place)
+            operator.outputs = _moved(outputs, index_of)
             graph.operators.append(operator)
-    graph.inputs = np.array([*graph.inputs, *(place[int(i)] for i in other.inputs
+    graph.inputs = np.array([*graph.inputs, *(index_of[int(i)] for i in other.inputs
                                               if int(i) not in taken)], np.int32)
-    graph.outputs = _moved(other.outputs, place)
+    graph.outputs = _moved(other.outputs, index_of)
     model.signatureDefs, model.metadata, model.metadataBuffer = [], [], None
-    return model, place
+    return model, index_of
 
 
 def prune(model: Any) -> None:
@@ -76,12 +76,12 @@ def prune(model: Any) -> None:
             operators.append(operator)
     graph.operators = operators[::-1]
     graph.inputs = np.array([i for i in graph.inputs if int(i) in needed], np.int32)
-    place = _renumbered(needed)
-    graph.tensors = [graph.tensors[old] for old in place]
+    index_of = _renumbered(needed)
+    graph.tensors = [graph.tensors[old] for old in index_of]
     for operator in graph.operators:
-        operator.inputs = _moved(operator.inputs, place)
-        operator.outputs = _moved(operator.outputs, place)
-    graph.inputs, graph.outputs = _moved(graph.inputs, place), _moved(graph.outputs, place)
+        operator.inputs = _moved(operator.inputs, index_of)
+        operator.outputs = _moved(operator.outputs, index_of)
+    graph.inputs, graph.outputs = _moved(graph.inputs, index_of), _moved(graph.outputs, index_of)
     buffers = _renumbered({0, *(tensor.buffer for tensor in graph.tensors)})
     model.buffers = [model.buffers[old] for old in buffers]
     for tensor in graph.tensors:
@@ -118,11 +118,11 @@ def operator(model: Any, name: str, version: int, inputs: Iterable[int],
     code.deprecatedBuiltinCode = min(code.builtinCode, 127)
     code.version = version
     model.operatorCodes.append(code)
-    made = schema.OperatorT()
-    made.opcodeIndex = len(model.operatorCodes) - 1
-    made.inputs = np.array(list(inputs), np.int32)
-    made.outputs = np.array(list(outputs), np.int32)
-    return made
+    new = schema.OperatorT()
+    new.opcodeIndex = len(model.operatorCodes) - 1
+    new.inputs = np.array(list(inputs), np.int32)
+    new.outputs = np.array(list(outputs), np.int32)
+    return new
 
 
 def set_type(tensor: Any, kind: str, scale: float = 0.0, zero_point: int = 0) -> None:
@@ -139,9 +139,9 @@ def copy_of(model: Any, index: int) -> int:
     """Return a new tensor of the same shape and type, without content or name."""
     graph = tflite.graph(model)
     old = graph.tensors[index]
-    made = type(old)()
-    made.shape, made.type, made.buffer, made.name = old.shape, old.type, 0, ""
-    graph.tensors.append(made)
+    tensor = type(old)()
+    tensor.shape, tensor.type, tensor.buffer, tensor.name = old.shape, old.type, 0, ""
+    graph.tensors.append(tensor)
     return len(graph.tensors) - 1
 
 
@@ -171,9 +171,9 @@ def _check_link(mine: Any, theirs: Any) -> None:
                          f"place is {ends[0]}")
 
 
-def _moved(indices: Iterable[int], place: Mapping[int, int]) -> np.ndarray:
-    return np.array([place[int(i)] if i >= 0 else -1 for i in indices], np.int32)
+def _moved(indices: Iterable[int], index_of: Mapping[int, int]) -> np.ndarray:
+    return np.array([index_of[int(i)] if i >= 0 else -1 for i in indices], np.int32)
 
 
-def _renumbered(kept: set[int]) -> dict[int, int]:
-    return {old: new for new, old in enumerate(sorted(kept))}
+def _renumbered(indices: set[int]) -> dict[int, int]:
+    return {old: new for new, old in enumerate(sorted(indices))}

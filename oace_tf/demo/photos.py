@@ -17,7 +17,7 @@ PREVIEW_SIDE = 1600  # px, the longer side of what the page shows
 _WITH_ALPHA = (b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")  # first bytes; RIFF is WebP
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Photo:
     """One photograph, upright.
 
@@ -68,7 +68,8 @@ def read_photo(data: bytes, name: str, size: int) -> Photo:
     if alpha is not None:
         notes.append("Transparent parts stand on white, and stay transparent in the cutout.")
     frame = Frame(image.shape[0], image.shape[1], size)
-    return Photo(name, image, alpha, _preview(image), frame.image(image), " ".join(notes))
+    return Photo(name=name, image=image, alpha=alpha, preview=_preview(image),
+                 small=frame.image(image), note=" ".join(notes))
 
 
 def _is_animated(data: bytes) -> bool:

@@ -12,7 +12,7 @@ PLACES = (Path(__file__).resolve().parent / "samples",
 LIST = "samples.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SamplePhoto:
     """A photograph that may be passed on, and whose it is."""
 

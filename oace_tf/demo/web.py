@@ -126,12 +126,12 @@ class Pages:
     async def details(self, request: Request) -> Response:
         """Return the OACE picture and what the float file says."""
         photo, taps = self._photo(request), _taps(await _body(request))
-        found = await run_in_threadpool(self._engine.details, photo, taps)
+        answer = await run_in_threadpool(self._engine.details, photo, taps)
         return JSONResponse({
-            "oace": None if found.oace is None else _data_url(found.oace),
-            "oace_note": found.oace_note, "float_note": found.float_note,
-            "float_ms": None if found.float_ms is None else round(found.float_ms, 1),
-            "agreement": found.agreement})
+            "oace": None if answer.oace is None else _data_url(answer.oace),
+            "oace_note": answer.oace_note, "float_note": answer.float_note,
+            "float_ms": None if answer.float_ms is None else round(answer.float_ms, 1),
+            "agreement": answer.agreement})
 
     def cutout(self, request: Request) -> Response:
         """Return the cutout, as large as the photograph, as a download."""

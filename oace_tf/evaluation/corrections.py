@@ -47,10 +47,10 @@ def correction_trials(predict: Predictor, sample: Sample,
         for kind, region in (("background", (sample.mask == 0) & before),
                              ("missed", (sample.mask == 1) & ~before)):
             rng = _generator(seed, sample, kind)
-            for place in _places(region, rng, kind == "missed"):
-                after = _mask(predict, sample, [first, place])
+            for tap in _places(region, rng, kind == "missed"):
+                after = _mask(predict, sample, [first, tap])
                 trials[kind].append([float("nan")] * 2 if after is None else [
-                    float(after[round(place.y), round(place.x)] == place.positive),
+                    float(after[round(tap.y), round(tap.x)] == tap.positive),
                     iou(after, sample.mask) - score])
     taps = random_taps(sample.mask, "anywhere", PLACES, _generator(seed, sample, "again"))
     for one, two in zip(taps[::2], taps[1::2]):

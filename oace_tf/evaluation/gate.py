@@ -132,10 +132,10 @@ def _read_accepted(path: Path) -> Mapping[str, Any]:
 
 
 def _show_on_github(text: str) -> None:
-    place = os.environ.get(STEP_SUMMARY)
-    if place:
+    path = os.environ.get(STEP_SUMMARY)
+    if path:
         try:
-            with open(place, "a", encoding="utf-8") as file:
+            with open(path, "a", encoding="utf-8") as file:
                 file.write(text + "\n")
         except OSError as error:
-            raise UsageError(f"cannot write {place}: {error.strerror}") from error
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error

@@ -40,7 +40,7 @@ class Journal:
             lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         except (OSError, UnicodeDecodeError):
             lines = []
-        kept = [head]
+        whole_lines = [head]
         for line in lines[1:] if lines and lines[0] == head else []:
             try:
                 row = json.loads(line)
@@ -48,12 +48,12 @@ class Journal:
                 self.finished[row["key"]] = GroupResult(records, row["left_out"], *row["seconds"])
             except (ValueError, KeyError, TypeError, AttributeError):
                 break  # cut off while it was written
-            kept.append(line)
-        self._rows = len(kept) - 1
+            whole_lines.append(line)
+        self._rows = len(whole_lines) - 1
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             beside = path.with_name(f".{path.name}.tmp")
-            beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            beside.write_text("".join(f"{line}\n" for line in whole_lines), encoding="utf-8")
             os.replace(beside, path)
             self._file = open(path, "a", encoding="utf-8")
         except OSError as error:

@@ -176,9 +176,9 @@ def _group_sums(values: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray, 
     values = np.asarray(values, np.float64)
     if not values.size or not np.isfinite(values).all() or len(groups) != len(values):
         raise ValueError("an interval needs a finite value and a group for each object")
-    _, place, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    _, index, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     sums = np.zeros((len(sizes), values.shape[1]))
-    np.add.at(sums, place, values)
+    np.add.at(sums, index, values)
     return sums, sizes
 
 

@@ -72,8 +72,8 @@ def within_pass_auc(embed: Embed, samples: Iterable[Sample], rng: np.random.Gene
         flat = int(inside[rng.integers(len(inside))])
         tap = Click(float(flat % size), float(flat // size))
         points = pack_points([tap], 1)
-        seen = Frame(height, width, size).image(sample.image)
-        cosine = cosine_to_tap(embed(seen, points), points)
+        picture = Frame(height, width, size).image(sample.image)
+        cosine = cosine_to_tap(embed(picture, points), points)
         rows, columns = np.mgrid[:size, :size]
         distance = np.hypot(columns - tap.x, rows - tap.y)
         record = EmbeddingRecord(sample.id, sample.dataset, tap,

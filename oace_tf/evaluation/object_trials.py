@@ -51,8 +51,8 @@ BASELINES: dict[str, Predictor] = {"whole_image": whole_predictor, "disk": disk_
                                    "opencv_grabcut": grabcut_predictor}
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationOptions:
     """What is measured. `baselines` are names of `BASELINES`; they get one click and no spread."""
 
     clicks: int = MOST_CLICKS
@@ -65,7 +65,7 @@ class Plan:
     tidy: bool = False  # whether masks are measured as `TapSegmenter.segment` tidies them
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Answer:
     """What one model made of one object; entry 0 of the lists is after the first click."""
 
@@ -84,7 +84,7 @@ class Answer:
     alternatives: list[list[float]] = dataclasses.field(default_factory=list)  # IoU, score of each
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ObjectRecord:
     """One object, and every model's answer by name."""
 
@@ -135,37 +135,38 @@ class _Timed:
             self.seconds += time.perf_counter() - begin
 
 
-def start(models: Sequence[ModelFile], plan: Plan) -> None:
+def start(models: Sequence[ModelFile], options: EvaluationOptions) -> None:
     """Open the models in this process, one interpreter with one thread each."""
     cv2.setNumThreads(1)
-    opener = open_predictor if plan.gesture == "tap" else open_gesture_predictor
+    opener = open_predictor if options.gesture == "tap" else open_gesture_predictor
     _opened.update(
-        predictors={model.name: opener(model, plan.tidy) for model in models}, plan=plan,
+        predictors={model.name: opener(model, options.tidy) for model in models}, options=options,
         alternatives={model.name: more for model in models
                       if (more := open_alternatives(model)) is not None},
-        most_taps={model.name: model.max_points - plan.clicks + 1 for model in models})
+        most_taps={model.name: model.max_points - options.clicks + 1 for model in models})
 
 
 def measure(files: Sequence[SampleFile]) -> GroupResult:
     """Return what the models opened by `start` make of the objects of one photograph.
 
     Raises:
-      UsageError: an object cannot be read, and the plan does not say to leave such out.
+      UsageError: an object cannot be read, and the options do not say to leave such out.
     """
-    return measure_group(files, _opened["predictors"], _opened["plan"],
+    return measure_group(files, _opened["predictors"], _opened["options"],
                          _opened["alternatives"], _opened["most_taps"])
 
 
 def measure_group(files: Sequence[SampleFile],
                   predictors: Mapping[str, Predictor] | Mapping[str, GesturePredictor],
-                  plan: Plan, alternatives: Mapping[str, Alternatives] = MappingProxyType({}),
+                  options: EvaluationOptions,
+                  alternatives: Mapping[str, Alternatives] = MappingProxyType({}),
                   most_taps: Mapping[str, int] = MappingProxyType({})) -> GroupResult:
     """Return the records of the objects of one photograph.
 
     Args:
       files: the objects, all of one photograph.
-      predictors: the models by name; those of gestures where the plan's gesture is no tap.
-      plan: what is measured.
+      predictors: the models by name; those of gestures where the first gesture is no tap.
+      options: what is measured.
       alternatives: gives several answers to a gesture, of the models that can.
       most_taps: the taps of a scribble at most, by model; 20 where it is not named.
     Raises:
@@ -173,30 +174,32 @@ def measure_group(files: Sequence[SampleFile],
     """
     begin = time.perf_counter()
     records, left_out, tapped = [], [], []
-    baselines = {name: _Timed(BASELINES[name]) for name in plan.baselines}
+    baselines = {name: _Timed(BASELINES[name]) for name in options.baselines}
     models = {name: _Timed(predict) for name, predict in predictors.items()}
     for file in files:
         try:
             sample = file.read()
         except UsageError as error:
-            if not plan.skip_bad:
+            if not options.skip_bad:
                 raise
             left_out.append(str(error))
             continue
         region = sample.mask == 1
-        record = ObjectRecord(sample.id, sample.dataset, file.group or file.id, file.category,
-                              file.frequency, int(region.sum()), float(region.mean()),
-                              thinness(sample.mask), {})
+        record = ObjectRecord(id=sample.id, dataset=sample.dataset, group=file.group or file.id,
+                              category=file.category, frequency=file.frequency,
+                              area_px=int(region.sum()), share=float(region.mean()),
+                              thinness=thinness(sample.mask), answers={})
         masks = {}
         for name, predict in {**baselines, **models}.items():
-            if name in models and plan.gesture != "tap":
-                answer, masks[name] = _gesture_answer(predict, sample, name, plan,
+            if name in models and options.gesture != "tap":
+                answer, masks[name] = _gesture_answer(predict, sample, name, options,
                                                       most_taps.get(name, MOST_CLICKS))
             else:
-                answer, masks[name] = _answer(predict, sample, name, name in models, plan)
+                answer, masks[name] = _answer(predict, sample, name, name in models, options)
             if name in alternatives:
                 answer.alternatives = alternative_trial(
-                    alternatives[name], sample, _first_gesture(sample, plan, most_taps.get(name)))
+                    alternatives[name], sample,
+                    _first_gesture(sample, options, most_taps.get(name)))
             record.answers[name] = answer
         records.append(record)
         if len(files) > 1 and record.share >= LEAST_SHARE:
@@ -209,36 +212,37 @@ def measure_group(files: Sequence[SampleFile],
 
 
 def _answer(predict: Predictor, sample: Sample, name: str, is_model: bool,
-            plan: Plan) -> tuple[Answer, np.ndarray | None]:
-    run = run_clicks(predict, sample, plan.clicks if is_model else 1, name)
+            options: EvaluationOptions) -> tuple[Answer, np.ndarray | None]:
+    run = run_clicks(predict, sample, options.clicks if is_model else 1, name)
     answer = _of_run(run, sample)
-    for place in PLACES if is_model and plan.spread_taps else ():
-        taps = random_taps(sample.mask, place, plan.spread_taps,
-                           generator_of(plan.seed, sample, place))
+    for place in PLACES if is_model and options.spread_taps else ():
+        taps = random_taps(sample.mask, place, options.spread_taps,
+                           generator_of(options.seed, sample, place))
         scores, answer.mutual[place] = tap_spread(predict, sample, taps)
         answer.spread[place] = list(scores)
-    if is_model and plan.corrections:
-        answer.corrections = correction_trials(predict, sample, plan.seed)
+    if is_model and options.corrections:
+        answer.corrections = correction_trials(predict, sample, options.seed)
     return answer, run.first_mask
 
 
 def _gesture_answer(predict: Callable[[np.ndarray, Any], np.ndarray], sample: Sample, name: str,
-                    plan: Plan, most_taps: int) -> tuple[Answer, np.ndarray | None]:
-    gesture = _first_gesture(sample, plan, most_taps)
-    run = run_gesture(predict, sample, gesture, plan.clicks, name)
+                    options: EvaluationOptions, most_taps: int) -> tuple[Answer, np.ndarray | None]:
+    gesture = _first_gesture(sample, options, most_taps)
+    run = run_gesture(predict, sample, gesture, options.clicks, name)
     answer = _of_run(run, sample)
     answer.gesture = gesture.rows().tolist()
     return answer, run.first_mask
 
 
-def _first_gesture(sample: Sample, plan: Plan, most_taps: int | None) -> Gesture:
-    rng = gesture_generator(plan.seed, sample, plan.gesture)
-    return simulate(plan.gesture, sample.mask, rng, most_taps or MOST_CLICKS)
+def _first_gesture(sample: Sample, options: EvaluationOptions, most_taps: int | None) -> Gesture:
+    rng = gesture_generator(options.seed, sample, options.gesture)
+    return simulate(options.gesture, sample.mask, rng, most_taps or MOST_CLICKS)
 
 
 def _of_run(run: ClickRun, sample: Sample) -> Answer:
-    answer = Answer(list(run.iou), list(run.boundary_iou), [1000 * s for s in run.seconds],
-                    [[click.x, click.y, float(click.positive)] for click in run.clicks])
+    answer = Answer(iou=list(run.iou), boundary_iou=list(run.boundary_iou),
+                    ms=[1000 * s for s in run.seconds],
+                    clicks=[[click.x, click.y, float(click.positive)] for click in run.clicks])
     if run.first_mask is not None:
         crumbs = count_crumbs(run.first_mask, sample.mask)
         answer.crumbs = [crumbs.pieces, crumbs.holes]

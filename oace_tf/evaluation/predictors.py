@@ -32,7 +32,7 @@ _POINTS = 20  # taps that opened weights take, as the shipped file
 Embed = Callable[[np.ndarray, Sequence[Click]], np.ndarray]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
     """A file that was opened once and found good."""
 
@@ -245,13 +245,18 @@ def _check(path: Path, name: str) -> ModelFile:
                              "constraints.txt '.[train]', or give the .tflite file") from None
         sha256 = sha256_file(path)
         if format_of(path) == PORTED_FORMAT:
-            return ModelFile(name, path, sha256, "weights", _ported_channels(path), _POINTS, sha256)
+            return ModelFile(name=name, path=path, sha256=sha256, kind="weights",
+                             click_channels=_ported_channels(path), max_points=_POINTS,
+                             weights_sha256=sha256)
         config, _ = read_record(path)
-        return ModelFile(name, path, sha256, "weights", config.click_channels, _POINTS, sha256)
+        return ModelFile(name=name, path=path, sha256=sha256, kind="weights",
+                         click_channels=config.click_channels, max_points=_POINTS,
+                         weights_sha256=sha256)
     model = TapSegmenter(path).model
-    return ModelFile(name, path, sha256_file(path), "int8" if model.quantized else "float32",
-                     model.click_channels, model.max_points,
-                     str(model.metadata.get("weights_sha256", "")))
+    return ModelFile(name=name, path=path, sha256=sha256_file(path),
+                     kind="int8" if model.quantized else "float32",
+                     click_channels=model.click_channels, max_points=model.max_points,
+                     weights_sha256=str(model.metadata.get("weights_sha256", "")))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -318,7 +323,7 @@ def _open_ported(model: ModelFile) -> Predictor:
         frame = Frame(image.shape[0], image.shape[1], NETWORK_SIZE)
         inside = normalise(frame.image(image))
         taps = [frame.click(click) for click in clicks]
-        first = next(place for place, tap in enumerate(taps) if tap.positive)
+        first = next(index for index, tap in enumerate(taps) if tap.positive)
         mask = np.zeros(inside.shape[:2], np.float32) if previous is None else previous
         for count in range(first + 1 if previous is None else len(taps), len(taps) + 1):
             mask = run(inside, taps[:count], mask)

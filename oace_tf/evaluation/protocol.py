@@ -28,7 +28,7 @@ GesturePredictor = Callable[[np.ndarray, Gesture], np.ndarray]
 THRESHOLD = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What the predictors made of one sample; keys of the mappings are their names.
 
@@ -71,10 +71,11 @@ def evaluate_first_click(predictors: Mapping[str, Predictor], samples: Iterable[
             probability = predict(sample.image, [click])
             seconds[name] = clock() - start
             masks[name] = _object_mask(probability, sample.mask.shape, name)
-        scores = {name: float("nan") if found is None else iou(found, sample.mask)
-                  for name, found in masks.items()}
+        scores = {name: float("nan") if mask is None else iou(mask, sample.mask)
+                  for name, mask in masks.items()}
         agreement = None if agree is None else _agreement(masks[agree[0]], masks[agree[1]])
-        record = Record(sample.id, sample.dataset, click, scores, seconds, agreement)
+        record = Record(id=sample.id, dataset=sample.dataset, click=click, iou=scores,
+                        seconds=seconds, agreement=agreement)
         records.append(record)
         if progress is not None:
             progress(record)

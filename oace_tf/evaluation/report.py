@@ -214,13 +214,13 @@ def _against_part(rows: Entries) -> list[str]:
 def _case_part(name: str, records: Sequence[ObjectRecord], files: Mapping[str, SampleFile],
                predict: Predictor, embed: Embed | None) -> Iterator[str]:
     worst, median = report_pictures.worst_and_median(records, name)
-    for title, chosen in ((f"{len(worst)} worst", worst), (f"{len(median)} median", median)):
+    for title, cases in ((f"{len(worst)} worst", worst), (f"{len(median)} median", median)):
         yield f"<h3>{escape(name)}: the {title} cases after one click</h3>"
         yield ('<p class="note">Object outlined in white, prediction in orange, tap green; what is '
                'small is enlarged'
                f"{', below it the OACE' if embed else ''}. {'' if embed else NO_OACE}</p>")
         yield '<div class="cases">'
-        for record in chosen:
+        for record in cases:
             yield _case(record, name, files[record.id], predict, embed)
         yield "</div>"
 

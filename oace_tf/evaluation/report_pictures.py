@@ -58,9 +58,9 @@ def outlined(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray,
         cv2.drawContours(picture, lines, -1, (0, 0, 0), 3, cv2.LINE_AA)  # seen on any ground
         cv2.drawContours(picture, lines, -1, colour, 1, cv2.LINE_AA)
     for click in clicks:
-        place = (round((click.x + 0.5) * scale - 0.5), round((click.y + 0.5) * scale - 0.5))
-        cv2.circle(picture, place, 5, (0, 0, 0), -1, cv2.LINE_AA)
-        cv2.circle(picture, place, 4, TAP_COLOUR if click.positive else (230, 30, 30), -1,
+        centre = (round((click.x + 0.5) * scale - 0.5), round((click.y + 0.5) * scale - 0.5))
+        cv2.circle(picture, centre, 5, (0, 0, 0), -1, cv2.LINE_AA)
+        cv2.circle(picture, centre, 4, TAP_COLOUR if click.positive else (230, 30, 30), -1,
                    cv2.LINE_AA)
     return picture
 

@@ -9,7 +9,13 @@ from typing import Any
 
 from oace_tf import __version__
 from oace_tf.evaluation.journal import Journal, key_of
-from oace_tf.evaluation.object_trials import GroupResult, ObjectRecord, Plan, measure, start
+from oace_tf.evaluation.object_trials import (
+    EvaluationOptions,
+    GroupResult,
+    ObjectRecord,
+    measure,
+    start,
+)
 from oace_tf.evaluation.predictors import ModelFile
 from oace_tf.samples.sample import SampleFile
 from oace_tf.workers import in_processes
@@ -17,7 +23,7 @@ from oace_tf.workers import in_processes
 Group = tuple[SampleFile, ...]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class SetResult:
     """What was measured on one set."""
 
@@ -42,15 +48,15 @@ def photographs(files: Sequence[SampleFile], limit: int | None = None) -> list[G
     return groups[:limit]
 
 
-def run_sets(models: Sequence[ModelFile], sets: Mapping[str, Sequence[Group]], plan: Plan,
-             workers: int, journal: Journal,
+def run_sets(models: Sequence[ModelFile], sets: Mapping[str, Sequence[Group]],
+             options: EvaluationOptions, workers: int, journal: Journal,
              progress: Callable[[str], None] | None = None) -> dict[str, SetResult]:
     """Return what was measured on each set; only figures stay in memory.
 
     Args:
       models: opened once in every worker.
       sets: the photographs of each set, by its name.
-      plan: what is measured.
+      options: what is measured.
       workers: processes, one interpreter of each model in each.
       journal: results that it has are not measured again.
       progress: called with the set's name after every photograph.
@@ -62,17 +68,17 @@ def run_sets(models: Sequence[ModelFile], sets: Mapping[str, Sequence[Group]], p
     fresh = in_processes(
         measure, (group for _, group, key in work if key not in journal.finished),
         min(workers, sum(key not in journal.finished for _, _, key in work)), start,
-        (tuple(models), plan))
-    for name, key, found, known in _joined(work, fresh, journal):
+        (tuple(models), options))
+    for name, key, part, known in _joined(work, fresh, journal):
         result = results[name]
-        result.records += found.records
-        result.left_out += found.left_out
+        result.records += part.records
+        result.left_out += part.left_out
         result.resumed += known
-        result.total_s += found.total_s
-        result.models_s += found.models_s
-        result.baselines_s += found.baselines_s
+        result.total_s += part.total_s
+        result.models_s += part.models_s
+        result.baselines_s += part.baselines_s
         if not known:
-            journal.add(key, found)
+            journal.add(key, part)
         if progress is not None:
             progress(name)
     return results
@@ -86,7 +92,7 @@ def _joined(work: Sequence[tuple[str, Group, str]], fresh: Iterator[GroupResult]
         yield name, key, known if known is not None else next(fresh), known is not None
 
 
-def name_of_run(models: Sequence[ModelFile], plan: Plan) -> dict[str, Any]:
+def name_of_run(models: Sequence[ModelFile], options: EvaluationOptions) -> dict[str, Any]:
     """Return what must be equal for one run to go on with the journal of another."""
-    return {"version": __version__, "plan": dataclasses.asdict(plan),
+    return {"version": __version__, "plan": dataclasses.asdict(options),
             "models": [[model.name, model.sha256] for model in models]}

@@ -176,10 +176,10 @@ def _tree(figures: Mapping[str, float | None]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, value in figures.items():
         *folders, leaf = name.split(".")
-        place = tree
+        node = tree
         for folder in folders:
-            place = place.setdefault(folder, {})
-        place[leaf] = value
+            node = node.setdefault(folder, {})
+        node[leaf] = value
     return tree
 
 
@@ -199,14 +199,14 @@ def _all_groups(columns: Columns, records: Records, most: int, seed: int,
         ways["category"] = [
             "" if not record.category else "seen" if record.category.lower() in seen else "unseen"
             for record in records]
-    chosen = {name: columns[name] for name in dict.fromkeys(("miou_at.1", f"miou_at.{most}"))}
+    headline = {name: columns[name] for name in dict.fromkeys(("miou_at.1", f"miou_at.{most}"))}
     groups: dict[str, Any] = {}
     for way, labels in ways.items():
         rows = {}
         for label in _ORDER:
             here = np.array([one == label for one in labels])
             if here.any():
-                means, ci95 = _means({name: column[here] for name, column in chosen.items()},
+                means, ci95 = _means({name: column[here] for name, column in headline.items()},
                                      [r.group for r, h in zip(records, here) if h],
                                      np.zeros(int(here.sum()), bool), seed)
                 rows[label] = {"n": int(here.sum()), **_tree(means), "ci95": ci95}

@@ -99,9 +99,9 @@ def extreme_points(region: np.ndarray, rng: np.random.Generator) -> tuple[XY, ..
     points = []
     for outermost in (xs == xs.min(), ys == ys.min(), xs == xs.max(), ys == ys.max()):
         places = np.flatnonzero(outermost)
-        place = places[rng.integers(len(places))]
+        index = places[rng.integers(len(places))]
         shift = rng.uniform(-EXTREME_SHIFT, EXTREME_SHIFT, 2) * (width, height)
-        points.append(_inside(xs[place] + shift[0], ys[place] + shift[1], region.shape))
+        points.append(_inside(xs[index] + shift[0], ys[index] + shift[1], region.shape))
     return tuple(points)
 
 
@@ -143,8 +143,8 @@ def stroke(region: np.ndarray, first: Click, most_taps: int) -> tuple[Click, ...
     if count < 2 or most_taps < 2:
         return (first,)
     places = np.linspace(0.0, along[-1], min(count, most_taps))
-    return tuple(Click(float(np.interp(place, along, path[:, 0])),
-                       float(np.interp(place, along, path[:, 1]))) for place in places)
+    return tuple(Click(float(np.interp(position, along, path[:, 0])),
+                       float(np.interp(position, along, path[:, 1]))) for position in places)
 
 
 def _smooth(path: np.ndarray) -> np.ndarray:

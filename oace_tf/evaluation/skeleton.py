@@ -88,9 +88,9 @@ def _farthest(pixels: set[tuple[int, int]], start: tuple[int, int],
         beyond = []
         for row, column in front:
             for down, right in _STEPS:
-                place = (row + down, column + right)
-                if place in pixels and place not in before:
-                    before[place] = (row, column)
-                    beyond.append(place)
+                pixel = (row + down, column + right)
+                if pixel in pixels and pixel not in before:
+                    before[pixel] = (row, column)
+                    beyond.append(pixel)
         front = beyond
     return last, before

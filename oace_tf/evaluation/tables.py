@@ -13,10 +13,10 @@ from oace_tf.samples.layouts import KNOWN, PUBLISHED_SIZE, Found
 NO_FIGURE = "-"
 
 
-def listing(found: Sequence[Found], root: Path | None) -> str:
+def listing(sets: Sequence[Found], root: Path | None) -> str:
     """Return which sets are where, one line each."""
     lines = [f"sets in {root}" if root else "no folder of sets: give --data DIR or set OACE_DATA"]
-    for one in found:
+    for one in sets:
         if one.folder is None:
             text = "not found"
         elif one.fault:

@@ -103,14 +103,14 @@ def _output_shapes(model: keras.Model, stage_of: dict[str, str]) -> dict[str, tu
             for tensor in keras.tree.flatten(operation.input):
                 readers.setdefault(id(tensor), set()).add(stage_of[operation.name])
     outputs = {id(tensor) for tensor in keras.tree.flatten(model.outputs)}
-    found: dict[str, set[Shape]] = {stage: set() for stage in stage_of.values()}
+    shapes_of: dict[str, set[Shape]] = {stage: set() for stage in stage_of.values()}
     for operation in model.operations:
         stage = stage_of[operation.name]
         for tensor in keras.tree.flatten(operation.output):
             if id(tensor) in outputs or readers.get(id(tensor), set()) - {stage}:
-                found[stage].add(tuple(tensor.shape[1:]))
+                shapes_of[stage].add(tuple(tensor.shape[1:]))
     return {stage: tuple(sorted(shapes, key=_size, reverse=True))
-            for stage, shapes in found.items()}
+            for stage, shapes in shapes_of.items()}
 
 
 def _size(shape: Shape) -> tuple[int, Shape]:

@@ -83,18 +83,18 @@ class _Rows:
         """Return (B, side, side, channels)."""
         across, down = _centres(side)
         near = NEAR_CELLS[stride] / side
-        found = [_kernels(self._nearest(Label.OBJECT, side), (near, *OBJECT_RADII[stride])),
-                 _kernels(self._nearest(Label.BACKGROUND, side),
-                          (near, *BACKGROUND_RADII[stride])),
-                 _kernels(self._nearest(Label.EXTREME, side), (near,))]
+        planes = [_kernels(self._nearest(Label.OBJECT, side), (near, *OBJECT_RADII[stride])),
+                  _kernels(self._nearest(Label.BACKGROUND, side),
+                           (near, *BACKGROUND_RADII[stride])),
+                  _kernels(self._nearest(Label.EXTREME, side), (near,))]
         if stride > 4:
             beyond = [ops.relu(low - centre) + ops.relu(centre - high)
                       for low, high, centre in zip(self.low, self.high, (across, down))]
             inside = [ops.relu(1.0 - value * side) for value in beyond]
             box = _last(inside[0] * inside[1] * self.boxed)
             # The delegate joins five tensors at most.
-            found += [ops.concatenate([box, _last(self.boxed) - box, self._drag(side)], axis=-1)]
-        return ops.concatenate(found, axis=-1)
+            planes += [ops.concatenate([box, _last(self.boxed) - box, self._drag(side)], axis=-1)]
+        return ops.concatenate(planes, axis=-1)
 
     def weights(self, side: int, stride: int) -> tuple[Any, Any]:
         """Return the weights of the object's and the background's taps, each (B, side, side, 1)."""

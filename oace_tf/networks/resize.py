@@ -78,8 +78,8 @@ class Repeat(_Enlarging):
     """
 
     def call(self, x: Any) -> Any:
-        height, width = (known if known is not None else found
-                         for known, found in zip(x.shape[1:3], ops.shape(x)[1:3]))
+        height, width = (known if known is not None else size
+                         for known, size in zip(x.shape[1:3], ops.shape(x)[1:3]))
         channels, factor = x.shape[3], self.factor
         x = ops.concatenate([x] * factor, axis=-1)
         x = ops.reshape(x, (-1, height, 1, width * factor * channels))

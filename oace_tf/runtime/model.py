@@ -21,7 +21,13 @@ from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes, sha256_bytes
 from oace_tf.geometry import normalise
 from oace_tf.runtime.interpreter import open_interpreter
-from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE, FileFacts, TensorFacts, read_facts
+from oace_tf.runtime.tflite_reader import (
+    PREVIOUS,
+    SIGNATURE,
+    FileSummary,
+    TensorSummary,
+    read_facts,
+)
 
 MAX_FILE_BYTES = 2**29  # far above any file of ours; keeps a wrong file out of memory
 # Bytes as they are; a mask that is handed back is read as it was given
@@ -50,7 +56,7 @@ class TfliteModel:
       sealed: whether the file's bytes were checked against the SHA-256 in its metadata.
     """
 
-    def __init__(self, path: str, facts: FileFacts, interpreter: Any) -> None:
+    def __init__(self, path: str, facts: FileSummary, interpreter: Any) -> None:
         self.path = path
         self.size = facts.inputs["image"].shape[1]
         self.max_points = facts.inputs["points"].shape[1]
@@ -174,7 +180,7 @@ def open_model(path: str | os.PathLike[str], threads: int = 1,
         raise UsageError(f"{name}: the runtime refuses this file: {error}") from error
 
 
-def _check_contract(facts: FileFacts, name: str) -> None:
+def _check_contract(facts: FileSummary, name: str) -> None:
     """Raise UsageError unless the signature and the metadata are those of the contract."""
     interface = f"{', '.join(sorted(facts.inputs))} -> {', '.join(sorted(facts.outputs))}"
     outputs = set(facts.outputs)
@@ -206,7 +212,7 @@ def _check_contract(facts: FileFacts, name: str) -> None:
     _check_metadata(facts.metadata, count, name)
 
 
-def _scale_fits(tensor: str, fact: TensorFacts) -> bool:
+def _scale_fits(tensor: str, fact: TensorSummary) -> bool:
     scale, zero_point = _FIXED_SCALES[tensor]
     return math.isclose(fact.scale, scale, rel_tol=1e-6) and fact.zero_point == zero_point
 

@@ -15,7 +15,7 @@ from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes
 from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.runtime.model import MAX_FILE_BYTES
-from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE, FileFacts, read_facts
+from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE, FileSummary, read_facts
 
 FEATURES = "features_"  # beginning of the names of what the encoder gives and the decoder takes
 INTERFACE = "encoder-decoder"
@@ -32,8 +32,8 @@ class SplitModel:
       has_alternatives, sealed: as in `TfliteModel`.
     """
 
-    def __init__(self, path: str, encoder: FileFacts, decoder: FileFacts, runners: tuple[Any, Any],
-                 ) -> None:
+    def __init__(self, path: str, encoder: FileSummary, decoder: FileSummary,
+                 runners: tuple[Any, Any]) -> None:
         self.path = path
         self.size = encoder.inputs["image"].shape[1]
         self.max_points = decoder.inputs["points"].shape[1]
@@ -128,7 +128,7 @@ def open_split(encoder: str | os.PathLike[str], decoder: str | os.PathLike[str],
     return SplitModel(paths[1], first, second, (runners[0], runners[1]))
 
 
-def _check_pair(encoder: FileFacts, decoder: FileFacts, paths: list[str]) -> None:
+def _check_pair(encoder: FileSummary, decoder: FileSummary, paths: list[str]) -> None:
     """Raise UsageError unless the two are encoder and decoder of one file."""
     hint = f"make it with --interface {INTERFACE}"
     for facts, path, inputs, outputs in (

@@ -33,7 +33,7 @@ _DTYPES = {0: "float32", 2: "int32", 3: "uint8", 9: "int8"}  # TensorType; the r
 
 
 @dataclass(frozen=True, slots=True)
-class TensorFacts:
+class TensorSummary:
     """An input or output of the signature: dtype by numpy's name, int8 scale (0 if none)."""
 
     dtype: str
@@ -43,16 +43,16 @@ class TensorFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class FileFacts:
+class FileSummary:
     """The signature's tensors by name, our metadata (empty if none), and whether it is sealed."""
 
-    inputs: dict[str, TensorFacts]
-    outputs: dict[str, TensorFacts]
+    inputs: dict[str, TensorSummary]
+    outputs: dict[str, TensorSummary]
     metadata: dict[str, Any]
     sealed: bool
 
 
-def read_facts(data: bytes, name: str) -> FileFacts:
+def read_facts(data: bytes, name: str) -> FileSummary:
     """Return what a .tflite file says about itself.
 
     Args:
@@ -80,7 +80,7 @@ def read_facts(data: bytes, name: str) -> FileFacts:
     if not inputs and not outputs:
         raise UsageError(f"{name} has no signature {SIGNATURE}: it is not of this toolkit; "
                          "make one with export/quantize.py")
-    return FileFacts(inputs, outputs, metadata, sealed)
+    return FileSummary(inputs, outputs, metadata, sealed)
 
 
 def seal(data: bytes) -> bytes:
@@ -226,7 +226,7 @@ def _check_seal(data: bytes, metadata: dict[str, Any], region: tuple[int, int]) 
     return True
 
 
-def _signature(root: _Table) -> tuple[dict[str, TensorFacts], dict[str, TensorFacts]]:
+def _signature(root: _Table) -> tuple[dict[str, TensorSummary], dict[str, TensorSummary]]:
     """Return inputs and outputs of the signature by name; empty if there is none."""
     graphs = list(root.tables(2))
     for signature in root.tables(7):
@@ -236,25 +236,25 @@ def _signature(root: _Table) -> tuple[dict[str, TensorFacts], dict[str, TensorFa
         if index >= len(graphs):
             raise _Damaged(f"its signature names subgraph {index} of {len(graphs)}")
         tensors = list(graphs[index].tables(0))
-        sides: list[dict[str, TensorFacts]] = [{}, {}]
+        sides: list[dict[str, TensorSummary]] = [{}, {}]
         for slot in (0, 1):
             for entry in signature.tables(slot):
                 tensor = entry.scalar(1, "<I", 0)
                 if tensor >= len(tensors):
                     raise _Damaged(f"its signature names tensor {tensor} of {len(tensors)}")
-                sides[slot][entry.text(0)] = _tensor_facts(tensors[tensor])
+                sides[slot][entry.text(0)] = _tensor_summary(tensors[tensor])
         return sides[0], sides[1]
     return {}, {}
 
 
-def _tensor_facts(tensor: _Table) -> TensorFacts:
+def _tensor_summary(tensor: _Table) -> TensorSummary:
     """Return dtype, shape and quantization of a tensor."""
     code = tensor.scalar(1, "<b", 0)
     parameters = tensor.table(4)
     scales = parameters.numbers(2, "f") if parameters else ()
     zeros = parameters.numbers(3, "q") if parameters else ()
-    return TensorFacts(_DTYPES.get(code, f"type {code}"), tensor.numbers(0, "i"),
-                       scales[0] if scales else 0.0, zeros[0] if zeros else 0)
+    return TensorSummary(_DTYPES.get(code, f"type {code}"), tensor.numbers(0, "i"),
+                         scales[0] if scales else 0.0, zeros[0] if zeros else 0)
 
 
 def _walk(data: bytes, root: _Table) -> None:
@@ -271,7 +271,7 @@ def _walk(data: bytes, root: _Table) -> None:
         for tensor in graph.tables(0):
             tensors += 1
             tensor.text(3)
-            _tensor_facts(tensor)
+            _tensor_summary(tensor)
             shape = tensor.numbers(0, "i")
             if tensor.scalar(2, "<I", 0) >= buffers or min(shape, default=0) < 0 or (
                     math.prod(shape) > _MAX_ELEMENTS):

@@ -38,7 +38,7 @@ _LONGEST_NAME, _LONGEST_PATH = 256, 4000  # bytes; file systems have no longer o
 _MAX_GROUP = 7  # characters of one run length; more would not fit into 32 bits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CocoAnnotation:
     """One object or crowd region; `segmentation` is as in the file, and was checked.
 
@@ -110,17 +110,17 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None,
             refuse_one_file(first, listed, str(path))
     if not sizes:
         raise UsageError(f"{path} lists no images; name a file that does")
-    found: dict[int, list[CocoAnnotation]] = {image_id: [] for image_id in sizes}
-    seen: set[int] = set()
+    annotations: dict[int, list[CocoAnnotation]] = {image_id: [] for image_id in sizes}
+    ids: set[int] = set()
     for number, record in enumerate(_records(content, "annotations", path)):
         where = Where(path, "annotation", record, number)
-        seen.add(where.new_id(seen))
+        ids.add(where.new_id(ids))
         image_id = where.integer("image_id")
         if image_id not in sizes:
             raise where.fault(f"image_id {image_id} is not among the images")
-        found[image_id].append(checked_annotation(where, categories, sizes[image_id][1:],
-                                                  strict))
-    images = (CocoImage(image_id, file, height, width, tuple(found[image_id]))
+        annotations[image_id].append(checked_annotation(where, categories, sizes[image_id][1:],
+                                                        strict))
+    images = (CocoImage(image_id, file, height, width, tuple(annotations[image_id]))
               for image_id, (file, height, width) in sizes.items())
     return CocoDataset(path, tuple(images), categories, frequencies)
 
@@ -363,8 +363,10 @@ def checked_annotation(where: Where, categories: Mapping[int, str], size_hw: tup
         error = where.fault(str(fault))
         if strict:
             raise error from fault
-        return CocoAnnotation(number, category, bool(iscrowd), float(area or 0), None, str(error))
-    return CocoAnnotation(number, category, bool(iscrowd), float(area), segmentation)
+        return CocoAnnotation(id=number, category=category, iscrowd=bool(iscrowd),
+                              area=float(area or 0), segmentation=None, fault=str(error))
+    return CocoAnnotation(id=number, category=category, iscrowd=bool(iscrowd), area=float(area),
+                          segmentation=segmentation)
 
 
 def _check(segmentation: Any, size_hw: tuple[int, int], area: Any, bbox: Any) -> None:

@@ -57,7 +57,7 @@ CREATE INDEX of_name ON images (name);
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedImage:
     """One image of an index.
 
@@ -142,10 +142,10 @@ class CocoIndex:
         """Yield the places (from 0) whose photograph no other index has with an object."""
         rows = self._base.execute("SELECT place, images.* FROM places, images WHERE id = image "
                                   "ORDER BY place")
-        for place, *row in rows:
+        for number, *row in rows:
             image = self._image(row)
             if not any(other.has_object(image) for other in others):
-                yield place - 1
+                yield number - 1
 
     def has_object(self, image: IndexedImage) -> bool:
         """Return whether the photograph of another index is here with an object."""
@@ -175,7 +175,8 @@ class CocoIndex:
         number, _, name, address, names, height, width = row
         # Looked for now: the folder of the images may have been put there after the index.
         file = image_path(Where(self.path, "image", json.loads(names), number), None)
-        return IndexedImage(number, name, address, file, height, width)
+        return IndexedImage(id=number, name=name, address=address, path=file, height=height,
+                            width=width)
 
     def _annotation(self, image: IndexedImage, number: int, start: int,
                     length: int) -> CocoAnnotation:
@@ -200,18 +201,18 @@ def _fitting_index(path: Path) -> Path:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
     size, changed = str(state.st_size), str(state.st_mtime_ns)
     places = _places(path)
-    for place in places:
-        facts = _facts(place)
+    for index_path in places:
+        facts = _facts(index_path)
         if [facts.get(key) for key in ("format", "size", "changed")] == [FORMAT, size, changed]:
-            return place
+            return index_path
     digest = sha256_file(path)
     facts = {"format": FORMAT, "size": size, "changed": changed, "sha256": digest}
     failed = ""
-    for place in places:
+    for index_path in places:
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            _build(path, place, facts)
-            return place
+            index_path.parent.mkdir(parents=True, exist_ok=True)
+            _build(path, index_path, facts)
+            return index_path
         except (OSError, sqlite3.OperationalError) as error:
             failed = str(error)
     raise UsageError(f"no place for the index of {path} ({failed}); make its folder writable, or "
@@ -225,21 +226,21 @@ def _places(path: Path) -> tuple[Path, Path]:
     return path.parent / FOLDER / f"{path.name}.sqlite", cache / f"{full}.sqlite"
 
 
-def _facts(place: Path) -> dict[str, str]:
+def _facts(index_path: Path) -> dict[str, str]:
     """Return what an index says of itself; nothing where it is missing or damaged."""
-    if not place.is_file():
+    if not index_path.is_file():
         return {}
     try:
-        with closing(sqlite3.connect(f"{place.resolve().as_uri()}?mode=ro", uri=True)) as base:
+        with closing(sqlite3.connect(f"{index_path.resolve().as_uri()}?mode=ro", uri=True)) as base:
             return dict(base.execute("SELECT name, value FROM facts"))
     except (sqlite3.Error, ValueError):
         return {}
 
 
-def _build(path: Path, place: Path, facts: dict[str, str]) -> None:
+def _build(path: Path, index_path: Path, facts: dict[str, str]) -> None:
     """Write the index beside its place and move it there."""
-    clear_leftovers(place.parent, _ABANDONED_S)
-    handle, beside = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+    clear_leftovers(index_path.parent, _ABANDONED_S)
+    handle, beside = tempfile.mkstemp(dir=index_path.parent, prefix=f".{index_path.name}.")
     os.close(handle)
     try:
         with closing(sqlite3.connect(beside)) as base:
@@ -253,7 +254,7 @@ def _build(path: Path, place: Path, facts: dict[str, str]) -> None:
             base.executescript(_FINISH)
             _check(base, path)
         os.chmod(beside, 0o644)
-        os.replace(beside, place)
+        os.replace(beside, index_path)
     finally:
         Path(beside).unlink(missing_ok=True)
 
@@ -262,7 +263,7 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
     """Write images and annotations; returns the facts on categories."""
     categories: list[Any] = []
     lists = ("images", "annotations", "categories")
-    found = dict.fromkeys(lists, 0)
+    counts = dict.fromkeys(lists, 0)
     rows: dict[str, list[tuple[Any, ...]]] = {"images": [], "annotations": []}
     queries = {"images": "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
                "annotations": "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?)"}
@@ -277,8 +278,8 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
         rows[key].clear()
 
     for key, record, start, length in list_elements(path, lists, lists[:2]):
-        where = Where(path, key.rstrip("s"), record, found[key])
-        found[key] += 1
+        where = Where(path, key.rstrip("s"), record, counts[key])
+        counts[key] += 1
         if key == "categories":
             categories.append(record)
             continue
@@ -299,7 +300,7 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
             write(key)
     for key in rows:
         write(key)
-    if not found["images"]:
+    if not counts["images"]:
         raise UsageError(f"{path} lists no images; name a file that does")
     category_names, frequencies = read_categories({"categories": categories}, path)
     return {"categories": json.dumps(category_names), "frequencies": json.dumps(frequencies)}

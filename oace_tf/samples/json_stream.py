@@ -82,13 +82,13 @@ class _Reader:
             self.value()
             raise _OtherForm("an object with images, annotations")
         self.expect("{")
-        seen: set[str] = set()
+        names: set[str] = set()
         end = self.peek() == "}"
         while not end:
             key = self.value()[0]
-            if not isinstance(key, str) or key in seen:
+            if not isinstance(key, str) or key in names:
                 raise ValueError(f"{key!r:.40} is no key, or stands twice")
-            seen.add(key)
+            names.add(key)
             self.expect(":")
             if key in keys:
                 if self.peek() != "[":
@@ -99,12 +99,12 @@ class _Reader:
             else:
                 self.value()
             end = self.more("}")
-        if not seen:
+        if not names:
             self.expect("}")
         if self.peek(end_is_good=True):
             raise ValueError(f"something follows the object at byte {self.start + self.place}")
         for key in required:
-            if key not in seen:
+            if key not in names:
                 raise _OtherForm(f"a list named {key}")
 
     def elements(self) -> Iterator[tuple[Any, int, int]]:
@@ -119,11 +119,11 @@ class _Reader:
 
     def more(self, closing: str) -> bool:
         """Step over a comma, or over what closes: then there is no more."""
-        found = self.peek()
-        if found not in (",", closing):
+        character = self.peek()
+        if character not in (",", closing):
             raise ValueError(f"expected , or {closing} at byte {self.start + self.place}")
         self.place += 1
-        return found == closing
+        return character == closing
 
     def expect(self, sign: str) -> None:
         if self.peek() != sign:
@@ -145,7 +145,7 @@ class _Reader:
     def value(self) -> tuple[Any, int, int]:
         """Return the next value with its offset and length in the file."""
         self.peek()
-        wanted = _CHUNK
+        length = _CHUNK
         while True:
             try:
                 _, end = self.decode(self.text, self.place)
@@ -155,10 +155,10 @@ class _Reader:
             except json.JSONDecodeError:
                 if len(self.text) - self.place > _MOST:
                     raise
-            if not self.fill(wanted):
+            if not self.fill(length):
                 _, end = self.decode(self.text, self.place)  # raises where it is cut short
                 break
-            wanted *= 2
+            length *= 2
         offset, data = self.start + self.place, self.text[self.place:end].encode("latin-1")
         self.place = end
         return strict_json(data), offset, len(data)

@@ -89,15 +89,15 @@ def available(root: PathLike | None) -> list[Found]:
     names = list(KNOWN)
     for parent in () if root is None else (Path(root), Path(root) / "val"):
         names += sorted(path.parent.name.lower() for path in parent.glob(f"*/{INSTANCES}"))
-    found = []
+    sets = []
     for name in dict.fromkeys(names):
         folder = find_dataset(name, root)
         try:
             count = len(list_samples(name, root)) if folder else 0
-            found.append(Found(name, folder, count))
+            sets.append(Found(name, folder, count))
         except UsageError as error:
-            found.append(Found(name, folder, fault=str(error)))
-    return found
+            sets.append(Found(name, folder, fault=str(error)))
+    return sets
 
 
 def list_samples(name_or_path: PathLike, root: PathLike | None = None) -> tuple[SampleFile, ...]:
@@ -158,29 +158,30 @@ def _list_folders(folder: Path, layout: Layout, dataset: str) -> tuple[SampleFil
     for stem in images.keys() - masks.keys():
         raise UsageError(f"{images[stem]} has no mask in {folder / layout.masks}; add or remove it")
     return tuple(
-        SampleFile(stem, dataset, partial(_read_pair, images[stem], masks[stem], layout, dataset),
-                   stem, _category(stem, layout), files=(images[stem], masks[stem]))
+        SampleFile(id=stem, dataset=dataset,
+                   read=partial(_read_pair, images[stem], masks[stem], layout, dataset), group=stem,
+                   category=_category(stem, layout), files=(images[stem], masks[stem]))
         for stem in images)
 
 
 def _category(stem: str, layout: Layout) -> str:
-    found = None if layout.category is None else re.search(layout.category, stem)
-    return "" if found is None else found[1]
+    match = None if layout.category is None else re.search(layout.category, stem)
+    return "" if match is None else match[1]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise UsageError(f"the folder {folder} is missing; put the set there as it is published")
-    found: dict[str, Path] = {}
+    by_stem: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            if path.stem in found:
-                raise UsageError(f"{path} and {found[path.stem].name} are one sample twice; "
+            if path.stem in by_stem:
+                raise UsageError(f"{path} and {by_stem[path.stem].name} are one sample twice; "
                                  "remove one of them")
-            found[path.stem] = path
-    if not found:
+            by_stem[path.stem] = path
+    if not by_stem:
         raise UsageError(f"the folder {folder} holds no images; put the set there")
-    return found
+    return by_stem
 
 
 def _read_pair(image_path: Path, mask_path: Path, layout: Layout, dataset: str) -> Sample:
@@ -193,11 +194,12 @@ def _read_pair(image_path: Path, mask_path: Path, layout: Layout, dataset: str) 
 
 def _list_instances(path: Path, dataset: str) -> tuple[SampleFile, ...]:
     content = load_coco(path, strict=False)
-    files = [SampleFile(_object_id(image, annotation), dataset,
-                        partial(_read_object, image.path, image.height, image.width, image.id,
-                                annotation, dataset, path),
-                        str(image.id), annotation.category,
-                        content.frequencies.get(annotation.category, ""), (image.path, path))
+    files = [SampleFile(id=_object_id(image, annotation), dataset=dataset,
+                        read=partial(_read_object, image.path, image.height, image.width, image.id,
+                                     annotation, dataset, path),
+                        group=str(image.id), category=annotation.category,
+                        frequency=content.frequencies.get(annotation.category, ""),
+                        files=(image.path, path))
              for image in content.images
              for annotation in image.annotations if not annotation.iscrowd]
     if not files:

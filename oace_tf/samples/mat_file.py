@@ -101,24 +101,24 @@ def _head(content: bytes, order: str) -> tuple[int, tuple[int, ...], tuple[int, 
 
 def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
     """Yield kind and content of the elements that lie one behind the other."""
-    place = 0
+    offset = 0
     for _ in range(_MOST_ELEMENTS):
-        if place + 8 > len(data):
+        if offset + 8 > len(data):
             return
-        first, length = struct.unpack_from(order + "II", data, place)
+        first, length = struct.unpack_from(order + "II", data, offset)
         if first >> 16:  # a small one: up to four bytes in the head itself
             kind, length = first & 0xFFFF, first >> 16
             if length > 4:
                 raise MatFault("an element of it is damaged")
-            yield kind, data[place + 4:place + 4 + length]
-            place += 8
+            yield kind, data[offset + 4:offset + 4 + length]
+            offset += 8
             continue
-        if length > len(data) - place - 8:
+        if length > len(data) - offset - 8:
             raise MatFault("it is cut short")
-        yield first, data[place + 8:place + 8 + length]
-        place += 8 + length
+        yield first, data[offset + 8:offset + 8 + length]
+        offset += 8 + length
         if first != _COMPRESSED:
-            place += -length % 8
+            offset += -length % 8
 
 
 def _unpacked(data: bytes) -> bytes:

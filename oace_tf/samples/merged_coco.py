@@ -19,7 +19,7 @@ from oace_tf.samples.coco_index import CocoIndex
 SAME_IOU = 0.8  # RITM's bound for one object drawn twice
 
 
-class JoinedImages(Sequence[CocoImage]):
+class MergedCoco(Sequence[CocoImage]):
     """The images with an object of one file, or of several that are joined.
 
     Args:
@@ -86,16 +86,17 @@ class JoinedImages(Sequence[CocoImage]):
         first = int(np.searchsorted(self._ends, place, side="right"))
         start = int(self._ends[first - 1]) if first else 0
         image = self._indices[first].at(int(self._own[first][place - start]))
-        kept: list[CocoAnnotation] = []
+        annotations: list[CocoAnnotation] = []
         for index in self._indices:
-            found = image if index is self._indices[first] else index.same(image)
-            if found is None:
+            twin = image if index is self._indices[first] else index.same(image)
+            if twin is None:
                 continue
-            if (found.height, found.width) != (image.height, image.width):
-                raise UsageError(f"{index.path}: image {found.id} is of another size than in "
+            if (twin.height, twin.width) != (image.height, image.width):
+                raise UsageError(f"{index.path}: image {twin.id} is of another size than in "
                                  f"{self._indices[first].path}; they are not one photograph")
-            kept += without_duplicates(kept, index.annotations(found), image.height, image.width)
-        return CocoImage(image.id, image.path, image.height, image.width, tuple(kept))
+            annotations += without_duplicates(annotations, index.annotations(twin), image.height,
+                                              image.width)
+        return CocoImage(image.id, image.path, image.height, image.width, tuple(annotations))
 
 
 def without_duplicates(known: Sequence[CocoAnnotation], more: Sequence[CocoAnnotation], height: int,
@@ -112,7 +113,7 @@ def without_duplicates(known: Sequence[CocoAnnotation], more: Sequence[CocoAnnot
         return list(more)
     masks = [decode_mask(one, height, width) > 0 for one in known if not one.iscrowd]
     areas = [int(mask.sum()) for mask in masks]
-    kept = []
+    additions = []
     for other in more:
         if not other.iscrowd:
             mask = decode_mask(other, height, width) > 0
@@ -122,8 +123,8 @@ def without_duplicates(known: Sequence[CocoAnnotation], more: Sequence[CocoAnnot
                     if min(area, known_area) >= same_iou * max(area, known_area, 1))
             if any(_iou(one, mask) >= same_iou for one in near):
                 continue
-        kept.append(other)
-    return kept
+        additions.append(other)
+    return additions
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:

@@ -28,7 +28,7 @@ class Sample:
     group: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleFile:
     """A sample that was listed and not read yet."""
 

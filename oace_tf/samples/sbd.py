@@ -44,9 +44,9 @@ def list_sbd(folder: Path) -> tuple[SampleFile, ...]:
             raise UsageError(f"{image} has no {mat}; add it or take {name} out of {NAMES}")
         for number in np.unique(read_instances(mat)):
             if number != 0:
-                files.append(SampleFile(
-                    f"{name}:{number}", DATASET, partial(_read, image, mat, int(number)),
-                    name, files=(image, mat)))
+                files.append(SampleFile(id=f"{name}:{number}", dataset=DATASET,
+                                        read=partial(_read, image, mat, int(number)), group=name,
+                                        files=(image, mat)))
     if not files:
         raise UsageError(f"{folder / NAMES} names no image with an instance")
     return tuple(files)

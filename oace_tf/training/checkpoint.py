@@ -21,7 +21,7 @@ _OLDER = "checkpoint-*.safetensors"
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """The state of a run before a step; the data position is the step itself."""
 
@@ -63,9 +63,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return {name.removeprefix(prefix): array for name, array in tensors.items()
                 if name.startswith(prefix)}
 
-    return Checkpoint(int(metadata["step"]), json.loads(metadata["run"]), part("weights/"),
-                      part("average/"), part("optimizer/"), tuple(json.loads(metadata["skipped"])),
-                      json.loads(metadata.get("notes", "{}")), metadata.get("optimizer_of", ""))
+    return Checkpoint(step=int(metadata["step"]), run=json.loads(metadata["run"]),
+                      weights=part("weights/"), average=part("average/"),
+                      optimizer=part("optimizer/"), skipped=tuple(json.loads(metadata["skipped"])),
+                      notes=json.loads(metadata.get("notes", "{}")),
+                      optimizer_of=metadata.get("optimizer_of", ""))
 
 
 def keep_older(folder: Path, step: int, keep: int) -> None:

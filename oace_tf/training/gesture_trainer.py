@@ -198,8 +198,9 @@ class GestureTrainer:
         if self._last_written is not None and self._last_written != self._step:
             keep_older(self._out, self._last_written, self._keep)
         write_checkpoint(self._out / CHECKPOINT, Checkpoint(
-            self._step, self._run, get_arrays(self._networks),
-            self._average, get_state(self._optimizer), self.skipped, {"batch": self._batch}))
+            step=self._step, run=self._run, weights=get_arrays(self._networks),
+            average=self._average, optimizer=get_state(self._optimizer), skipped=self.skipped,
+            notes={"batch": self._batch}))
         self._last_written = self._step
 
 

@@ -33,7 +33,7 @@ class Layered:
     ignored: np.ndarray | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """What one training example consists of, in a frame of S by S."""
 
@@ -112,9 +112,9 @@ def _tapped(image: np.ndarray, mask: np.ndarray, curve: np.ndarray, click_channe
     taps = simulate_taps(mask, settings, rng, background=click_channels > 1)
     points = pack_points(taps, MAX_TAPS)
     disks = disk_maps(points, mask.shape, click_channels) > 0
-    return Scene(image, mask, curve, disks.astype(np.uint8),
-                 patch_centres(mask == 1, settings.object_patches, rng),
-                 patch_centres(mask == 0, settings.background_patches, rng))
+    return Scene(image=image, mask=mask, curve=curve, disks=disks.astype(np.uint8),
+                 object_xy=patch_centres(mask == 1, settings.object_patches, rng),
+                 background_xy=patch_centres(mask == 0, settings.background_patches, rng))
 
 
 def simulate_taps(mask: np.ndarray, settings: SceneSettings, rng: np.random.Generator,

@@ -47,7 +47,7 @@ class Phase:
         _check(self.steps >= 1, "phase.steps", self.steps, "at least 1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SceneSettings:
     """How a training scene is made of photographs, masks and simulated clicks."""
 
@@ -94,7 +94,7 @@ class SceneSettings:
             _check(getattr(self, name) >= 1, f"scenes.{name}", getattr(self, name), "at least 1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LossSettings:
     """The weights and forms of the losses."""
 
@@ -148,7 +148,7 @@ class QuantizeAware:
                "in [0, 100)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
     """One training run."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_file
 from oace_tf.samples.coco import CocoDataset, load_coco
-from oace_tf.samples.merged_coco import JoinedImages
+from oace_tf.samples.merged_coco import MergedCoco
 
 STREAMED_FROM = 2**26  # bytes: larger files are read through an index on disk
 _JOINT = re.compile(r"(?<=\.json)\+")
@@ -27,7 +27,7 @@ class Source:
     def record(self) -> dict[str, Any]:
         """Return what the weights' record says of the source; no paths, so that data may move."""
         images = self.dataset.images
-        sha256 = (list(images.sha256) if isinstance(images, JoinedImages)
+        sha256 = (list(images.sha256) if isinstance(images, MergedCoco)
                   else sha256_file(self.dataset.path))
         return {"name": self.name, "images": len(images), "share": round(self.share, 4),
                 "sha256": sha256[0] if isinstance(sha256, list) and len(sha256) == 1 else sha256,
@@ -104,5 +104,5 @@ def _dataset(paths: list[Path]) -> CocoDataset:
         if not images:
             raise UsageError(f"{dataset.path}: no image with an object")
         return CocoDataset(dataset.path, images, dataset.categories)
-    joined = JoinedImages(paths)
+    joined = MergedCoco(paths)
     return CocoDataset(paths[0], joined, joined.categories)

@@ -46,7 +46,7 @@ AVERAGE_EVERY = 4  # steps between updates of the moving average
 _ERROR_TAPS = 1  # what a generator is for, beside the scenes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What does not change the weights of a step, and may differ when a run is resumed."""
 
@@ -68,7 +68,7 @@ class Trainer:
 
     def __init__(self, pair: Pair, stage: str, settings: TrainSettings, folders: list[Path],
                  out: Path, workers: int = 1, options: Options | None = None) -> None:
-        self._options = Options(workers) if options is None else options
+        self._options = Options(workers=workers) if options is None else options
         stages = {phase.stage or stage for phase in settings.phases}
         for name in sorted(stages - {"msfnet"}) if pair.prior is None else ():
             raise UsageError(f"stage {name!r} trains a prior, but this network has none")
@@ -314,19 +314,20 @@ class Trainer:
         if self._last_written is not None and self._last_written != self._step:
             keep_older(self._out, self._last_written, self._options.keep)
         write_checkpoint(self._out / CHECKPOINT, Checkpoint(
-            self._step, _plain(self._run), get_arrays(self.pair), self.average,
-            get_state(self.optimizer), self.skipped, _plain(self._notes), self._current))
+            step=self._step, run=_plain(self._run), weights=get_arrays(self.pair),
+            average=self.average, optimizer=get_state(self.optimizer), skipped=self.skipped,
+            notes=_plain(self._notes), optimizer_of=self._current))
         self._last_written = self._step
 
     def _compare(self, path: Path, theirs: Mapping[str, Any]) -> None:
         """Refuse a checkpoint of another run; settings that it lacks have their default."""
         for key, value in _plain(self._run).items():
-            found = theirs.get(key)
-            if key == "settings" and isinstance(found, dict):
-                found = _plain(TrainSettings.from_json(found, str(path)).to_json())
-            elif key == "data" and not (found and value):
+            other = theirs.get(key)
+            if key == "settings" and isinstance(other, dict):
+                other = _plain(TrainSettings.from_json(other, str(path)).to_json())
+            elif key == "data" and not (other and value):
                 continue
-            if found != value:
+            if other != value:
                 raise UsageError(f"{path}: was made with another {key}; repeat the arguments of "
                                  "that run, or start without --resume")
 

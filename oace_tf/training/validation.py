@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 
 from oace_tf.errors import UsageError
-from oace_tf.evaluation.object_trials import LEAST_SHARE, ObjectRecord, measure_group
-from oace_tf.evaluation.object_trials import Plan as MeasurePlan
+from oace_tf.evaluation.object_trials import (
+    LEAST_SHARE,
+    EvaluationOptions,
+    ObjectRecord,
+    measure_group,
+)
 from oace_tf.evaluation.protocol import Predictor
 from oace_tf.evaluation.runner import Group, photographs
 from oace_tf.samples.layouts import available, list_samples
@@ -47,15 +51,15 @@ def find_validation(folder: Path, every: int, size: int, limit: int | None = Non
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; --val takes one with sets such as ecssd/")
     sets = {}
-    for found in available(folder):
-        if found.folder is None or found.name in NEVER:
+    for dataset in available(folder):
+        if dataset.folder is None or dataset.name in NEVER:
             continue
-        if found.fault:
-            raise UsageError(found.fault)
-        groups = photographs(list_samples(found.name, folder))
+        if dataset.fault:
+            raise UsageError(dataset.fault)
+        groups = photographs(list_samples(dataset.name, folder))
         if limit is not None and limit < len(groups):
             groups = [groups[k * len(groups) // limit] for k in range(limit)]
-        sets[found.name] = tuple(groups)
+        sets[dataset.name] = tuple(groups)
     if not sets:
         raise UsageError(f"{folder}: no set that may choose the weights (GrabCut may not); "
                          "expected folders such as ecssd/ or coco_multi/")
@@ -79,11 +83,11 @@ def validate(predict: Predictor, sets: Mapping[str, tuple[Group, ...]],
       UsageError: a photograph that cannot be read, or a set without an object of that size.
     """
     rows = {}
-    plan = MeasurePlan(clicks=1, spread_taps=0, baselines=())
+    options = EvaluationOptions(clicks=1, spread_taps=0, baselines=())
     for name, groups in sets.items():
         records = []
         for group in groups:
-            records += measure_group(group, {_NAME: predict}, plan).records
+            records += measure_group(group, {_NAME: predict}, options).records
             if progress is not None:
                 progress()
         rows[name] = _row(name, [r for r in records if r.share >= LEAST_SHARE])

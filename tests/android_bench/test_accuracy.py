@@ -124,7 +124,7 @@ def test_a_file_of_gestures_is_given_an_empty_mask_before():
                                 remove=lambda names: None, run=run)
     desk = accuracy._Desk(np.ones((8, 8, 3), np.uint8), np.ones((4, 3), np.float32),
                           np.ones((8, 8), np.uint8), 0.5, 0.5)
-    setting = Setting("int8-cpu-1", "int8", "cpu", 1, ())
+    setting = Setting(name="int8-cpu-1", model="int8", unit="cpu", threads=1, options=())
     assert accuracy._mask(link, "tool", "x.tflite", setting, inputs, desk)[0] is None
     assert pushed == {"image.bin": bytes([1]) * 192, "points.bin": desk.points.tobytes(),
                       "previous.bin": bytes(64)}

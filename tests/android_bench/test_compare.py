@@ -12,7 +12,7 @@ from oace_tf.errors import UsageError
 
 def repetition(**changes: float) -> Repetition:
     values: dict = {"load_ms": 20.0, "first_ms": 300.0, "n": 20, "mean_ms": 200.0, "std_ms": 2.0}
-    return Repetition("ok", "", **{**values, **changes})
+    return Repetition(outcome="ok", reason="", **{**values, **changes})
 
 
 def report(mean: float, std: float = 2.0, spread: float = 1.0, **about: object) -> dict:

@@ -47,10 +47,8 @@ def test_prediction_says_what_it_is(tmp_path, tiny_int8, capsys, monkeypatch):
 
 
 def test_int8_is_predicted_faster_on_the_cpu_and_ranges_are_ordered():
-    fits = {unit: estimate.Fit(*values, checked=0, inside=0)
-            for unit, values in estimate.RECORDED.items()}
-    int8 = estimate.predict(CONVOLUTIONS, fits)
-    floating = estimate.predict(Graph(CONVOLUTIONS.operators, False), fits)
+    int8 = estimate.predict(CONVOLUTIONS, estimate.RECORDED)
+    floating = estimate.predict(Graph(CONVOLUTIONS.operators, False), estimate.RECORDED)
     for entry in (*int8.values(), *floating.values()):
         assert 0 < entry["low_ms"] <= entry["middle_ms"] <= entry["high_ms"]
     assert int8["cpu"]["high_ms"] < floating["cpu"]["high_ms"]
@@ -59,8 +57,7 @@ def test_int8_is_predicted_faster_on_the_cpu_and_ranges_are_ordered():
 
 def test_cpu_range_holds_that_of_the_notes_on_the_figures():
     """32.6 GMAC: s23_perf.md has 155 ms at best, 333 at worst, at 70 GMAC/s in float32."""
-    fits = {"cpu": estimate.Fit(*estimate.RECORDED["cpu"], checked=0, inside=0)}
-    entry = estimate.predict(CONVOLUTIONS, fits)["cpu"]
+    entry = estimate.predict(CONVOLUTIONS, {"cpu": estimate.RECORDED["cpu"]})["cpu"]
     assert entry["low_ms"] < 160 and 300 < entry["high_ms"] < 420
 
 
@@ -81,8 +78,8 @@ def test_recorded_fit_is_that_of_the_figures():
     for unit, found in estimate.read_points(path).items():
         fitted = estimate.fit(found)
         recorded = estimate.RECORDED[unit]
-        assert (fitted.ms_per_gmac, fitted.ms_per_operator, fitted.low,
-                fitted.high) == pytest.approx(recorded, rel=1e-4)
+        for name in ("ms_per_gmac", "ms_per_operator", "low", "high"):
+            assert getattr(fitted, name) == pytest.approx(getattr(recorded, name), rel=1e-4)
         assert fitted.checked == len(found) >= 4 and 2 * fitted.inside >= fitted.checked
 
 

@@ -12,7 +12,7 @@ from tests.android_bench import logs
 
 def repetition(**changes: float) -> Repetition:
     values: dict = {"load_ms": 20.0, "first_ms": 300.0, "n": 20, "mean_ms": 200.0, "std_ms": 2.0}
-    return Repetition("ok", "", **{**values, **changes})
+    return Repetition(outcome="ok", reason="", **{**values, **changes})
 
 
 def saved(folder: Path, stdout: str, stderr: str = "", code: str = "", name: str = "run") -> str:
@@ -27,7 +27,8 @@ CUT = logs.stdout().split("INFO: Inference timings")[0]
 
 ROWS = [judge("int8-cpu-4", [repetition(), repetition(mean_ms=210.0)], Budgets(), model="int8",
               unit="cpu", threads=4, allowed=("battery",)),
-        judge("int8-gpu|<x>", [Repetition("not_delegated", "gpu took no node\x00")], Budgets())]
+        judge("int8-gpu|<x>", [Repetition(outcome="not_delegated",
+                                          reason="gpu took no node\x00")], Budgets())]
 
 
 def test_reports_say_the_same(tmp_path, capsys):

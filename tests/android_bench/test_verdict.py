@@ -21,7 +21,7 @@ from tests.android_bench import logs
 
 def repetition(**changes: float) -> Repetition:
     values: dict = {"load_ms": 20.0, "first_ms": 300.0, "n": 20, "mean_ms": 200.0, "std_ms": 2.0}
-    return Repetition("ok", "", **{**values, **changes})
+    return Repetition(outcome="ok", reason="", **{**values, **changes})
 
 
 # --- judging
@@ -54,7 +54,7 @@ def test_the_slowest_repetition_and_the_longest_load_count():
 @pytest.mark.parametrize("outcome", ["failed", "not_delegated", "unusable", "truncated",
                                      "throttled", "unproven"])
 def test_one_bad_repetition_makes_no_result(outcome):
-    row = judge("s", [repetition(), Repetition(outcome, "why")], Budgets(1e9, 1e9))
+    row = judge("s", [repetition(), Repetition(outcome=outcome, reason="why")], Budgets(1e9, 1e9))
     assert (row.status, row.reason, row.mean_ms) == (outcome, "why", None)
     assert not passed([row]) and not row.measured
 

@@ -61,14 +61,14 @@ def small(folder: Path) -> port_network.Made:
 
 
 def restore(made: port_network.Made, source: Checkpoint) -> None:
-    rows, filled = tensor_map.account(made.model, source)
+    rows, filled = tensor_map.map_tensors(made.model, source)
     tensor_map.fill(made.model, rows, filled)
 
 
 def stages_of(made: port_network.Made, source: Checkpoint) -> dict[str, parity.StageRow]:
     """The proof on one random input."""
     scenes = parity_inputs.scenes(parity_inputs.graph_side(source), 3, 1, [])
-    rows, _ = tensor_map.account(made.model, source, ["*"])
+    rows, _ = tensor_map.map_tensors(made.model, source, ["*"])
     found = parity.prove(made.model, source, rows,
                          parity_inputs.make_feeds(made.ported, made.model, source, scenes))
     return {row.stage: row for row in found}
@@ -125,10 +125,10 @@ def test_a_renamed_tensor_is_missing_and_extra(small: port_network.Made, folder:
     source = checkpoint("ritm_hrnet18s", folder)
     renamed = changed(source, **{f"{BN}.weight": None, f"{BN}.gamma": source.tensors[
         f"{BN}.weight"]})
-    rows, _ = tensor_map.account(small.model, renamed)
+    rows, _ = tensor_map.map_tensors(small.model, renamed)
     with pytest.raises(UsageError, match=rf"1 missing \({BN[6:]}.weight\); 1 extra \({BN}.gamma\)"):
         tensor_map.refuse_faults(rows, renamed)
-    rows, filled = tensor_map.account(small.model, renamed, ["*.bn2.weight", "*.gamma"])
+    rows, filled = tensor_map.map_tensors(small.model, renamed, ["*.bn2.weight", "*.gamma"])
     tensor_map.refuse_faults(rows, renamed)
     counts = tensor_map.counts(rows)
     assert counts["missing, allowed"] == counts["extra, allowed"] == 1
@@ -138,7 +138,7 @@ def test_a_renamed_tensor_is_missing_and_extra(small: port_network.Made, folder:
 def test_dropped_statistics_are_named_with_the_flag(small: port_network.Made, folder: Path) -> None:
     source = checkpoint("ritm_hrnet18s", folder)
     dropped = changed(source, **{f"{BN}.running_mean": None, f"{BN}.running_var": None})
-    rows, _ = tensor_map.account(small.model, dropped)
+    rows, _ = tensor_map.map_tensors(small.model, dropped)
     with pytest.raises(UsageError, match=rf"2 missing \({BN[6:]}.running_mean, .*TrainingMode"):
         tensor_map.refuse_faults(rows, dropped)
 
@@ -149,7 +149,7 @@ def test_a_transposed_tensor_of_another_shape_is_named(
     source = checkpoint("ritm_hrnet18s", folder)
     name = "model.feature_extractor.layer1.0.conv3.weight"
     turned = changed(source, **{name: source.tensors[name].transpose(1, 0, 2, 3)})
-    rows, _ = tensor_map.account(small.model, turned)
+    rows, _ = tensor_map.map_tensors(small.model, turned)
     with pytest.raises(UsageError, match=r"wrong shape \(model.feature_extractor.layer1.0.conv3"):
         tensor_map.refuse_faults(rows, turned)
 
@@ -159,7 +159,7 @@ def test_tensors_unlike_the_proof_are_named(small: port_network.Made, folder: Pa
     first, second = (f"model.feature_extractor.stage4.1.branches.3.1.conv{k}.weight"
                      for k in (1, 2))
     swapped = changed(source, **{first: source.tensors[second], second: source.tensors[first]})
-    rows, filled = tensor_map.account(small.model, swapped)
+    rows, filled = tensor_map.map_tensors(small.model, swapped)
     tensor_map.refuse_faults(rows, swapped)  # names and shapes are right
     with pytest.raises(UsageError, match=rf"tensor {first[6:]} and 1 more is unlike"):
         port_network._same_tensors(small.model, filled, source, ())
@@ -176,7 +176,7 @@ def test_tensors_unlike_the_proof_are_named(small: port_network.Made, folder: Pa
 def test_the_proof_names_the_stage(control: str, stage: str, layer: str, small: port_network.Made,
                                    folder: Path) -> None:
     source = checkpoint("ritm_hrnet18s", folder)
-    rows, filled = tensor_map.account(small.model, source)
+    rows, filled = tensor_map.map_tensors(small.model, source)
     graph = onnx.ModelProto()
     graph.CopyFrom(source.graph)
     weight = f"feature_extractor.{layer}.weight"

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from export import quantize
+from export import build, quantize
 from export.calibration import images as calibration_images
 from export.interfaces import build as interfaces
 from export.interfaces import files as interface_files
@@ -65,7 +65,7 @@ def run(
     convert_once: Callable[..., Any],
 ) -> Run:
     """Return the command with what every test needs; everything stays in this process."""
-    monkeypatch.setattr(quantize, "apart", convert_once)
+    monkeypatch.setattr(build, "apart", convert_once)
     monkeypatch.setattr(memory, "apart", lambda function, *args: function(*args))
     monkeypatch.delenv("OACE_DATA", raising=False)
     monkeypatch.setattr(calibration_images, "CACHE", tmp_path / "cache")

@@ -97,7 +97,7 @@ def reports() -> list[bytes]:
     from android_bench import reports as written
     from android_bench.verdict import Budgets, Repetition, judge
 
-    row = judge("int8-cpu-4", [Repetition("ok", load_ms=2, n=5, mean_ms=9.5)], Budgets(),
+    row = judge("int8-cpu-4", [Repetition(outcome="ok", load_ms=2, n=5, mean_ms=9.5)], Budgets(),
                 model="int8", unit="cpu", threads=4)
     return [written.as_json(written.as_dict([row], {}, True)).encode()]
 

@@ -32,9 +32,9 @@ def _coco(path: Path) -> None:
 
 
 def _coco_index(path: Path) -> None:
-    from oace_tf.samples.merged_coco import JoinedImages
+    from oace_tf.samples.merged_coco import MergedCoco
 
-    images = JoinedImages([path])
+    images = MergedCoco([path])
     for place in range(len(images)):
         images[place]
 

@@ -55,11 +55,12 @@ def test_a_checkpoint_counts_with_its_moving_average(tmp_path: Path, average: bo
     first = write(tmp_path / "a.safetensors", 1.0)
     arrays = read_arrays(first)[2]
     state = Checkpoint(
-        7, {"stage": "joint", "network": TINY.to_json(), "settings": {},
-            "data": [{"name": "joined", "sha256": ["1", "2"]}]},
-        {name: np.full_like(array, 5.0) for name, array in arrays.items()},
-        {name: np.full_like(array, 9.0) for name, array in arrays.items()} if average else {},
-        {}, ())
+        step=7, run={"stage": "joint", "network": TINY.to_json(), "settings": {},
+                     "data": [{"name": "joined", "sha256": ["1", "2"]}]},
+        weights={name: np.full_like(array, 5.0) for name, array in arrays.items()},
+        average={name: np.full_like(array, 9.0) for name, array in arrays.items()} if average
+        else {},
+        optimizer={}, skipped=())
     write_checkpoint(tmp_path / "checkpoint.safetensors", state)
     out = tmp_path / "mean.safetensors"
     parts = [str(first), str(tmp_path / "checkpoint.safetensors")]

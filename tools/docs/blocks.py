@@ -15,9 +15,9 @@ def with_block(text: str, name: str, body: str, where: str) -> str:
       UsageError: the markers are not there exactly once, in order; `where` names the file.
     """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    before, found, rest = text.partition(begin)
+    before, marker, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
-    if not found or not closed or begin in rest or end in after:
+    if not marker or not closed or begin in rest or end in after:
         raise UsageError(f"{where} must hold {begin} and {end}, in this order and once")
     return f"{before}{begin}\n{body}\n{end}{after}"
 

@@ -20,7 +20,7 @@ from oace_tf.errors import GateFailed, UsageError, guarded
 from oace_tf.evaluate import report_entries
 from oace_tf.evaluation import tables
 from oace_tf.evaluation.journal import Journal
-from oace_tf.evaluation.object_trials import Plan
+from oace_tf.evaluation.object_trials import EvaluationOptions
 from oace_tf.evaluation.predictors import ModelFile, check_models, weights_of
 from oace_tf.evaluation.runner import SetResult, name_of_run, photographs, run_sets
 from oace_tf.samples.layouts import find_dataset, list_samples
@@ -31,10 +31,10 @@ README, SCORES = ROOT / "README.md", ROOT / "docs" / "scores.json"
 BEGIN, END = "<!-- scores:begin -->", "<!-- scores:end -->"
 # Twenty clicks on 719 objects would take an hour and tell little: masks of coco_multi are small.
 PLANS = {
-    "grabcut": Plan(clicks=20, spread_taps=10, baselines=("disk", "opencv_grabcut")),
-    "coco_mval": Plan(clicks=20, spread_taps=0, baselines=("disk",)),
-    "ecssd": Plan(clicks=20, spread_taps=0, baselines=("disk",)),
-    "coco_multi": Plan(clicks=1, spread_taps=0, baselines=("disk",)),
+    "grabcut": EvaluationOptions(clicks=20, spread_taps=10, baselines=("disk", "opencv_grabcut")),
+    "coco_mval": EvaluationOptions(clicks=20, spread_taps=0, baselines=("disk",)),
+    "ecssd": EvaluationOptions(clicks=20, spread_taps=0, baselines=("disk",)),
+    "coco_multi": EvaluationOptions(clicks=1, spread_taps=0, baselines=("disk",)),
 }
 AGAIN = 3  # photographs of each set that --check measures again
 # Kernels of another processor round otherwise: single outlines move a little, no object is lost.
@@ -65,7 +65,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run(args: argparse.Namespace, where: Places = Places(),
-        plans: Mapping[str, Plan] | None = None) -> int:
+        plans: Mapping[str, EvaluationOptions] | None = None) -> int:
     """Measure and write, or check; 0 where everything is current."""
     plans = PLANS if plans is None else plans
     root = data_root(args.data)
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace, where: Places = Places(),
     return 0
 
 
-def measure(model: ModelFile, root: Path | None, plans: Mapping[str, Plan],
+def measure(model: ModelFile, root: Path | None, plans: Mapping[str, EvaluationOptions],
             workers: int) -> dict[str, Any]:
     """Return the scores: sha256, one entry per set and model, and IoU of the first photographs.
 
@@ -109,8 +109,8 @@ def measure(model: ModelFile, root: Path | None, plans: Mapping[str, Plan],
             "entries": entries, "again": again}
 
 
-def check(model: ModelFile, root: Path | None, where: Places, plans: Mapping[str, Plan],
-          workers: int) -> int:
+def check(model: ModelFile, root: Path | None, where: Places,
+          plans: Mapping[str, EvaluationOptions], workers: int) -> int:
     """Return 0 where the scores are those of the file and stand in the README.
 
     Raises:
@@ -132,10 +132,10 @@ def check(model: ModelFile, root: Path | None, where: Places, plans: Mapping[str
         if name in missing:
             continue
         sets = {name: photographs(list_samples(name, root), AGAIN)}
-        short = Plan(clicks=1, spread_taps=0, baselines=(), seed=plan.seed)
+        short = EvaluationOptions(clicks=1, spread_taps=0, baselines=(), seed=plan.seed)
         results = run_sets([model], sets, short, workers, Journal(None, {}))
-        found = _first_ious(results[name], model, [group[0].group for group in sets[name]])
-        _compare(name, found, scores["again"][name])
+        ious = _first_ious(results[name], model, [group[0].group for group in sets[name]])
+        _compare(name, ious, scores["again"][name])
     print(f"the scores in {where.readme.name} are those of {where.model.name}")
     return 0
 

@@ -67,7 +67,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
     ranges = observers.merge_ranges(observer.see(
         guide.feed(feed_of(k), "0f"[k % 2])) for k in range(6))
     recipe = load_recipe("plain")
-    about = Description("points", 2, POINTS, "0" * 64, "none", "0", "a test", {"trunk": "none"})
+    about = Description(interface="points", click_channels=2, max_points=POINTS,
+                        weights_sha256="0" * 64, licence="none", version="0", description="a test",
+                        network={"trunk": "none"})
     folder = tmp_path_factory.mktemp("guided")
     for name, data in (("float", content), ("int8", int8.quantize(content, ranges, recipe))):
         (folder / f"{name}.tflite").write_bytes(add_metadata(data, about))

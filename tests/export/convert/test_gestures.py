@@ -72,8 +72,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
              for k, gesture in enumerate(GESTURES))
     ranges = observers.merge_ranges(observer.see(guide.feed(feed, "0f"[k % 2]))
                                     for k, feed in enumerate(feeds))
-    about = Description("points", 2, ROWS, "0" * 64, "none", "0", "a test", {"trunk": "tiny"},
-                        KINDS)
+    about = Description(interface="points", click_channels=2, max_points=ROWS,
+                        weights_sha256="0" * 64, licence="none", version="0", description="a test",
+                        network={"trunk": "tiny"}, gestures=KINDS)
     for name, data in (("float", content),
                        ("int8", int8.quantize(content, ranges, load_recipe("plain")))):
         (folder / f"{name}.tflite").write_bytes(add_metadata(data, about))

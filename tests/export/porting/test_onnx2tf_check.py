@@ -23,7 +23,7 @@ def test_three_roads_agree(tmp_path: Path) -> None:
     before = path.read_bytes()
     source, ported = read_checkpoint(path), Ported("ritm_hrnet18s", "aligned")
     model = build_ported(ported, parity_inputs.graph_side(source), 1)
-    rows, filled = tensor_map.account(model, source)
+    rows, filled = tensor_map.map_tensors(model, source)
     tensor_map.fill(model, rows, filled)
     scenes = parity_inputs.scenes(parity_inputs.graph_side(source), 0, 1)
     made = parity_inputs.make_feeds(ported, model, source, scenes)

@@ -61,5 +61,6 @@ def test_the_wrong_part_is_refused(state_dicts: Any, tmp_path: Path,
     assert port.main([str(state_dicts[0] / "prior.safetensors"), "--network", "msfnet", "--preset",
                       "tiny", "--out", str(out)]) == 2
     error = capsys.readouterr().err
-    assert "missing" in error and "extra" in error and error.splitlines()[-1].startswith("port: ")
+    assert "missing" in error and "extra" in error
+    assert error.splitlines()[-1].startswith("python export/port.py: ")
     assert not any(tmp_path.iterdir())

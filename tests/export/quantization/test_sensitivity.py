@@ -38,9 +38,12 @@ def test_the_block_that_costs_is_found(made: Made, tmp_path: Path) -> None:
         mask = np.zeros(picture.shape[:2], np.uint8)
         cv2.circle(mask, (int(clicks[0].x), int(clicks[0].y)), 30, 1, -1)
         samples.append(Sample(str(number), picture, mask, "drawn", str(number)))
-    files = [SampleFile(sample.id, "drawn", functools.partial(_same, sample)) for sample in samples]
-    about = metadata.Description("points", made.pair.config.click_channels, MAX_POINTS, "0" * 64,
-                                 "as weights", "0", "for tests", made.pair.config.to_json())
+    files = [SampleFile(id=sample.id, dataset="drawn",
+                        read=functools.partial(_same, sample)) for sample in samples]
+    about = metadata.Description(interface="points", click_channels=made.pair.config.click_channels,
+                                 max_points=MAX_POINTS, weights_sha256="0" * 64,
+                                 licence="as weights", version="0", description="for tests",
+                                 network=made.pair.config.to_json())
     path = tmp_path / "float.tflite"
     path.write_bytes(metadata.add_metadata(made.float_bytes, about))
     truth = float_masks(path, files)

@@ -59,7 +59,11 @@ def test_our_record_is_read_back(made: Made, tmp_path: Path) -> None:
     model = open_model(path)
     assert model.sealed and model.click_channels == 2
     wanted = dataclasses.asdict(ABOUT)
+    assert wanted.pop("gestures") == () and "gestures" not in model.metadata  # of a pair
     assert {key: model.metadata[key] for key in wanted} == wanted
+    path.write_bytes(metadata.add_metadata(made.int8_bytes, dataclasses.replace(
+        ABOUT, gestures=("box", "tap"))))
+    assert open_model(path).gestures == {"box", "tap"}
 
 
 @pytest.mark.parametrize("kind", ("int8", "float"))

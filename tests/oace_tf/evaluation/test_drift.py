@@ -20,7 +20,8 @@ NAN = float("nan")
 
 
 def records(pairs: list[tuple[float, float]], dataset: str = "grabcut") -> list[Record]:
-    return [Record(str(k), dataset, Click(0, 0), {"float": a, "int8": b}, {}, 0.97)
+    return [Record(id=str(k), dataset=dataset, click=Click(0, 0), iou={"float": a, "int8": b},
+                   seconds={}, agreement=0.97)
             for k, (a, b) in enumerate(pairs)]
 
 

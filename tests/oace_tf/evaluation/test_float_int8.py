@@ -34,7 +34,8 @@ def test_records(data: Path, tiny_int8: Path, tiny_float32: Path, workers: int) 
 
 
 def test_baseline_rows() -> None:
-    records = [Record(str(k), name, Click(0, 0), iou, {}) for k, (name, iou) in enumerate([
+    records = [Record(id=str(k), dataset=name, click=Click(0, 0), iou=iou,
+                      seconds={}) for k, (name, iou) in enumerate([
         ("grabcut", {"float": 1.0, "disk": 0.25}), ("grabcut", {"float": 1.0, "disk": 0.75}),
         ("ecssd", {"float": 1.0})])]
     assert baseline_rows(records) == {"disk": {"dataset": "grabcut", "n": 2, "miou_at_1": 50.0}}

@@ -12,9 +12,10 @@ from oace_tf.samples.layouts import list_samples
 
 
 def _result(name):
-    answer = Answer([0.5, math.nan], [0.1], [3.0], [[1, 2, 1]], 0.5, 0.1, True, {"centre": [0.5]},
-                    {"centre": 0.25})
-    record = ObjectRecord(name, "d", "g", "cup", "rare", 5, 0.25, 0.125, {"m": answer})
+    answer = Answer(iou=[0.5, math.nan], boundary_iou=[0.1], ms=[3.0], clicks=[[1, 2, 1]], own=0.5,
+                    other=0.1, confused=True, spread={"centre": [0.5]}, mutual={"centre": 0.25})
+    record = ObjectRecord(id=name, dataset="d", group="g", category="cup", frequency="rare",
+                          area_px=5, share=0.25, thinness=0.125, answers={"m": answer})
     return GroupResult([record], ["left"], 3.0, 2.0, 0.5)
 
 

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from oace_tf.errors import UsageError
-from oace_tf.evaluation.object_trials import Plan, measure_group
+from oace_tf.evaluation.object_trials import EvaluationOptions, measure_group
 from oace_tf.evaluation.runner import photographs
 from oace_tf.evaluation.scores import score
 from oace_tf.samples.layouts import list_samples
 from oace_tf.samples.sample import SampleFile
 from tests.oace_tf.evaluation.test_click_runs import components, made_set
 
-PLAN = Plan(spread_taps=10, baselines=("whole_image", "disk"))
+OPTIONS = EvaluationOptions(spread_taps=10, baselines=("whole_image", "disk"))
 
 
 def _true_masks(files):
@@ -36,9 +36,9 @@ def _salient(image, clicks):
     return (image[..., 0] > 100).astype(np.float32)
 
 
-def _records(files, predictors, plan=PLAN):
+def _records(files, predictors, options=OPTIONS):
     return [record for group in photographs(files)
-            for record in measure_group(group, predictors, plan).records]
+            for record in measure_group(group, predictors, options).records]
 
 
 def test_true_mask_nothing_and_saliency(data):
@@ -75,8 +75,10 @@ def test_true_mask_nothing_and_saliency(data):
 def test_component_by_hand():
     """The scores of `made_set`, worked out there, through the whole of the measurement."""
     one, other = made_set()
-    files = [SampleFile("one", "made", lambda: one), SampleFile("other", "made", lambda: other)]
-    records = _records(files, {"component": components}, Plan(spread_taps=0, baselines=()))
+    files = [SampleFile(id="one", dataset="made", read=lambda: one),
+             SampleFile(id="other", dataset="made", read=lambda: other)]
+    records = _records(files, {"component": components},
+                       EvaluationOptions(spread_taps=0, baselines=()))
     found = score("component", records, 20)
     assert found["miou_at"]["1"] == pytest.approx(100 * (16 / 20 + 25 / 34) / 2)
     assert found["miou_at"]["2"] == found["miou_at"]["20"] == 50
@@ -92,10 +94,11 @@ def test_small_objects_are_not_asked_for(data):
     tiny = np.zeros_like(sample.mask)
     tiny[0, :7] = 1  # 7 of 768 pixels: below 1 %
     from oace_tf.samples.sample import Sample
-    dot = SampleFile("dot", "many", lambda: Sample("dot", sample.image, tiny, "many"), "1")
-    records = measure_group([*files, dot], {"red": _salient}, PLAN).records
+    dot = SampleFile(id="dot", dataset="many",
+                     read=lambda: Sample("dot", sample.image, tiny, "many"), group="1")
+    records = measure_group([*files, dot], {"red": _salient}, OPTIONS).records
     assert [record.answers["red"].own is None for record in records] == [False, False, True]
-    alone = measure_group([files[0], dot], {"red": _salient}, PLAN).records
+    alone = measure_group([files[0], dot], {"red": _salient}, OPTIONS).records
     assert all(record.answers["red"].own is None for record in alone)
 
 
@@ -103,6 +106,6 @@ def test_bad_samples(data):
     files = list_samples("grabcut", data)
     (data / "GrabCut" / "data_GT" / "p1.png").write_bytes(b"damaged")
     with pytest.raises(UsageError, match="p1.png"):
-        measure_group(files, {}, PLAN)
-    result = measure_group(files, {}, Plan(skip_bad=True, baselines=()))
+        measure_group(files, {}, OPTIONS)
+    result = measure_group(files, {}, EvaluationOptions(skip_bad=True, baselines=()))
     assert len(result.records) == 2 and "p1.png" in result.left_out[0]

@@ -9,8 +9,10 @@ from oace_tf.evaluation.object_trials import Answer, ObjectRecord
 
 
 def _record(name: str, iou: float) -> ObjectRecord:
-    return ObjectRecord(name, "d", name, "", "", 5, 0.1, 0.2,
-                        {"m": Answer([iou], [iou], [1.0], [[0, 0, 1]])})
+    return ObjectRecord(
+        id=name, dataset="d", group=name, category="", frequency="", area_px=5, share=0.1,
+        thinness=0.2,
+        answers={"m": Answer(iou=[iou], boundary_iou=[iou], ms=[1.0], clicks=[[0, 0, 1]])})
 
 
 def test_worst_and_median() -> None:

@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 
 from oace_tf.evaluation.journal import Journal
-from oace_tf.evaluation.object_trials import Plan
+from oace_tf.evaluation.object_trials import EvaluationOptions
 from oace_tf.evaluation.runner import photographs
 from oace_tf.samples.sample import SampleFile
 
@@ -29,11 +29,12 @@ def test_photographs_do_not_pile_up(tiny_int8):
         most.append(len(alive))
         return Sample(name, image, mask, "made", name)
 
-    files = [SampleFile(str(k), "made", partial(read, str(k)), str(k)) for k in range(12)]
+    files = [SampleFile(id=str(k), dataset="made", read=partial(read, str(k)),
+                        group=str(k)) for k in range(12)]
     gc.disable()  # nothing may need the collector to go away
     try:
         results = runner.run_sets(check_models([tiny_int8], 4), {"made": photographs(files)},
-                                  Plan(clicks=4, spread_taps=2), 1, Journal(None, {}))
+                                  EvaluationOptions(clicks=4, spread_taps=2), 1, Journal(None, {}))
     finally:
         gc.enable()
     assert len(results["made"].records) == 12 and max(most) <= 2

@@ -1,21 +1,21 @@
 """Scores of records: groups, failures told apart, what is not finite."""
 import numpy as np
 
-from oace_tf.evaluation.object_trials import Answer, ObjectRecord, Plan, measure_group
+from oace_tf.evaluation.object_trials import Answer, EvaluationOptions, ObjectRecord, measure_group
 from oace_tf.evaluation.runner import photographs
 from oace_tf.evaluation.scores import score
 from oace_tf.samples.layouts import list_samples
 
-PLAN = Plan(spread_taps=10, baselines=("whole_image", "disk"))
+OPTIONS = EvaluationOptions(spread_taps=10, baselines=("whole_image", "disk"))
 
 
 def _nothing(image, clicks):
     return np.zeros(image.shape[:2], np.float32)
 
 
-def _records(files, predictors, plan=PLAN):
+def _records(files, predictors, options=OPTIONS):
     return [record for group in photographs(files)
-            for record in measure_group(group, predictors, plan).records]
+            for record in measure_group(group, predictors, options).records]
 
 
 def test_groups(data):
@@ -30,8 +30,10 @@ def test_groups(data):
 
 
 def test_success_at_click_20_is_told_apart():
-    answer = Answer([0.5] * 19 + [0.95], [0.0] * 20, [1.0] * 20, [[0, 0, 1]] * 20)
-    record = ObjectRecord("a", "d", "a", "", "", 10, 0.1, 0.2, {"m": answer})
+    answer = Answer(iou=[0.5] * 19 + [0.95], boundary_iou=[0.0] * 20, ms=[1.0] * 20,
+                    clicks=[[0, 0, 1]] * 20)
+    record = ObjectRecord(id="a", dataset="d", group="a", category="", frequency="", area_px=10,
+                          share=0.1, thinness=0.2, answers={"m": answer})
     found = score("m", [record], 20)
     assert found["noc"]["90"] == 20 and found["noc_failures"]["90"] == 0
     assert found["noc_failures_ritm"]["90"] == 1

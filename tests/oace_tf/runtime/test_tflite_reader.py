@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
-from oace_tf.runtime.tflite_reader import METADATA_NAME, SEAL_KEY, TensorFacts, read_facts, seal
+from oace_tf.runtime.tflite_reader import METADATA_NAME, SEAL_KEY, TensorSummary, read_facts, seal
 
 
 def _unsealed(data: bytes) -> bytes:
@@ -33,9 +33,9 @@ def _damage(data: bytes, count: int) -> list[bytes]:
 
 def test_facts(tiny_int8: Path, tiny_float32: Path) -> None:
     facts = read_facts(tiny_int8.read_bytes(), "tiny")
-    assert facts.inputs == {"image": TensorFacts("uint8", (1, 32, 32, 3), 1 / 128, 128),
-                            "points": TensorFacts("float32", (1, 4, 3), 0.0, 0)}
-    assert facts.outputs == {"mask": TensorFacts("uint8", (1, 32, 32, 1), 1 / 256, 0)}
+    assert facts.inputs == {"image": TensorSummary("uint8", (1, 32, 32, 3), 1 / 128, 128),
+                            "points": TensorSummary("float32", (1, 4, 3), 0.0, 0)}
+    assert facts.outputs == {"mask": TensorSummary("uint8", (1, 32, 32, 1), 1 / 256, 0)}
     assert facts.metadata["click_channels"] == 2 and facts.metadata["interface"] == "points"
     assert facts.sealed
     assert read_facts(tiny_float32.read_bytes(), "tiny").inputs["image"].dtype == "float32"

@@ -46,9 +46,9 @@ def main(name: str, count: str, part: str = "read") -> int:
         write(path, int(count))
         return 0
     subprocess.run([sys.executable, __file__, name, count, "write"], check=True)
-    from oace_tf.samples.merged_coco import JoinedImages
+    from oace_tf.samples.merged_coco import MergedCoco
 
-    images = JoinedImages([path])
+    images = MergedCoco([path])
     rng = random.Random(1)
     objects = sum(len(images[rng.randrange(len(images))].annotations) for _ in range(READ))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux

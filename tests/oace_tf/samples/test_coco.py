@@ -196,7 +196,8 @@ def test_images_are_checked_when_read(tmp_path):
 
 
 def test_decode_checks_the_size_too():
-    annotation = CocoAnnotation(5, "", False, 1.0, _compressed(_mask()))
+    annotation = CocoAnnotation(id=5, category="", iscrowd=False, area=1.0,
+                                segmentation=_compressed(_mask()))
     with pytest.raises(UsageError, match="annotation 5.*size"):
         decode_mask(annotation, W, H)
 
@@ -206,10 +207,11 @@ def test_decode_checks_the_size_too():
 def test_run_lengths_as_pycocotools_codes_them(height, width, share, seed):
     mask = (np.random.default_rng(seed).random((height, width)) < share).astype(np.uint8)
     code = _compressed(mask)
-    annotation = CocoAnnotation(1, "", False, 1.0, code)
+    annotation = CocoAnnotation(id=1, category="", iscrowd=False, area=1.0, segmentation=code)
     np.testing.assert_array_equal(decode_mask(annotation, height, width), mask)
     assert run_lengths(code["counts"]).tolist() == _uncompressed(mask)["counts"] or mask[0, 0]
-    listed = CocoAnnotation(1, "", False, 1.0, _uncompressed(mask))
+    listed = CocoAnnotation(id=1, category="", iscrowd=False, area=1.0,
+                            segmentation=_uncompressed(mask))
     np.testing.assert_array_equal(decode_mask(listed, height, width), mask)
 
 

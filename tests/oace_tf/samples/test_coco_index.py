@@ -65,7 +65,8 @@ def test_it_finds_what_the_whole_reader_finds(tmp_path):
         index.at(2)
     for number, has_object in ((7, True), (3, False)):
         name = f"größe {number}.png"
-        record = IndexedImage(1, name, "", images[number].path, 12, 20)
+        record = IndexedImage(id=1, name=name, address="", path=images[number].path, height=12,
+                              width=20)
         same = index.same(record)
         assert same is not None and same.id == number and index.has_object(record) == has_object
     assert index.same(dataclasses.replace(record, name="3.png", path=Path("3.png"))) is None

@@ -9,7 +9,7 @@ import pytest
 
 from oace_tf.errors import UsageError
 from oace_tf.samples.coco import CocoAnnotation, decode_mask
-from oace_tf.samples.merged_coco import JoinedImages, without_duplicates
+from oace_tf.samples.merged_coco import MergedCoco, without_duplicates
 
 H, W = 60, 80
 
@@ -19,7 +19,8 @@ def box(x, y, w, h):
 
 
 def annotation(number, polygon, crowd=False):
-    return CocoAnnotation(number, "thing", crowd, 1.0, polygon)
+    return CocoAnnotation(id=number, category="thing", iscrowd=crowd, area=1.0,
+                          segmentation=polygon)
 
 
 def content(images, objects, lvis="") -> dict[str, Any]:
@@ -65,7 +66,7 @@ def files(tmp_path):
 @pytest.mark.parametrize("version", ("0.5", "1"))
 @pytest.mark.parametrize("order", (1, -1))
 def test_instances_of_both_files_stand_on_one_photograph(files, tmp_path, version, order):
-    joined = JoinedImages(files(version)[::order])
+    joined = MergedCoco(files(version)[::order])
     assert [path.name for path in joined.paths] == ["lvis_train.json", "instances_train2017.json"]
     assert set(joined.categories.values()) == {"cat", "tabby"}
     assert len(joined.sha256) == 2
@@ -89,7 +90,7 @@ def test_an_image_of_another_size_is_not_the_same_photograph(files):
     value = json.loads(lvis.read_text())
     value["images"][1]["width"] = W + 1
     lvis.write_text(json.dumps(value))
-    joined = JoinedImages([coco, lvis])
+    joined = MergedCoco([coco, lvis])
     with pytest.raises(UsageError, match="image 1 is of another size than in .*lvis_train.json"):
         joined[0]
 

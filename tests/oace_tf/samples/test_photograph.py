@@ -12,7 +12,7 @@ from oace_tf.errors import UsageError
 from oace_tf.images import write_image
 from oace_tf.samples.coco import load_coco, read_coco_image
 from oace_tf.samples.coco_index import CocoIndex
-from oace_tf.samples.merged_coco import JoinedImages
+from oace_tf.samples.merged_coco import MergedCoco
 from oace_tf.samples.photograph import address_of
 
 H, W = 12, 20
@@ -38,7 +38,7 @@ def write(path: Path, images: list[dict[str, Any]], category: str, left: int = 2
 def content(paths: list[Path]) -> dict[str, list[tuple[str, int]]]:
     """Return for each photograph the categories on it and where they begin."""
     found: dict[str, list[tuple[str, int]]] = {}
-    for image in JoinedImages(paths):
+    for image in MergedCoco(paths):
         name = image.path.as_posix().rpartition("/images/")[2]
         assert name not in found
         found[name] = [(one.category, one.segmentation[0][0]) for one in image.annotations]
@@ -74,12 +74,12 @@ def test_folders_of_two_exports_with_other_photographs_under_one_name(tmp_path):
         files.append(write(tmp_path / name / "instances.json", named("0001.png"), name,
                            2 + 8 * number))
         write_image(tmp_path / name / "images" / "0001.png", np.full((H, W, 3), number, np.uint8))
-    joined = JoinedImages(files)
+    joined = MergedCoco(files)
     assert [[a.category for a in image.annotations] for image in joined] == [["one"], ["two"]]
     # the same photograph, copied into both
     write_image(tmp_path / "two" / "images" / "0001.png", np.full((H, W, 3), 0, np.uint8))
     assert [[a.category for a in image.annotations]
-            for image in JoinedImages(files)] == [["one", "two"]]
+            for image in MergedCoco(files)] == [["one", "two"]]
 
 
 def test_addresses_count_where_both_have_one(tmp_path):
@@ -89,9 +89,9 @@ def test_addresses_count_where_both_have_one(tmp_path):
                 [{"file_name": "1.png", "coco_url": "http://host/cam2/1.png"}], "b")
     three = write(tmp_path / "three" / "c.json",
                   [{"file_name": "other.png", "coco_url": "https://mirror/cam1/1.png"}], "c", 9)
-    assert len(JoinedImages([one, two])) == 2 and len(JoinedImages([one, three])) == 1
+    assert len(MergedCoco([one, two])) == 2 and len(MergedCoco([one, three])) == 1
     empty = write(tmp_path / "four" / "d.json", [{"file_name": "1.png", "coco_url": ""}], "d", 9)
-    assert len(JoinedImages([one, empty])) == 1
+    assert len(MergedCoco([one, empty])) == 1
 
 
 def test_addresses():
@@ -112,7 +112,7 @@ def test_two_addresses_on_one_file_are_refused(tmp_path):
             reader(both)
     one, two = (write(tmp_path / f"{k}.json", [image], "a") for k, image in enumerate(images))
     with pytest.raises(UsageError, match="0.json: image 1 and image 1 .* a folder of its own"):
-        JoinedImages([one, two])
+        MergedCoco([one, two])
 
 
 def test_one_name_twice_in_a_file(tmp_path, caplog):
@@ -123,7 +123,7 @@ def test_one_name_twice_in_a_file(tmp_path, caplog):
         reader(twice)
         assert "images 1 and 2 both lie at" in caplog.text
     with pytest.raises(UsageError, match="twice.json: images 1 and 2 are both named 0001.png"):
-        JoinedImages([twice, other])
+        MergedCoco([twice, other])
 
 
 @pytest.mark.parametrize("name", ["a\u202fPM.png", "a\xa0b.png", "\u200fx.png", "👩‍🚀.png",
@@ -134,7 +134,7 @@ def test_any_name_that_a_file_can_have(tmp_path, name):
     path = write(tmp_path / "a.json", named(name), "a")
     image, = load_coco(path).images
     assert read_coco_image(image).shape == (H, W, 3)
-    assert [one.path.name for one in JoinedImages([path])] == [name]
+    assert [one.path.name for one in MergedCoco([path])] == [name]
 
 
 @pytest.mark.parametrize("name", ["a\0b.png", "\ud800.png", "x" * 300 + ".png", "a/" * 3000 + "b",

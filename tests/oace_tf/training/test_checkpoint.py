@@ -53,7 +53,8 @@ def test_round_trip(path):
 
 
 def test_without_a_moving_average(path):
-    write_checkpoint(path, Checkpoint(0, {}, STATE.weights, {}, STATE.optimizer, ()))
+    write_checkpoint(path, Checkpoint(step=0, run={}, weights=STATE.weights, average={},
+                                      optimizer=STATE.optimizer, skipped=()))
     state = read_checkpoint(path)
     assert (state.step, state.average, state.skipped) == (0, {}, ())
 

@@ -302,7 +302,8 @@ def test_crowds_and_empty_masks_are_left_out(tmp_path):
     dataset = load_coco(write_dataset(tmp_path, images=1) / "instances.json")
     image = dataset.images[0]
     box, disc = image.annotations
-    empty = CocoAnnotation(9, "thing", False, 0.0, {"size": [72, 96], "counts": [72 * 96]})
+    empty = CocoAnnotation(id=9, category="thing", iscrowd=False, area=0.0,
+                           segmentation={"size": [72, 96], "counts": [72 * 96]})
     crowd = dataclasses.replace(disc, iscrowd=True)
     found = read_layered(dataclasses.replace(image, annotations=(box, empty, crowd)))
     assert len(found.masks) == 1 and found.masks[0].shape == (72, 96)

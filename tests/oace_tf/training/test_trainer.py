@@ -48,7 +48,7 @@ def trainer(dataset, fresh_pair, tmp_path):
              **changes):
         pair = fresh_pair(seed, **(SMALL if fields is None else fields))
         return Trainer(pair, stage, dataclasses.replace(settings, **changes), [dataset],
-                       tmp_path / out, options=Options(0) if options is None else options)
+                       tmp_path / out, options=Options(workers=0) if options is None else options)
 
     return make
 
@@ -420,7 +420,7 @@ def test_error_taps_are_drawn_for_the_step(eager, trainer, tmp_path):
 
 
 def test_pictures_and_the_last_checkpoints(eager, trainer, tmp_path):
-    run = trainer(options=Options(0, keep=2, pictures_every=2))
+    run = trainer(options=Options(workers=0, keep=2, pictures_every=2))
     run.run(checkpoint_every=1)
     out = tmp_path / "run"
     assert sorted(path.name for path in out.glob("checkpoint*")) == [
@@ -449,9 +449,9 @@ def test_pictures_and_the_last_checkpoints(eager, trainer, tmp_path):
 
 def test_data_are_compared_on_resuming(eager, trainer, tmp_path):
     rows = [{"name": "drawn", "sha256": "a"}]
-    trainer(stage="msfnet", fields=DISK, options=Options(0, data=rows)).run(stop_at=1)
+    trainer(stage="msfnet", fields=DISK, options=Options(workers=0, data=rows)).run(stop_at=1)
     for data, good in ((rows, True), ((), True), ([{"name": "drawn", "sha256": "b"}], False)):
-        second = trainer(stage="msfnet", fields=DISK, options=Options(0, data=data))
+        second = trainer(stage="msfnet", fields=DISK, options=Options(workers=0, data=data))
         if good:
             second.resume()
             assert second.step == 1
@@ -486,7 +486,7 @@ def test_validation_chooses_the_weights(eager, trainer, tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "validate", judge)
     monkeypatch.setattr(module, "AVERAGE_EVERY", 1)
-    options = Options(0, validation=find_validation(tmp_path / "val", 1, 64))
+    options = Options(workers=0, validation=find_validation(tmp_path / "val", 1, 64))
     run = trainer(stage="msfnet", fields=DISK, ema=0.5, options=options)
     averages = {}
     update = run.update_average

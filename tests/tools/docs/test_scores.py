@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from oace_tf.errors import GateFailed, UsageError
-from oace_tf.evaluation.object_trials import Plan
+from oace_tf.evaluation.object_trials import EvaluationOptions
 from tests.oace_tf.conftest import data, tiny_float32, tiny_int8  # noqa: F401  (fixtures)
 from tools.docs import scores
 
-PLANS = {"grabcut": Plan(clicks=3, spread_taps=2, baselines=("disk",)),
-         "many": Plan(clicks=1, spread_taps=0, baselines=())}
+PLANS = {"grabcut": EvaluationOptions(clicks=3, spread_taps=2, baselines=("disk",)),
+         "many": EvaluationOptions(clicks=1, spread_taps=0, baselines=())}
 TEXT = f"# Title\n\n{scores.BEGIN}\n{scores.END}\n\nafter\n"
 
 
