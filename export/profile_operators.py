@@ -205,7 +205,8 @@ def table(report: Mapping[str, Any], most: int = 20) -> str:
 
 def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = Parser(prog=prog, description=__doc__, epilog=EXAMPLE)
+    parser = Parser(prog=prog, epilog=EXAMPLE,
+                    description="Time the operators of a TFLite file on this machine.")
     add = parser.add_argument
     add("file", type=Path, help="a .tflite file that export/quantize.py made")
     add("--float", dest="named", type=Path, metavar="FILE",

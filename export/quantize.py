@@ -40,7 +40,8 @@ _log = logging.getLogger("quantize")
 def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
     """Return the command's arguments."""
     parser = Parser(
-        prog=prog, description=__doc__,
+        prog=prog,
+        description="Turn weights into float32 and int8 TFLite files, and verify both.",
         epilog="example: %(prog)s --int8 --images ~/photographs --out build/",
     )
     add = parser.add_argument

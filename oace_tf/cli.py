@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from oace_tf.errors import UsageError, guarded
 
@@ -37,6 +37,9 @@ _OURS = ("oace_tf", "export", "android_bench", "calibration_data", "experiments"
 _NOISY = ("tensorflow", "jax")  # they log while they are imported, before a level can be set
 
 
+_PREFIX = "Command: "
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises where argparse prints its usage and exits.
 
@@ -46,6 +49,13 @@ class Parser(argparse.ArgumentParser):
     Raises:
       UsageError: wrong arguments: what is wrong, and the example that closes the help.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        about = kwargs.get("description") or ""
+        if about.startswith(_PREFIX):  # of a module's docstring
+            about = about.removeprefix(_PREFIX)
+            kwargs["description"] = about[:1].upper() + about[1:]
+        super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         example = (self.epilog or "see --help").replace("%(prog)s", self.prog)

@@ -158,3 +158,9 @@ def test_without_a_folder(value: str | None, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_at_least_one_processor() -> None:
     assert cli.cpu_count() >= 1
+
+
+def test_a_module_s_docstring_describes_its_command_without_the_word(capsys):
+    parser = cli.Parser(prog="tool", description="Command: weights scored.")
+    parser.print_help()
+    assert "\nWeights scored.\n" in capsys.readouterr().out

@@ -3,7 +3,7 @@
 import { Tensor, getWebGpuDevice, loadAndCompile, loadLiteRt, supportsFeature } from "@litertjs/core";
 import { readMetadata } from "./tflite-metadata.js";
 
-const PREVIOUS = ["previous", "previous_mask"];  // names of the third input
+const PREVIOUS = ["previous"];  // name of the third input
 
 /**
  * Loads the runtime; once a worker.
