@@ -13,7 +13,7 @@ from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
 from oace_tf.geometry import BYTE_SCALE, Frame, Window, window_around
 from oace_tf.gestures import Gesture, pack_rows
-from oace_tf.images import read_image
+from oace_tf.inputs import Image, Tap, clicks_of, pixels_of
 from oace_tf.pieces import tidy as tidied
 from oace_tf.runtime.edge_refinement import Refinement, refine
 from oace_tf.runtime.model import TfliteModel, open_model
@@ -23,9 +23,6 @@ DEFAULT_MODEL = Path(__file__).resolve().parent / "weights" / "oace_int8.tflite"
 THRESHOLD = 0.5
 TAPS = frozenset(("tap", "background"))  # all that a file knows that names no gestures
 BOX_MARGIN = 0.1  # of the box's longer side, shown around it
-
-Image = np.ndarray | str | os.PathLike[str]
-Tap = Click | tuple[float, float]
 
 
 class TapSegmenter:
@@ -66,10 +63,11 @@ class TapSegmenter:
         """Return the probability that a pixel belongs to the tapped object.
 
         Args:
-          image: (H, W, 3) uint8 RGB, or the path of a photograph, which is turned upright.
+          image: a path, bytes, an open file, a PIL image or an array; see `inputs.pixels_of`.
           clicks: taps in pixels of the upright photograph (centres are whole numbers), as
-            `Click` or as (x, y), which is a tap on the object; at least one on the object. Or a
-            `Gesture`, for a file that was trained on more than taps.
+            `Click`, as (x, y), which is a tap on the object, or as (x, y, label), label 0 being the
+            background; at least one on the object. Or a `Gesture`, for a file that was trained on
+            more than taps.
         Returns:
           (H, W) float32 in [0, 1].
         Raises:
@@ -108,7 +106,7 @@ class TapSegmenter:
         Raises:
           UsageError: the photograph cannot be read or is no such array.
         """
-        return Photograph(self, _pixels(image))
+        return Photograph(self, pixels_of(image))
 
     def _answer(self, photograph: Photograph, gesture: Sequence[Tap] | Gesture,
                 previous: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -210,8 +208,7 @@ class TapSegmenter:
 
     def _taps(self, clicks: Sequence[Tap]) -> list[Click]:
         """Return the taps as clicks, checked against what the model takes."""
-        taps = [click if isinstance(click, Click) else Click(float(click[0]), float(click[1]))
-                for click in clicks]
+        taps = clicks_of(clicks)
         if self.model.click_channels == 1 and not all(tap.positive for tap in taps):
             raise UsageError(f"{self.model.path} has one click channel and takes no background "
                              "taps; leave them out or take a model with two")
@@ -277,14 +274,6 @@ class Look:
         return self._model.decode(self._features, points, previous)
 
 
-def _pixels(image: Image) -> np.ndarray:
-    pixels = image if isinstance(image, np.ndarray) else read_image(image)
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-        raise UsageError("an image must be (H, W, 3) uint8 RGB, "
-                         f"got {pixels.shape} {pixels.dtype}")
-    return pixels
-
-
 def taps_of(gesture: Sequence[Tap] | Gesture) -> tuple[Click, ...]:
     """Return the taps of a gesture; a drag begins with one on the object."""
     whole = _as_gesture(gesture)
@@ -327,8 +316,7 @@ def _moved(mask: np.ndarray, before: Window, now: Window, size_hw: tuple[int, in
 def _as_gesture(gesture: Sequence[Tap] | Gesture) -> Gesture:
     if isinstance(gesture, Gesture):
         return gesture
-    return Gesture(taps=tuple(tap if isinstance(tap, Click) else Click(float(tap[0]), float(tap[1]))
-                              for tap in gesture))
+    return Gesture(taps=tuple(clicks_of(gesture)))
 
 
 def model_file(path: str | os.PathLike[str] | None = None) -> Path:

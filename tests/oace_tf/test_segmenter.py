@@ -97,7 +97,7 @@ def test_wrong_taps(tiny_int8: Path, clicks: list, word: str) -> None:
 
 
 @pytest.mark.parametrize("image", [
-    np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3), np.float32),
+    np.zeros((8, 8, 2), np.uint8), np.zeros((8, 8, 3), np.int32), np.full((8, 8, 3), 9.0),
     np.zeros((0, 8, 3), np.uint8)])
 def test_wrong_images(tiny_int8: Path, image: np.ndarray) -> None:
     with pytest.raises(UsageError, match="image"):
