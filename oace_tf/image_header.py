@@ -107,6 +107,10 @@ def _png(data: bytes) -> Header | None:
     offset = 8
     while offset + 8 <= len(data):
         length, name = struct.unpack_from(">I4s", data, offset)
+        if offset + 12 + length > len(data):
+            return None  # OpenCV would make room for up to 4 GB before it looks
+        if name == b"IEND":
+            break
         part = data[offset + 8:offset + 8 + min(length, 2**16)]
         if name == b"eXIf":
             turns = _exif(part) or turns

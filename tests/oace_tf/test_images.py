@@ -279,3 +279,16 @@ def test_square_photographs_are_told_too(tmp_path, caplog):
     path.write_bytes(file.getvalue())
     read_coco_image(CocoImage(1, path, 16, 16, ()))
     assert "cannot tell" in caplog.text
+
+
+def test_a_png_that_promises_more_than_it_holds_takes_no_memory(tmp_path):
+    good = encoded("PNG")
+    start = good.index(b"IDAT") - 4
+    path = tmp_path / "x.png"
+    path.write_bytes(good[:start] + (2**31 - 1).to_bytes(4, "big") + good[start + 4:])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UsageError, match="not a readable image"):
+        read_image(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 50_000  # KiB
+    path.write_bytes(good + b"what stands behind the end")
+    np.testing.assert_array_equal(read_image(path), images.decode_image(good, "x"))
