@@ -18,6 +18,8 @@ from oace_tf.quiet import quiet_libraries
 
 MAX_PIXELS = 200_000_000  # of one photograph: 600 MB
 MAX_SIDE = 2**20  # px, that of OpenCV
+# Beyond so many pixels a file must hold something for them: zlib packs at most a thousand into one.
+SURE_PIXELS, MOST_PER_BYTE = 25_000_000, 1000
 MAX_FILE_BYTES = 256 * 2**20
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif")
 _WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
@@ -133,6 +135,9 @@ def _checked_header(data: bytes, name: str) -> Header:
     if header.pixels > MAX_PIXELS:
         raise UsageError(f"{name} has {header.pixels / 1e6:.0f} megapixels; at most "
                          f"{MAX_PIXELS / 1e6:.0f} are taken, make it smaller")
+    if header.pixels > SURE_PIXELS and header.pixels > MOST_PER_BYTE * len(data):
+        raise UsageError(f"{name} says that its {len(data)} bytes hold {header.pixels / 1e6:.0f} "
+                         "megapixels, more than a photograph can; save it anew")
     if max(header.width, header.height) > MAX_SIDE:
         raise UsageError(f"{name} has {header.width}x{header.height} pixels; a side of at most "
                          f"{MAX_SIDE} is taken, make it smaller")

@@ -292,3 +292,11 @@ def test_a_png_that_promises_more_than_it_holds_takes_no_memory(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 50_000  # KiB
     path.write_bytes(good + b"what stands behind the end")
     np.testing.assert_array_equal(read_image(path), images.decode_image(good, "x"))
+
+
+def test_a_file_of_a_kilobyte_holds_no_64_megapixels(tmp_path):
+    path = tmp_path / "x.gif"
+    path.write_bytes(b"GIF89a" + (7998).to_bytes(2, "little") + (7983).to_bytes(2, "little")
+                     + bytes(1000))
+    with pytest.raises(UsageError, match="its 1010 bytes hold 64 megapixels"):
+        read_image(path)
