@@ -66,7 +66,7 @@ def read_header(data: bytes) -> Header | None:
         if data.startswith(start):
             try:
                 header = reader(data)
-            except (struct.error, IndexError, ValueError, KeyError):
+            except (struct.error, IndexError, ValueError, KeyError, OverflowError):
                 return None
             return header if header is not None and min(header.width, header.height) > 0 else None
     return None

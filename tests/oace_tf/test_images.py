@@ -300,3 +300,10 @@ def test_a_file_of_a_kilobyte_holds_no_64_megapixels(tmp_path):
                      + bytes(1000))
     with pytest.raises(UsageError, match="its 1010 bytes hold 64 megapixels"):
         read_image(path)
+
+
+def test_a_tiff_whose_directory_lies_beyond_all_files(tmp_path):
+    path = tmp_path / "x.tif"
+    path.write_bytes(b"II+\0\x08\0\0\0" + b"\xff" * 8 + bytes(64))
+    with pytest.raises(UsageError, match="not a readable image"):
+        read_image(path)
