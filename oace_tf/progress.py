@@ -66,9 +66,10 @@ class Progress:
     def _line(self) -> None:
         now = self._clock()
         gone, done = now - self._began, self._count - self._first
-        parts = [f"{self._count} {self._unit}s"]
+        units = self._unit + ("es" if self._unit.endswith("ch") else "s")
+        parts = [f"{self._count} {units}"]
         if self._total:
-            parts = [f"{self._count} of {self._total} {self._unit}s "
+            parts = [f"{self._count} of {self._total} {units} "
                      f"({100 * self._count / self._total:.0f} %)"]
         parts.append(f"{_minutes(gone)} gone")
         if self._total and done and self._count < self._total:

@@ -48,6 +48,13 @@ def test_work_that_goes_on_counts_from_where_it_stopped(clock, capsys):
         "training: 95 of 100 steps (95 %), 0:30 gone, about 0:30 to go")
 
 
+def test_the_plural_of_batch(clock, capsys):
+    with Progress(None, "training", "batch", clock=clock) as bar:
+        clock.now = 65.0
+        bar.update(2)
+    assert capsys.readouterr().err.splitlines()[0] == "training: 2 batches, 1:05 gone"
+
+
 def test_without_a_total_only_the_count(clock, capsys):
     with Progress(None, "", "object", clock=clock) as bar:
         bar.describe("masks")
