@@ -120,6 +120,9 @@ def list_samples(name_or_path: PathLike, root: PathLike | None = None) -> tuple[
     name = str(name_or_path)
     folder = find_dataset(name, root)
     if folder is None:
+        if root is None:
+            raise UsageError(f"there is no set {name!r}: no folder of sets is named; give --data "
+                             "DIR, set OACE_DATA, or name an instances.json")
         raise UsageError(f"there is no set {name!r} in {root} or in val/ below it; "
                          "name a set that is there, or an instances.json")
     if name.lower() == sbd.DATASET:

@@ -83,6 +83,11 @@ def test_sets_that_are_not_whole(tmp_path, ecssd):
         list_samples("ecssd")
 
 
+def test_a_set_by_name_needs_a_folder() -> None:
+    with pytest.raises(UsageError, match="give --data DIR, set OACE_DATA"):
+        list_samples("grabcut")
+
+
 def test_find_dataset(tmp_path):
     (tmp_path / "val" / "ECSSD").mkdir(parents=True)
     (tmp_path / "ecssd").write_bytes(b"a file")
