@@ -80,6 +80,10 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
                        "(default: %(default)s)")
     group.add_argument("--hosts", default="", metavar="ADDRESS:PORT,COUNT,NUMBER",
                        help="this is host NUMBER of COUNT; host 0 listens at the address")
+    group.add_argument("--partner", type=Path, action="append", default=[], metavar="DIR",
+                       help="gestures: the --out of a run side by side, with another seed and the "
+                       "same phases; at every checkpoint both go on from their mean. May be "
+                       "repeated")
     group.add_argument("--deterministic", action="store_true",
                        help="one thread and deterministic operators: the same bits every time "
                        "(TensorFlow on a CPU)")
@@ -100,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
         from oace_tf.training.gesture_run import run_gestures
 
         return run_gestures(args, folders)
+    if args.partner:
+        raise UsageError("--partner belongs to the training of gestures; leave it out")
     fields = read_json(args.config) if args.config else {}
     settings = TrainSettings.from_json(fields, str(args.config))
     data = _data_record(folders, settings)

@@ -101,6 +101,7 @@ def dense_contrastive_loss(oace: Any, cover: Any, valid: Any) -> Any:
     """
     share = _halved(_halved(cover))
     counted = ops.cast(_halved(_halved(valid)) > 0.5, "float32")
+    oace = ops.cast(oace, "float32")  # a network may compute in bfloat16
     unit = oace / ops.sqrt(ops.sum(ops.square(oace), axis=-1, keepdims=True) + EPSILON)
     objects = ops.cast(share > 0.9, "float32") * counted
     backgrounds = ops.cast(share < 0.1, "float32") * counted

@@ -46,7 +46,8 @@ def run_gestures(args: argparse.Namespace, folders: list[Path]) -> int:
     keras.utils.set_random_seed(settings.seed)
     networks, start = _start(args)
     data = [source.record() for source in sources]
-    trainer = GestureTrainer(networks, settings, folders, args.out, args.workers, args.keep, data)
+    trainer = GestureTrainer(networks, settings, folders, args.out, args.workers, args.keep, data,
+                             args.partner)
     if args.resume:
         trainer.resume()
     trainer.run(args.checkpoint_every, args.stop_at)

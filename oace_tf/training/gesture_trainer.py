@@ -24,6 +24,7 @@ from oace_tf.training.checkpoint import (
     last_good,
     write_checkpoint,
 )
+from oace_tf.training.exchange import Exchange
 from oace_tf.training.gesture_batches import BatchPlan, gesture_batches
 from oace_tf.training.gesture_settings import GesturePhase, GestureTrainSettings
 from oace_tf.training.gesture_step import GestureStep
@@ -47,13 +48,15 @@ class GestureTrainer:
       workers: processes that prepare scenes; 0: none.
       keep: checkpoints.
       data: records of the sources, for the checkpoints.
+      partners: folders of runs side by side; at every checkpoint all go on from their mean.
     """
 
     def __init__(self, networks: GestureNetworks, settings: GestureTrainSettings,
                  folders: list[Path], out: Path, workers: int = 1, keep: int = 2,
-                 data: Sequence[Mapping[str, Any]] = ()) -> None:
+                 data: Sequence[Mapping[str, Any]] = (), partners: Sequence[Path] = ()) -> None:
         self._networks, self._settings, self._out = networks, settings, out
         self._workers, self._keep = workers, keep
+        self._exchange = Exchange(out, partners) if partners else None
         self._plan = BatchPlan(folders=tuple(folders), sources=settings.sources,
                                exact=settings.exact, scenes=settings.scenes, seed=settings.seed)
         for layer in (layer for model in networks.models() for layer in model.layers):
@@ -146,6 +149,7 @@ class GestureTrainer:
                 self._batch += 1
                 bar.update()
                 if self._batch % checkpoint_every == 0 or self._batch >= end:
+                    self._meet()
                     self._checkpoint()
                     bar.note(log.means())
 
@@ -193,6 +197,21 @@ class GestureTrainer:
                 self._average[name] += (1.0 - keep) * (value - self._average[name])
             else:
                 self._average[name] = value
+
+    def _meet(self) -> None:
+        """Go on from the mean of this run and its partners: weights, average and optimizer."""
+        if self._exchange is None:
+            return
+        parts = {"weights": get_arrays(self._networks), "average": self._average,
+                 "optimizer": get_state(self._optimizer)}
+        mean = self._exchange.mean(self._batch, {
+            f"{part}/{name}": array for part, arrays in parts.items()
+            for name, array in arrays.items()})
+        parts = {part: {name: mean[f"{part}/{name}"] for name in arrays}
+                 for part, arrays in parts.items()}
+        set_arrays(self._networks, parts["weights"], "mean")
+        self._average = parts["average"]
+        set_state(self._optimizer, parts["optimizer"], "mean")
 
     def _checkpoint(self) -> None:
         if self._last_written is not None and self._last_written != self._step:

@@ -12,7 +12,9 @@ from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
 from oace_tf.networks.gesture_networks import build_gesture_networks
 from oace_tf.networks.weights import get_arrays, read_arrays, set_arrays
+from oace_tf.tensor_file import read_tensors
 from oace_tf.training.checkpoint import read_checkpoint
+from oace_tf.training.exchange import FORMAT, Exchange
 from oace_tf.training.gesture_scenes import GestureSceneSettings
 from oace_tf.training.gesture_settings import GesturePhase, GestureTrainSettings
 from oace_tf.training.gesture_trainer import CHECKPOINT, LOG, GestureTrainer, _Log
@@ -108,3 +110,23 @@ def test_rows_of_a_killed_run_are_cut_off(tmp_path):
         log.row(3, 1, 0, 64, {"total": 0.25}, 9.0)
     assert path.read_text().splitlines() == ["step,batch,total", "1,0,0.5", "2,0,0.4",
                                              "3,1,0,64,9.0,0.25000"]
+
+
+@pytest.mark.slow
+def test_runs_side_by_side_leave_the_same_weights(built, trainer, tmp_path):
+    networks, _ = built
+    settings = dataclasses.replace(SETTINGS, phases=SETTINGS.phases[1:])
+    folders = [tmp_path / "one", tmp_path / "two"]
+    ends = []
+    for seed, (own, other) in enumerate((folders, folders[::-1])):
+        run = trainer(own.name, dataclasses.replace(settings, seed=seed))
+        run._exchange = Exchange(own, [other], patience=0.0)
+        run.run()  # the first goes on without the second, which is not there yet
+        ends.append(get_arrays(networks))
+    mean = read_checkpoint(folders[1] / CHECKPOINT).weights
+    published, _ = read_tensors(folders[0] / "exchange-00000002.safetensors", FORMAT)
+    own, _ = read_tensors(folders[1] / "exchange-00000002.safetensors", FORMAT)
+    assert any(not np.array_equal(ends[0][name], ends[1][name]) for name in mean)
+    for name, array in mean.items():
+        key = f"weights/{name}"
+        np.testing.assert_allclose(array, (published[key] + own[key]) / 2, atol=1e-6)
