@@ -238,14 +238,17 @@ def tidy_cases() -> Iterator[tuple[np.ndarray, tuple[Click, ...]]]:
         noise = rng.random((height, width), np.float32)
         soft = cv2.GaussianBlur(noise, (0, 0), float(rng.uniform(0.1, 4)))
         mask = soft >= np.quantile(soft, rng.uniform(0.1, 0.9))
-        taps = [Click(float(rng.uniform(-0.5, width - 0.5)), float(rng.uniform(-0.5, height - 0.5)),
-                      bool(rng.random() < 0.6)) for _ in range(rng.integers(0, 5))]
-        yield mask, tuple(taps)
+        yield mask, tuple(
+            Click(float(rng.uniform(-0.5, width - 0.5)), float(rng.uniform(-0.5, height - 0.5)),
+                  bool(rng.random() < 0.6)) for _ in range(rng.integers(0, 5)))
     rows, columns = np.mgrid[:700, :900]
     rings = (np.hypot(rows - 350, columns - 450) // 37).astype(int) % 2 == 0
-    for taps in ((), (Click(450, 350),), (Click(449.5, 350.5), Click(500, 350, False)),
-                 (Click(450 + 44, 350),), (Click(450 + 74.5, 350), Click(450, 300, False))):
-        yield rings, taps
+    middle, ring, other = Click(450, 350), Click(494, 350), Click(524.5, 350)
+    yield rings, ()
+    yield rings, (middle,)
+    yield rings, (Click(449.5, 350.5), Click(500, 350, False))
+    yield rings, (ring,)
+    yield rings, (other, Click(450, 300, False))
     yield np.zeros((7, 9), bool), (Click(1, 1),)
     yield np.ones((7, 9), bool), (Click(1, 1),)
 

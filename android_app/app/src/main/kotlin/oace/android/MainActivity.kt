@@ -263,12 +263,8 @@ class MainActivity : Activity() {
     }
 
     private fun choose(answer: Answer, number: Int) {
-        val whole = photograph ?: return
-        val question = ++latest
-        inWorker {
-            answer.taken = number
-            if (question == latest) showAnswer(answer, whole, question, 0.0)
-        }
+        inWorker { answer.taken = number }
+        draw(drawing)
     }
 
     // --- cutout
@@ -329,6 +325,7 @@ class MainActivity : Activity() {
                 maxRows = opened.maxRows
                 kinds = opened.kinds
                 modes = Mode.of(opened)
+                if (picture.mode !in modes) showMode(Mode.TAP)
                 modeButton.visibility = if (modes.size > 1) View.VISIBLE else View.GONE
                 background.visibility = if (Kind.BACKGROUND in kinds) View.VISIBLE else View.GONE
                 runsOn.text = getString(R.string.loaded, ms, opened.runsOn)

@@ -95,9 +95,10 @@ class PictureView(context: Context, attributes: AttributeSet?) : ImageView(conte
     }
 
     private fun onView(place: Place, whole: Photograph): Pair<Float, Float> {
+        val shown = checkNotNull(drawable)
         val point = floatArrayOf(
-            ((place.x + 0.5) / whole.width * drawable.intrinsicWidth).toFloat(),
-            ((place.y + 0.5) / whole.height * drawable.intrinsicHeight).toFloat())
+            ((place.x + 0.5) / whole.width * shown.intrinsicWidth).toFloat(),
+            ((place.y + 0.5) / whole.height * shown.intrinsicHeight).toFloat())
         imageMatrix.mapPoints(point)
         return point[0] + paddingLeft to point[1] + paddingTop
     }
