@@ -76,6 +76,16 @@ def decode_photograph(data: bytes, name: str) -> Photograph:
     return Photograph(shown, alpha, image, (header.height, header.width), header.is_turned)
 
 
+def checked_size(height: int, width: int, name: str) -> None:
+    """Raise UsageError where a photograph has too many pixels; `name` is for the message."""
+    if height * width > MAX_PIXELS:
+        raise UsageError(f"{name} has {height * width / 1e6:.0f} megapixels; at most "
+                         f"{MAX_PIXELS / 1e6:.0f} are taken, make it smaller")
+    if max(height, width) > MAX_SIDE:
+        raise UsageError(f"{name} has {width}x{height} pixels; a side of at most "
+                         f"{MAX_SIDE} is taken, make it smaller")
+
+
 def on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Return a picture with its transparent parts on a white ground; (H, W, 3) uint8."""
     share = alpha[..., None].astype(np.uint16)

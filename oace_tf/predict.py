@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import numpy as np
 from oace_tf import pictures
 from oace_tf.cli import Parser, command, typed
 from oace_tf.clicks import Click, parse_tap
-from oace_tf.errors import UsageError, printable
+from oace_tf.errors import MissedTapWarning, UsageError, printable
 from oace_tf.geometry import Frame
 from oace_tf.images import Photograph, read_photograph, write_image
 from oace_tf.segmenter import TapSegmenter
@@ -65,12 +67,16 @@ def run(args: argparse.Namespace) -> int:
     segmenter = TapSegmenter(args.model, args.threads, refine=args.refine)
     start = time.perf_counter()
     try:
-        mask = segmenter.segment(image, clicks)
+        with warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always", MissedTapWarning)
+            mask = segmenter.segment(image, clicks)
         milliseconds = 1000 * (time.perf_counter() - start)
         write_image(out, _picture(kind, photograph, mask, clicks))
     except MemoryError:
         raise UsageError(f"{args.photo}: memory does not suffice for its {image.shape[1]}x"
                          f"{image.shape[0]} pixels; make it smaller") from None
+    for remark in remarks:
+        print(f"{args.prog}: note: {remark.message}", file=sys.stderr)
     print(f"{printable(str(out))}: {kind}, {image.shape[1]}x{image.shape[0]}, object "
           f"{100 * mask.mean():.1f} % of the photograph, {milliseconds:.0f} ms")
     return 0

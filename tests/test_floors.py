@@ -11,8 +11,8 @@ FLOORS = (
     "oace_tf oace_tf.errors oace_tf.fileio oace_tf.images oace_tf.clicks oace_tf.geometry "
     "oace_tf.clicker oace_tf.config oace_tf.cli oace_tf.pictures oace_tf.pieces oace_tf.progress "
     "oace_tf.workers oace_tf.tensor_file oace_tf.gestures oace_tf.inputs oace_tf.image_header "
-    "oace_tf.avif_header oace_tf.quiet",
-    "oace_tf.runtime oace_tf.segmenter",
+    "oace_tf.avif_header oace_tf.quiet oace_tf.strokes",
+    "oace_tf.runtime oace_tf.looks oace_tf.segmenter",
     "oace_tf.samples",
     "oace_tf.networks",
     "oace_tf.evaluation",
