@@ -28,6 +28,8 @@ from oace_tf.inputs import (
 from oace_tf.looks import Look, previous_in_frame, window_of
 from oace_tf.pieces import missed
 from oace_tf.pieces import tidy as tidied
+from oace_tf.polygons import POINTS, Polygon, polygons_of
+from oace_tf.regions import BACKGROUND, label_map, taps_by_label
 from oace_tf.runtime.edge_refinement import Refinement, refine
 from oace_tf.runtime.model import TfliteModel, open_model
 from oace_tf.runtime.split_model import SplitModel, open_split
@@ -199,6 +201,40 @@ class TapSegmenter:
         """
         return self.photograph(image).cutout(gesture, previous, **words)
 
+    def polygon(self, image: Image, gesture: Sequence[Tap] | Gesture | None = None,
+                previous: np.ndarray | None = None, *, points: int = POINTS,
+                tolerance: float | None = None,
+                **words: Unpack[GestureWords]) -> tuple[Polygon, ...]:
+        """Return the object's outline, by pieces, the largest first; `annotations` writes them.
+
+        Args:
+          points, tolerance: how many control points, or how exact; see `polygons.polygons_of`.
+        Warns:
+          MissedTapWarning: as `segment`.
+        """
+        return self.photograph(image).polygon(gesture, previous, points=points,
+                                              tolerance=tolerance, **words)
+
+    def regions(self, image: Image,
+                strokes: Mapping[str, Pairs]) -> tuple[np.ndarray, dict[int, str]]:
+        """Return several objects of one photograph: a picture of labels, and their names.
+
+            labels, legend = segmenter.regions("photo.jpg", {
+                "person": [(200, 120), (210, 260)], "wall": [(20, 30), (90, 40)]})
+
+        Each label is asked about alone: its strokes are on the object, those of all other labels on
+        its background. Each pixel gets the most probable label, or the background, where none is
+        at least 0.5.
+
+        Args:
+          strokes: label -> a stroke, which is a list of (x, y), or a list of strokes; a single
+            point is a tap. The label `background` is on no object.
+        Returns:
+          (H, W) uint8, or uint16 where there are more than 255 labels; {0: "background", 1: ...},
+          in the order of `strokes`.
+        """
+        return self.photograph(image).regions(strokes)
+
     def _at_full_size(self, mask: np.ndarray, seen: np.ndarray, pixels: np.ndarray,
                       frame: Frame) -> np.ndarray:
         if self.refinement is not None:
@@ -281,6 +317,21 @@ class Photograph:
                previous: np.ndarray | None = None, **words: Unpack[GestureWords]) -> np.ndarray:
         """Return the object alone, (H, W, 4) uint8 RGBA; as `TapSegmenter.cutout`."""
         return pictures.cutout(self._colours, self.segment(gesture, previous, **words), self.alpha)
+
+    def polygon(self, gesture: Sequence[Tap] | Gesture | None = None,
+                previous: np.ndarray | None = None, *, points: int = POINTS,
+                tolerance: float | None = None,
+                **words: Unpack[GestureWords]) -> tuple[Polygon, ...]:
+        """Return the object's outline, by pieces; as `TapSegmenter.polygon`."""
+        return polygons_of(self.segment(gesture, previous, **words), points, tolerance)
+
+    def regions(self, strokes: Mapping[str, Pairs]) -> tuple[np.ndarray, dict[int, str]]:
+        """Return (H, W) labels and their names; as `TapSegmenter.regions`."""
+        segmenter = self._segmenter
+        taps = taps_by_label(strokes, self.size_hw, segmenter.model.max_points)
+        labels = label_map((self.probability(asked) for asked in taps.values()),
+                           list(taps.values()), THRESHOLD, segmenter.tidy)
+        return labels, {0: BACKGROUND, **dict(enumerate(taps, 1))}
 
     def alternatives(self, gesture: Sequence[Tap] | Gesture | None = None,
                      previous: np.ndarray | None = None,
