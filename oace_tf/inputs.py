@@ -52,11 +52,13 @@ def photograph_of(image: Image) -> Photograph:
 
     Args:
       image: the path of a photograph, its bytes, or a file opened in binary mode (turned upright);
-        a PIL image (as it is); or an array: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA,
-        uint8, or floats in [0, 1]. Transparent parts stand on white.
+        a PIL image (as it is); an array: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA,
+        uint8, or floats in [0, 1]; or an `images.Photograph`. Transparent parts stand on white.
     Raises:
       UsageError: it is none of these, cannot be read, or has more than 200 megapixels.
     """
+    if isinstance(image, Photograph):
+        return image
     if isinstance(image, (str, os.PathLike)):
         if isinstance(image, str) and image.lower().startswith(_ADDRESSES):
             raise UsageError(f"{quoted(image)} is an address; fetch the photograph first and give "

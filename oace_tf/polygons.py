@@ -72,10 +72,7 @@ def polygons_of(mask: np.ndarray, points: int = POINTS,
     Raises:
       UsageError: `points` is below 3, or `tolerance` below 0.
     """
-    if points < LEAST_POINTS:
-        raise UsageError(f"a polygon has at least {LEAST_POINTS} points, got {points}")
-    if tolerance is not None and not 0 <= tolerance < np.inf:
-        raise UsageError(f"the tolerance is at least 0 pixels, got {tolerance}")
+    check_precision(points, tolerance)
     mask = np.asarray(mask, bool)
     rings = _rings(mask)
     if tolerance is None:
@@ -91,6 +88,14 @@ def polygons_of(mask: np.ndarray, points: int = POINTS,
                 pieces.setdefault(ring.piece, []).append(np.clip(corners, 0, limits) - 0.5)
     polygons = [Polygon(outline, tuple(holes)) for outline, *holes in pieces.values()]
     return tuple(sorted(polygons, key=lambda polygon: -polygon.area))
+
+
+def check_precision(points: int, tolerance: float | None) -> None:
+    """Raise UsageError unless polygons can be made so; arguments as in `polygons_of`."""
+    if points < LEAST_POINTS:
+        raise UsageError(f"a polygon has at least {LEAST_POINTS} points, got {points}")
+    if tolerance is not None and not 0 <= tolerance < np.inf:
+        raise UsageError(f"the tolerance of a polygon is at least 0 pixels, got {tolerance}")
 
 
 def mask_of(polygons: Sequence[Polygon], height: int, width: int) -> np.ndarray:

@@ -288,10 +288,18 @@ class Photograph:
         """Height and width in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
+    def gesture(self, gesture: Sequence[Tap] | Gesture | None = None,
+                **words: Unpack[GestureWords]) -> list[Click] | Gesture:
+        """Return a gesture, given as the other methods take it, in pixels of this photograph.
+
+        A scribble is a row of taps by then; taps alone are a list.
+        """
+        return gesture_of(gesture, words, self.size_hw, self._segmenter.model.max_points)
+
     def segment(self, gesture: Sequence[Tap] | Gesture | None = None,
                 previous: np.ndarray | None = None, **words: Unpack[GestureWords]) -> np.ndarray:
         """Return the mask of the object, (H, W) bool; as `TapSegmenter.segment`."""
-        asked = self._gesture(gesture, words)
+        asked = self.gesture(gesture, **words)
         probability, _ = self._answer(asked, previous)
         mask, taps = probability >= THRESHOLD, taps_of(asked)
         if self._segmenter.tidy:
@@ -305,13 +313,13 @@ class Photograph:
                     previous: np.ndarray | None = None,
                     **words: Unpack[GestureWords]) -> np.ndarray:
         """Return (H, W) float32 in [0, 1]; as `TapSegmenter.probability`."""
-        return self._answer(self._gesture(gesture, words), previous)[0]
+        return self._answer(self.gesture(gesture, **words), previous)[0]
 
     def answer(self, gesture: Sequence[Tap] | Gesture | None = None,
                previous: np.ndarray | None = None,
                **words: Unpack[GestureWords]) -> tuple[np.ndarray, np.ndarray]:
         """Return the probability and the mask in the frame; as `TapSegmenter.answer`."""
-        return self._answer(self._gesture(gesture, words), previous)
+        return self._answer(self.gesture(gesture, **words), previous)
 
     def cutout(self, gesture: Sequence[Tap] | Gesture | None = None,
                previous: np.ndarray | None = None, **words: Unpack[GestureWords]) -> np.ndarray:
@@ -341,7 +349,7 @@ class Photograph:
         if not model.has_alternatives:
             raise UsageError(f"{model.path} gives one answer alone; take a file of the "
                              "interface points-multi")
-        asked = _as_gesture(self._gesture(gesture, words))
+        asked = _as_gesture(self.gesture(gesture, **words))
         points, look, before, window = self._asked(asked, previous)
         masks, scores = model.run_all(look.seen, points, before)
         return np.stack([self._whole(mask, look, window) for mask in masks]), scores
@@ -355,10 +363,6 @@ class Photograph:
             self._looks = {key: look for key, look in self._looks.items() if key is None}
             self._looks[window] = Look(model, part)
         return self._looks[window]
-
-    def _gesture(self, gesture: Sequence[Tap] | Gesture | None,
-                 words: Mapping[str, Any]) -> list[Click] | Gesture:
-        return gesture_of(gesture, words, self.size_hw, self._segmenter.model.max_points)
 
     def _answer(self, gesture: list[Click] | Gesture, previous: np.ndarray | None,
                 ) -> tuple[np.ndarray, np.ndarray]:
