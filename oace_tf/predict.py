@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -29,7 +30,7 @@ from oace_tf.annotations import (
 from oace_tf.cli import Parser, command, typed
 from oace_tf.clicks import Click, parse_tap
 from oace_tf.errors import MissedTapWarning, UsageError, printable, quoted
-from oace_tf.fileio import atomic_write, write_json
+from oace_tf.fileio import atomic_write
 from oace_tf.images import Photograph, read_photograph, write_image
 from oace_tf.outputs import KINDS, LABELS, POLYGON, Output, choose_output
 from oace_tf.polygons import POINTS, check_precision, polygons_of
@@ -164,8 +165,14 @@ def write_polygons(output: Output, photograph: AnnotatedPhotograph) -> None:
     if output.format == "svg":
         atomic_write(output.path, as_svg(photograph).encode())
     else:
-        write_json(output.path, as_labelme(photograph) if output.format == "labelme"
-                   else as_coco([photograph]))
+        write_compact(output.path, as_labelme(photograph) if output.format == "labelme"
+                      else as_coco([photograph]))
+
+
+def write_compact(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON without line breaks: a polygon has many numbers (raises UsageError)."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    atomic_write(path, text.encode() + b"\n")
 
 
 @contextmanager

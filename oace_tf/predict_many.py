@@ -16,7 +16,13 @@ from oace_tf.fileio import write_json
 from oace_tf.images import SUFFIXES, WRITTEN, Photograph, read_photograph, write_image
 from oace_tf.outputs import LABELS, POLYGON, Output, check_place, default_suffix
 from oace_tf.polygons import Polygon, check_precision, polygons_of
-from oace_tf.predict import open_segmenter, told, write_output, write_polygons
+from oace_tf.predict import (
+    open_segmenter,
+    told,
+    write_compact,
+    write_output,
+    write_polygons,
+)
 from oace_tf.progress import Progress
 from oace_tf.regions import BACKGROUND
 from oace_tf.segmenter import Photograph as Session
@@ -126,7 +132,7 @@ def _predict(path: Path, tapped: TappedPhotograph, output: Output, segmenter: Ta
                 _write_outlines(path, output, record)
     except UsageError as error:
         text = str(error)
-        record.left_out.append(text if text.startswith(str(path)) else f"{path}: {text}")
+        record.left_out.append(text if str(path) in text else f"{path}: {text}")
     except MemoryError:
         record.left_out.append(f"{path}: memory does not suffice for it; make it smaller")
 
@@ -234,7 +240,7 @@ def _finish(output: Output, args: argparse.Namespace, record: _Record) -> int:
                          "above")
     if output.kind == POLYGON and output.format == _COCO:
         names = file_names(record.paths, output.path)
-        write_json(output.path, as_coco([
+        write_compact(output.path, as_coco([
             AnnotatedPhotograph(file_name=name, height=photograph.height, width=photograph.width,
                                 objects=photograph.objects)
             for name, photograph in zip(names, record.photographs)]))

@@ -425,7 +425,8 @@ class Photograph:
         others = gesture.kinds - TAPS
         if others:
             raise UsageError(f"{self._segmenter.model.path} knows taps alone, no "
-                             f"{', '.join(sorted(others))}")
+                             f"{', '.join(sorted(others))}; give taps or a scribble, or a file "
+                             "that was trained on more")
         return gesture.taps
 
 
