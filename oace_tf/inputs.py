@@ -198,7 +198,7 @@ def click_of(tap: Tap) -> Click:
         raise UsageError(f"a tap is (x, y) or (x, y, label), got {quoted(str(tap))}")
     if label not in (0.0, 1.0):
         raise UsageError(f"the label of the tap {x:g},{y:g} is {label:g}; 1 is the object, 0 the "
-                         "background; for boxes and other gestures give a Gesture")
+                         "background; boxes and other gestures have keywords of their own")
     return Click(x, y, label == 1.0)
 
 
@@ -209,4 +209,8 @@ def clicks_of(taps: Iterable[Tap] | Click) -> list[Click]:
     if isinstance(taps, (str, bytes)) or not isinstance(taps, Iterable):
         raise UsageError("taps are a list of (x, y), such as [(290, 120)], got "
                          f"{quoted(str(taps))}")
-    return [click_of(tap) for tap in taps]
+    listed = list(taps)
+    if listed and np.isscalar(listed[0]) and not isinstance(listed[0], (str, bytes)):
+        raise UsageError("taps are a list of (x, y), such as [(290, 120)], got the numbers of a "
+                         f"single one; write [({', '.join(f'{number:g}' for number in listed)})]")
+    return [click_of(tap) for tap in listed]

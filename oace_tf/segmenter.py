@@ -105,6 +105,10 @@ class TapSegmenter:
             raise UsageError("this TapSegmenter is closed; make another one")
         return self._model
 
+    @model.setter
+    def model(self, model: TfliteModel | SplitModel) -> None:
+        self._model = model
+
     @property
     def gestures(self) -> frozenset[str]:
         """What the file knows: `tap`, `background`, and it may be `box`, `extreme`, `drag`."""
@@ -398,7 +402,7 @@ class Photograph:
                              f"it knows {', '.join(sorted(self._segmenter.gestures))}")
         height, width = self.size_hw
         whole = Frame(height, width, model.size)
-        for tap in gesture.taps:
+        for tap in taps_of(gesture):
             whole.click(tap)  # refuses taps outside the photograph
         rows, window = gesture.rows(), window_of(gesture, height, width)
         if window is not None:

@@ -88,7 +88,9 @@ def test_a_tap_without_a_label_is_on_the_object():
     ("290,120", r"taps are a list of \(x, y\)"), (["290,120"], "a tap is"), (7, "taps are a list"),
     ([(1,)], "a tap is"), ([(1, 2, 1, 1)], "a tap is"), ([("a", "b")], "a tap is"),
     ([(1, 2, 3)], "the label of the tap 1,2 is 3; 1 is the object, 0 the background"),
-    ([(1, 2, -1)], "is -1"), ((290, 120), "a tap is"), ([None], "a tap is")])
+    ([(1, 2, -1)], "is -1"), ((290, 120), r"write \[\(290, 120\)\]"),
+    (np.array([290, 120, 1]), "got the numbers of a single"),
+    ([None], "a tap is")])
 def test_what_is_no_tap_is_refused(taps, words):
     with pytest.raises(UsageError, match=words):
         clicks_of(taps)

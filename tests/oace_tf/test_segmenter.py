@@ -248,7 +248,7 @@ def test_keywords_are_the_gesture(tiny_multi: Path) -> None:
              Gesture(extreme=((4, 30), (24, 30), (14, 20), (14, 40)))),
             ({"drag": np.array([[14, 30], [14, 38]])}, Gesture(drag=((14, 30), (14, 38))))):
         if gesture is None:
-            with pytest.raises(UsageError, match="a tap is"):
+            with pytest.raises(UsageError, match="numbers of a single one"):
                 found.segment(image, **words)
             continue
         expected = found.probability(image, gesture)
@@ -289,6 +289,15 @@ def test_what_a_file_does_not_know_is_one_line(tiny_int8: Path) -> None:
         found.probability(image, tap=[(9, 9)])  # type: ignore[call-arg]
 
 
+def test_gestures_beside_the_photograph_are_refused(tiny_multi: Path) -> None:
+    found, image = TapSegmenter(tiny_multi), _photograph(64, 64)
+    for words in ({"drag": [(-9, 9), (20, 9)]}, {"scribble": [(9, 9), (70, 9)]},
+                  {"box": (100, 100, 120, 130)}, {"box": (4, 4, 30, 30), "taps": [(99, 9)]}):
+        with pytest.raises(UsageError, match="outside the photograph"):
+            found.segment(image, **words)
+    found.probability(image, drag=[(9, 9), (-9, 9)])  # a finger may end beside it
+
+
 # --- the mask before
 
 
@@ -311,7 +320,7 @@ class _Accumulating:
 @pytest.fixture
 def accumulating(tiny_int8: Path) -> TapSegmenter:
     found = TapSegmenter(tiny_int8, tidy=False)
-    found._model = _Accumulating()  # type: ignore[assignment]
+    found.model = _Accumulating()  # type: ignore[assignment]
     return found
 
 
