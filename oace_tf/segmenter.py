@@ -112,8 +112,9 @@ class TapSegmenter:
     @property
     def gestures(self) -> frozenset[str]:
         """What the file knows: `tap`, `background`, and it may be `box`, `extreme`, `drag`."""
-        one_channel = self.model.click_channels == 1 and not self.model.gestures
-        return self.model.gestures or (TAPS - {"background"} if one_channel else TAPS)
+        if self.model.gestures:
+            return self.model.gestures
+        return TAPS if self.model.click_channels == 2 else TAPS - {"background"}
 
     def close(self) -> None:
         """Let go of the file and its memory; nothing can be asked any more."""
