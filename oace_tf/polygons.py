@@ -123,11 +123,16 @@ def joined(polygon: Polygon) -> np.ndarray:
 
     For formats that know no holes: the cut goes there and back, so it has no area.
     """
+    def nearest(points: np.ndarray, point: np.ndarray) -> int:
+        return int(((points - point) ** 2).sum(axis=1).argmin())
+
     ring = polygon.outline
     for hole in polygon.holes:
-        squares = ((ring[:, None] - hole[None]) ** 2).sum(axis=2)
-        at, start = np.unravel_index(int(squares.argmin()), squares.shape)
-        around = np.roll(hole, -int(start), axis=0)
+        start = 0
+        for _ in range(3):  # to and fro: a short cut, found without a table of all pairs
+            at = nearest(ring, hole[start])
+            start = nearest(hole, ring[at])
+        around = np.roll(hole, -start, axis=0)
         ring = np.concatenate([ring[:at + 1], around, around[:1], ring[at:]])
     return ring
 

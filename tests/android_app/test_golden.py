@@ -123,7 +123,7 @@ class GestureCase:
         segmenter = TapSegmenter.__new__(TapSegmenter)
         segmenter.refinement = None
         segmenter.model = SimpleNamespace(  # type: ignore[assignment]
-            size=512, max_points=ROWS, run=run, takes_previous=True, path="record",
+            size=512, max_points=ROWS, run=run, takes_previous=True, quantized=True, path="record",
             gestures=frozenset({"tap", "background", "box", "extreme", "drag"}))
         _, first = segmenter.answer(self.photograph, self.gesture)
         probability, _ = segmenter.answer(self.photograph, self.gesture, first)
