@@ -39,8 +39,10 @@ from oace_tf.segmenter import TapSegmenter, taps_of
 
 PROG = "python -m oace_tf.predict"
 EXAMPLE = "example: %(prog)s photo.jpg --tap 240,310 -o cutout.png"
-_GESTURES = ("--tap", "--background-tap", "--box", "--extreme", "--drag", "--scribble")
-_NEGATIVE = re.compile(r"-[0-9.]")  # a number, where argparse sees an option
+# The numbers that each option takes.
+_NUMBERS = {"--tap": 2, "--background-tap": 2, "--box": 4, "--extreme": 8, "--drag": 4,
+            "--scribble": 1 << 30}
+_COORDINATES = re.compile(r"[-+]?[0-9.][-+0-9.,;]*")
 _ABOUT = """Cut the tapped object out of a photograph.
 
 The name of --out decides what is written: .png, .webp or .tif a cutout with transparency,
@@ -91,7 +93,7 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
                         help="draw the mask's edges along those of the photograph")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
     parser.set_defaults(prog=prog)
-    return parser.parse_args(_with_negative_numbers(sys.argv[1:] if argv is None else argv))
+    return parser.parse_args(_in_one_word(sys.argv[1:] if argv is None else argv))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -116,6 +118,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--kind labels is for several objects: give --taps FILE.csv")
     check_precision(args.points, args.tolerance)
     photo = args.photo[0]
+    if photo.is_dir():
+        raise UsageError(f"{photo} is a folder; name a photograph, or take those of a folder with "
+                         "--taps FILE.csv")
     output = choose_output(photo, args.out, args.kind, args.format)
     photograph = read_photograph(photo)
     segmenter = open_segmenter(args)
@@ -219,15 +224,21 @@ def _numbers(option: str, text: str | None, count: int | None) -> list[tuple[flo
     return list(zip(numbers[::2], numbers[1::2]))
 
 
-def _with_negative_numbers(argv: Sequence[str]) -> list[str]:
-    """Return the arguments, with `--tap -5,3` as `--tap=-5,3`: argparse would see an option."""
-    joined: list[str] = []
+def _in_one_word(argv: Sequence[str]) -> list[str]:
+    """Return the arguments with the numbers of each gesture in one word: `--box=10,20,30,40`.
+
+    So `--tap -5,3`, where argparse would see an option, and `--tap 290 120` are taken too.
+    """
+    words: list[str] = []
+    wanted = 0  # numbers that the last option still takes
     for word in argv:
-        if joined and joined[-1] in _GESTURES and _NEGATIVE.match(word):
-            joined[-1] += f"={word}"
-        else:
-            joined.append(word)
-    return joined
+        if wanted > 0 and _COORDINATES.fullmatch(word):
+            words[-1] += f"{',' if '=' in words[-1] else '='}{word}"
+            wanted -= len([part for part in re.split("[,;]", word) if part])
+            continue
+        wanted = _NUMBERS.get(word, 0)
+        words.append(word)
+    return words
 
 
 def silence_opencv() -> None:

@@ -109,7 +109,7 @@ def test_transparency_is_kept_beside_the_white(path):
     palette = image.fromarray(np.array([[0, 1]], np.uint8), mode="P")
     palette.putpalette([255, 0, 0, 0, 255, 0])
     palette.info["transparency"] = 0
-    assert photograph_of(palette).alpha.tolist() == [[0, 255]]
+    np.testing.assert_array_equal(photograph_of(palette).alpha, [[0, 255]])
 
 
 def test_too_many_pixels_are_refused_in_every_form(monkeypatch, path):

@@ -307,6 +307,22 @@ def test_wrong_gestures_are_one_line(photo: Path, options: list[str],
     assert f"{options[0]} is written X,Y" in line and "for example 240,310" in line
 
 
+@pytest.mark.parametrize(("typed", "meant"), [
+    (["--tap", "24", "30"], ["--tap=24,30"]), (["--tap", "-5,3"], ["--tap=-5,3"]),
+    (["--tap", "24,30", "5"], ["--tap=24,30", "5"]), (["--tap=24,30", "7"], ["--tap=24,30", "7"]),
+    (["--box", "1", "-2", "3", "4", "p.jpg"], ["--box=1,-2,3,4", "p.jpg"]),
+    (["--scribble", "1,2", "3,4", "5,6", "-o", "x"], ["--scribble=1,2,3,4,5,6", "-o", "x"]),
+    (["--drag", "1,2", "3,4", "--tap", "5,6"], ["--drag=1,2,3,4", "--tap=5,6"]),
+    (["--tap", "p.jpg"], ["--tap", "p.jpg"]), (["--threads", "3", "4"], ["--threads", "3", "4"])])
+def test_numbers_of_a_gesture_may_stand_apart(typed: list[str], meant: list[str]) -> None:
+    assert predict._in_one_word(typed) == meant
+
+
+def test_a_folder_is_no_photograph(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for folder in (photo.parent, "."):
+        assert "is a folder; name a photograph" in _refused(capfd, folder, "--tap", "1,1")
+
+
 def test_a_file_that_knows_taps_alone_says_so(photo: Path,
                                               capfd: pytest.CaptureFixture[str]) -> None:
     assert "knows taps alone, no box" in _refused(capfd, photo, "--box", "4,20,40,50")
