@@ -45,7 +45,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        raise Refused(message)
+        raise Refused(f"{message}; see `python {Path(sys.argv[0]).name} --help`")
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
