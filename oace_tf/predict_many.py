@@ -246,8 +246,9 @@ def _finish(output: Output, args: argparse.Namespace, record: _Record) -> int:
             for name, photograph in zip(names, record.photographs)]))
     what = _count(record.objects, "object") + " of " + _count(len(record.paths), "photograph")
     each = 1000 * record.seconds / record.objects
+    missed = "" if output.kind == LABELS else f", {len(record.notes)} not as tapped"
     print(printable(f"{output.path}: {what} as {output.format or output.kind}, {each:.0f} ms an "
-                    f"object, {len(record.left_out)} left out, {len(record.notes)} not as tapped"))
+                    f"object, {len(record.left_out)} left out{missed}"))
     return 1 if record.left_out else 0
 
 
