@@ -13,6 +13,9 @@ from oace_tf.runtime.model import TfliteModel
 from oace_tf.runtime.split_model import SplitModel
 
 BOX_MARGIN = 0.1  # of the box's longer side, shown around it
+# Of the photograph: a smaller object gets a second look, with this margin around it.
+SMALL_SHARE, SMALL_MARGIN = 0.02, 0.25
+LEAST_PART = 0.08  # of the photograph's longer side: no part is smaller
 
 
 class Look:
@@ -53,6 +56,27 @@ def window_of(gesture: Gesture, height: int, width: int) -> Window | None:
     inside = [[tap.x, tap.y] for tap in gesture.taps if tap.positive]
     points = np.concatenate([gesture.bounds, np.array(inside).reshape(-1, 2)])
     return window_around(points, height, width, BOX_MARGIN)
+
+
+def around_small(mask: np.ndarray, gesture: Gesture) -> Window | None:
+    """Return the part around a small object that taps alone gave; None where there is none.
+
+    The network sees 384 x 384 cells whatever the photograph's size. In its part of the photograph
+    a small object is as large as the objects that it knows best.
+
+    Args:
+      mask: (H, W) bool, the first answer.
+      gesture: what was asked.
+    """
+    if gesture.bounds is not None or not 0 < np.count_nonzero(mask) < SMALL_SHARE * mask.size:
+        return None
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    taps = [[tap.x, tap.y] for tap in gesture.taps if tap.positive]
+    corners = [[left, top], [left + width - 1, top + height - 1]]
+    points = np.array([*corners, *taps, *(gesture.drag or ())], np.float64)
+    middle, half = (points.min(axis=0) + points.max(axis=0)) / 2, LEAST_PART * max(mask.shape) / 2
+    points = np.concatenate([points, [middle - half, middle + half]])
+    return window_around(points, *mask.shape, SMALL_MARGIN)
 
 
 def previous_in_frame(previous: np.ndarray, gesture: Gesture, window: Window | None,

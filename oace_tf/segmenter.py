@@ -25,7 +25,7 @@ from oace_tf.inputs import (
     gesture_of,
     photograph_of,
 )
-from oace_tf.looks import Look, previous_in_frame, window_of
+from oace_tf.looks import Look, around_small, previous_in_frame, window_of
 from oace_tf.pieces import missed
 from oace_tf.pieces import tidy as tidied
 from oace_tf.polygons import POINTS, Polygon, polygons_of
@@ -78,14 +78,17 @@ class TapSegmenter:
       tidy: whether `segment` drops pieces without a tap and fills small holes; see `pieces.tidy`.
       decoder: the decoder's file, where `model_path` is that of an encoder; `sha256` is then not
         asked for.
+      second_look: whether `segment` asks a file of gestures again, where taps alone gave a small
+        object, and shows it the part around that object; see `looks.around_small`.
     Raises:
       UsageError: the file is missing, damaged or of another interface; see `open_model`.
     """
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, threads: int = 1,
                  sha256: str | None = None, refine: bool | Refinement = False,
-                 tidy: bool = True, decoder: str | os.PathLike[str] | None = None) -> None:
-        self._arguments = (model_path, threads, sha256, refine, tidy, decoder)
+                 tidy: bool = True, decoder: str | os.PathLike[str] | None = None,
+                 second_look: bool = True) -> None:
+        self._arguments = (model_path, threads, sha256, refine, tidy, decoder, second_look)
         self._model: TfliteModel | SplitModel | None
         if decoder is None:
             self._model = open_model(model_file(model_path), threads, sha256)
@@ -93,6 +96,7 @@ class TapSegmenter:
             self._model = open_split(model_file(model_path), decoder, threads)
         self.refinement = Refinement() if refine is True else refine or None
         self.tidy = tidy
+        self.second_look = second_look
 
     @property
     def model(self) -> TfliteModel | SplitModel:
@@ -307,6 +311,10 @@ class Photograph:
         asked = self.gesture(gesture, **words)
         probability, _ = self._answer(asked, previous)
         mask, taps = probability >= THRESHOLD, taps_of(asked)
+        if previous is None and self._segmenter.second_look and self._segmenter.model.gestures:
+            window = around_small(tidied(mask, taps), _as_gesture(asked))
+            if window is not None:
+                mask = (probability + self._seen_in(window, _as_gesture(asked))) / 2 >= THRESHOLD
         if self._segmenter.tidy:
             mask = tidied(mask, taps)
         remark = missed(mask, taps)
@@ -387,6 +395,13 @@ class Photograph:
                 before = look.run(self._segmenter._packed(look.frame, taps[:count]), before)
         mask = look.run(points, before)
         return self._whole(mask, look, None), mask
+
+    def _seen_in(self, window: Window, gesture: Gesture) -> np.ndarray:
+        """Return the probability (H, W) that a look at a part gives; 0 outside the part."""
+        look = self.look(window)
+        rows = look.frame.rows(window.rows(gesture.rows()))
+        points = pack_rows(rows, self._segmenter.model.max_points)
+        return self._whole(look.run(points, None), look, window)
 
     def _whole(self, mask: np.ndarray, look: Look, window: Window | None) -> np.ndarray:
         """Return a mask of the frame as probabilities of the whole photograph."""

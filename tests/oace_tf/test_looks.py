@@ -52,3 +52,30 @@ def test_a_mask_of_the_photographs_size_is_cropped() -> None:
         assert not frame[:, 18:].any()
     with pytest.raises(UsageError, match="previous mask"):
         looks.previous_in_frame(mask[1:], gesture, window, (100, 120), 32, np.uint8)
+
+
+def test_a_small_object_of_taps_alone_gets_a_second_look() -> None:
+    mask = np.zeros((200, 300), bool)
+    mask[100:120, 50:80] = True  # 1 % of the photograph
+    tap = Gesture(taps=(Click(60, 110), Click(250, 20, positive=False)))
+    # 30 px wide, at least 24 (8 % of 300) high, and a quarter of 30 on each side
+    assert looks.around_small(mask, tap) == Window(42, 90, 88, 130)
+    beside = Gesture(taps=(Click(60, 110), Click(100, 110)))
+    window = looks.around_small(mask, beside)
+    assert window is not None and window.right > 100  # every object tap is in it
+    assert looks.around_small(mask, Gesture(drag=((60, 110), (65, 110)))) is not None
+    assert looks.around_small(mask, Gesture(box=(50, 100, 80, 120))) is None
+    assert looks.around_small(np.zeros_like(mask), tap) is None
+    mask[:40] = True
+    assert looks.around_small(mask, tap) is None  # large
+
+
+def test_a_part_is_never_a_few_pixels() -> None:
+    mask = np.zeros((200, 300), bool)
+    mask[110, 60] = True
+    window = looks.around_small(mask, Gesture(taps=(Click(60, 110),)))
+    assert window is not None
+    assert window.right - window.left >= 24 and window.bottom - window.top >= 24
+    mask[:] = False
+    mask[0, 0] = True
+    assert looks.around_small(mask, Gesture(taps=(Click(0, 0),))) is not None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ from oace_tf.geometry import Frame
 from oace_tf.gestures import Gesture
 from oace_tf.images import write_image
 from oace_tf.runtime.model import open_model
-from oace_tf.segmenter import TapSegmenter
+from oace_tf.segmenter import TAPS, TapSegmenter
 
 COFFEE = Path(__file__).resolve().parents[2] / "docs" / "samples" / "coffee.jpg"
 
@@ -326,6 +327,7 @@ def accumulating(tiny_int8: Path) -> TapSegmenter:
 
 def test_previous_as_it_came_or_at_the_photographs_size(accumulating: TapSegmenter) -> None:
     image, model = _photograph(64, 64), accumulating.model
+    accumulating.second_look = False  # `mask` is to be that of `frame`
     probability, frame = accumulating.answer(image, taps=[(10, 10)])
     mask = accumulating.segment(image, taps=[(10, 10)])
     both = [(10, 10), (50, 50)]
@@ -409,3 +411,37 @@ def test_cutout_keeps_the_arrays_transparency(tiny_int8: Path) -> None:
     np.testing.assert_array_equal(cut[..., 3], np.where(mask, alpha, 0))
     assert (cut[..., 0][mask] == 240).all()  # its own colours, without the white
     np.testing.assert_array_equal(found.cutout(rgba / 255.0, [(16, 36)]), cut)
+
+
+@pytest.mark.parametrize("second_look", [True, False])
+def test_a_small_object_is_looked_at_twice(monkeypatch: pytest.MonkeyPatch,
+                                           second_look: bool) -> None:
+    """The file answers with a square in the middle of what it sees, and says how it was asked."""
+    asked: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def run(image: np.ndarray, points: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+        asked.append((image, points[:2].copy()))
+        mask = np.zeros((512, 512), np.uint8)
+        side = 20 if len(asked) == 1 else 120
+        mask[256 - side:256 + side, 256 - side:256 + side] = 255
+        return mask
+
+    model = SimpleNamespace(size=512, max_points=8, click_channels=2, quantized=True, run=run,
+                            gestures=frozenset(TAPS), takes_previous=True, path="fake",
+                            has_alternatives=False)
+    monkeypatch.setattr(segmenter, "open_model", lambda *_: model)
+    found = TapSegmenter("fake", second_look=second_look)
+    image = np.random.default_rng(1).integers(0, 256, (512, 512, 3), np.uint8)
+    mask = found.segment(image, taps=[(250, 260)], background=[(400, 40)])
+    if not second_look:
+        assert len(asked) == 1 and mask.sum() == 40 * 40
+        return
+    # First 40 px wide; then 240 of 512 of a part of 62 px (a quarter more on each side): 29 px.
+    assert len(asked) == 2 and 28**2 <= mask.sum() <= 30**2
+    (_, first), (part, second) = asked
+    np.testing.assert_array_equal(first, [[250, 260, 1], [400, 40, 0]])
+    assert second[0, 2] == 1 and 180 < second[0, 0] < 230 and second[1, 0] > 512
+    assert not np.array_equal(part, image)
+    asked.clear()
+    found.segment(image, taps=[(250, 260)], previous=mask)  # a correction is not
+    assert len(asked) == 1
