@@ -34,6 +34,7 @@ from oace_tf.evaluation import drift, float_int8
 from oace_tf.evaluation.gate import gate_report
 from oace_tf.evaluation.protocol import Record
 from oace_tf.progress import progress
+from oace_tf.segmenter import DEFAULT_MODEL
 from oace_tf.workers import apart
 
 SHIPPED = (Path(__file__).resolve().parents[1]
@@ -98,7 +99,8 @@ def make(options: BuildOptions, folder: Path) -> BuildResult:
     recorded = None
     if photographs is None:
         recorded = _recorded(options, notes)
-    _log.info("1/5 converting %s", options.weights)
+    step = _steps(photographs is not None)
+    _log.info("%s %s", step["converting"], options.weights)
     converted, peak = apart(_convert, options.weights, options.trunk, options.max_points,
                             options.size, float_path)
     if photographs is not None:
@@ -106,8 +108,9 @@ def make(options: BuildOptions, folder: Path) -> BuildResult:
         trained = converted.record.get("quantize_aware", {}).get("ranges")
         calibrated = calibrate.calibrate(
             float_path, photographs.photographs, options.recipe, options.size,
-            options.max_points, options.threads, _progress, trained=trained)
-        calibration = {**photographs.summary(), "notes": list(notes)}
+            options.max_points, options.threads, _progress, trained=trained,
+            label=step["calibrating"])
+        calibration = {**photographs.summary(), "notes": [*notes, *photographs.notes]}
         if options.record_statistics:
             _record(options, photographs, calibrated)
     else:
@@ -117,7 +120,7 @@ def make(options: BuildOptions, folder: Path) -> BuildResult:
     if dead:
         _log.warning("%d tensors stayed zero on every calibration image, such as %s",
                      len(dead), dead[0])
-    _log.info("3/5 quantizing")
+    _log.info(step["quantizing"])
     about = _description(options, converted)
     content = float_path.read_bytes()
     edited = calibrated.edit(content, options.recipe.float_layers)
@@ -137,6 +140,13 @@ def make(options: BuildOptions, folder: Path) -> BuildResult:
         calibration=calibration, photographs=photographs)
 
 
+def _steps(calibrates: bool) -> dict[str, str]:
+    """Return the steps that run, numbered: recorded statistics leave out the calibration."""
+    names = ["converting", *(["calibrating"] if calibrates else []), "quantizing", "verifying",
+             "timing"]
+    return {name: f"{number}/{len(names)} {name}" for number, name in enumerate(names, 1)}
+
+
 def _convert(
     weights: Path, trunk: str | None, max_points: int, size: int, out: Path
 ) -> tuple[keras_pair.Converted, float | None]:
@@ -153,13 +163,15 @@ def build(options: BuildOptions, folder: Path) -> dict[str, Any]:
     described, faults = report.structure(int8_path.read_bytes(), options.threads)
     others, other_faults = interface_files.make_all(
         options.interfaces, int8_path, float_path, folder, options.out, options.threads)
-    measured, drift_failures = _verify(options, float_path, int8_path, result.photographs)
+    step = _steps(result.photographs is not None)
+    measured, drift_failures = _verify(options, float_path, int8_path, result.photographs,
+                                       step["verifying"])
     extras: dict[str, Any] = {}
     if options.float16:
         extras["float16"] = _half_entry(options, folder, result)
     if options.analyze is not None:
         extras["analysis"] = sensitivity.run(folder, options, result, FLOAT_NAME)
-    _log.info("5/5 timing")
+    _log.info(step["timing"])
     latencies = timing({"int8": int8_path, "float32": float_path}, options.threads, LATENCY_RUNS,
                        options.seed)
     failures = [*faults, *other_faults, *drift_failures]
@@ -177,6 +189,9 @@ def build(options: BuildOptions, folder: Path) -> dict[str, Any]:
         **measured,
         "budget": {name: getattr(options.budget, name) for name in options.budget.__slots__},
         **report.latency_entries(latencies, options.threads),
+        "host": report.host(),
+        "is_packaged": DEFAULT_MODEL.is_file() and (
+            fileio.sha256_file(DEFAULT_MODEL) == fileio.sha256_file(int8_path)),
         "memory": {"conversion_peak_mb": result.conversion_peak_mb, "main_peak_mb": main_peak,
                    "int8": memory.measure(int8_path, options.threads),
                    "float32": memory.measure(float_path, options.threads)},
@@ -203,14 +218,14 @@ def _half_entry(options: BuildOptions, folder: Path, result: BuildResult) -> dic
 
 def _verify(
     options: BuildOptions, float_path: Path, int8_path: Path,
-    photographs: calibration_images.CalibrationSet | None,
+    photographs: calibration_images.CalibrationSet | None, label: str,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the report's drift, agreement, baselines and notes, and the failures of the gate."""
     files = float_int8.labelled_files(options.data)
     if files:
         answers = list(_progress(
             float_int8.first_clicks(float_path, int8_path, files, options.threads),
-            len(files), "4/5 verifying"))
+            len(files), label))
         notes = [f"left out: {text}" for text in answers if isinstance(text, str)]
         notes += [f"{name} was not found in {options.data}" for name in float_int8.SETS
                   if name not in {file.dataset for file in files}]
@@ -228,7 +243,7 @@ def _verify(
         where, notes = "drawn pictures", [*notes, NO_PHOTOGRAPHS]
     agreements = list(_progress(
         agreement.agreements(float_path, int8_path, pictures, options.threads),
-        len(pictures), "4/5 verifying"))
+        len(pictures), label))
     agreed = {**drift.agreement([iou for iou, _ in agreements]), "on": where,
               "both_empty": sum(empty for _, empty in agreements)}
     measured = {"drift": [], "agreement": agreed, "baselines": {}, "notes": notes}

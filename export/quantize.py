@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -138,6 +139,22 @@ def _knows_gestures(weights: Path, kind: str) -> bool:
     return bool(json.loads(metadata["network"]).get("one_trunk"))
 
 
+def failed_name(name: str) -> str:
+    """Return what a file of a build is called that fails the gate.
+
+    It lies beside that of the last build that passed and does not replace it.
+    """
+    stem, suffix = os.path.splitext(name)
+    return f"{stem}.failed{suffix}"
+
+
+def mark_failed(result: dict[str, Any]) -> None:
+    """Give the files in a report the names that they get where the gate is failed."""
+    entries = [result[name] for name in ("int8", "float32", "float16") if name in result]
+    for entry in (*entries, *result["interfaces"]):
+        entry["path"] = failed_name(entry["path"])
+
+
 def run(args: argparse.Namespace) -> int:
     """Make and verify the files; 0 where the gate passes, else 1."""
     begin = time.perf_counter()
@@ -147,10 +164,13 @@ def run(args: argparse.Namespace) -> int:
     with staging(options.out) as folder:
         result = build(options, folder)
         result["seconds"] = round(time.perf_counter() - begin, 1)
+        if not result["passed"]:
+            mark_failed(result)
         fileio.write_json(folder / REPORT_NAME, result)
         names = sorted(path.name for path in folder.iterdir() if path.name != REPORT_NAME)
         for name in (*names, REPORT_NAME):  # the report last: it vouches for them
-            os.replace(folder / name, options.out / name)
+            placed = name if result["passed"] else failed_name(name)
+            os.replace(folder / name, options.out / placed)
     print(report.table(result))
     return 0 if result["passed"] else 1
 

@@ -21,6 +21,7 @@ _PACKAGES = ("oace-tf", "tensorflow", "keras", "ai-edge-litert", "ai-edge-quanti
 _CPUINFO = Path("/proc/cpuinfo")
 _CPU_NAMES = ("model name", "hardware", "cpu model")
 # Instructions that int8 and float kernels choose between.
+_INT8_FEATURES = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 _CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
 
 
@@ -130,18 +131,31 @@ def table(report: Mapping[str, Any]) -> str:
         ("runtime", f"TensorFlow Lite {report['lowest_runtime']['version'] or 'unknown'} at least"),
         ("latency", f"int8 {latency['int8']:.1f} ms, float32 {latency['float32']:.1f} ms "
                     f"({latency['threads']} threads, median)"),
+        ("processor", processor(report["host"])),
         ("loading", f"int8 {load['int8']:.0f} ms, float32 {load['float32']:.0f} ms"),
         *_memory_rows(report["memory"]),
         ("agreement", _agreement(agreement) + f" ({agreement['on']})"),
     ]
+    if "is_packaged" in report:
+        rows.insert(1, ("in the package", "the same file, byte for byte" if report["is_packaged"]
+                        else "another file"))
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {text}" for name, text in rows]
     lines += ["", *_operator_lines(report["operators"])]
     lines += ["", *_drift_lines(report["drift"], report["baselines"])] if report["drift"] else []
-    notes = [f"left out: {text}" for text in calibration["skipped"]] + report["notes"]
+    notes = [*(f"left out: {text}" for text in calibration["skipped"]),
+             *(f"calibration: {text}" for text in calibration["notes"]), *report["notes"]]
     lines += ["", *(f"NOTE: {note}" for note in notes)] if notes else []
     lines += ["", *(f"FAILED: {failure}" for failure in report["failures"])]
     return "\n".join(lines + ["passed" if report["passed"] else "not passed"])
+
+
+def processor(host: Mapping[str, Any]) -> str:
+    """Return the processor's name and its int8 instructions, of an entry that `host` gave."""
+    int8 = [word for word in host["cpu_features"] if word in _INT8_FEATURES]
+    return f"{host['cpu']}; " + (
+        f"int8 instructions: {', '.join(int8)}" if int8 else
+        "no int8 instructions: here int8 brings size, hardly speed")
 
 
 def _masks(entry: Mapping[str, Any]) -> str:

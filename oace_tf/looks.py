@@ -76,7 +76,7 @@ def around_small(mask: np.ndarray, gesture: Gesture) -> Window | None:
     points = np.array([*corners, *taps, *(gesture.drag or ())], np.float64)
     middle, half = (points.min(axis=0) + points.max(axis=0)) / 2, LEAST_PART * max(mask.shape) / 2
     points = np.concatenate([points, [middle - half, middle + half]])
-    return window_around(points, *mask.shape, SMALL_MARGIN)
+    return window_around(points, mask.shape[0], mask.shape[1], SMALL_MARGIN)
 
 
 def previous_in_frame(previous: np.ndarray, gesture: Gesture, window: Window | None,

@@ -55,7 +55,7 @@ def photographs_of(images: CalibrationSet, recipe: Recipe, seed: int) -> Calibra
 def calibrate(
     float_path: Path, photographs: Sequence[Photograph], recipe: Recipe, size: int,
     max_points: int, workers: int, progress: Progress[Any],
-    trained: Ranges | None = None,
+    trained: Ranges | None = None, label: str = "calibrating",
 ) -> CalibrationResult:
     """Return what a recipe decides of a float file on these photographs.
 
@@ -67,6 +67,7 @@ def calibrate(
       workers: processes; the result does not depend on their number.
       progress: shows how far it is; hands its items on.
       trained: ranges by layer that the weights were trained with; they stand in for those seen.
+      label: what the progress is called.
     """
     content = float_path.read_bytes()
 
@@ -75,7 +76,7 @@ def calibrate(
     ) -> Any:
         parts = in_processes(_see, some, min(workers, len(some)), start_observer,
                              (kind, content, size, max_points, *setup))
-        return merge(progress(parts, len(some), f"2/5 calibrating, {kind}"))
+        return merge(progress(parts, len(some), f"{label}, {kind}"))
 
     ranges = over(merge_ranges, photographs, "ranges")
     few = photographs[: recipe.inner_images]

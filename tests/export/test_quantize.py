@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -103,14 +104,20 @@ def budget(path: Path, drop: float, agreement: float) -> Path:
 
 def test_without_labels(
     run: Run, weights: Path, tmp_path: Path, folder: Callable[..., Path],
-    capfd: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
     images = folder("photographs", 4)
     (images / "broken.png").write_bytes(b"no picture")
     lax = budget(tmp_path / "lax.json", 100, 0)
     assert run("--images", images, "--budget", lax) == 0
     shown = capfd.readouterr()
     assert "NO LABELLED SET WAS AT HAND" in shown.out and "1 skipped" in shown.out
+    assert re.search(r"^in the package +another file$", shown.out, re.M)
+    assert re.search(r"^processor +\S.*int8", shown.out, re.M)
+    assert list(dict.fromkeys(re.findall(r"(\d)/5 (\w+)", caplog.text))) == [
+        ("1", "converting"), ("2", "calibrating"), ("3", "quantizing"), ("4", "verifying"),
+        ("5", "timing")]
     assert "NOTE: left out:" in shown.out and "broken.png" in shown.out
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["passed"] is True and report["failures"] == []
@@ -198,8 +205,11 @@ def test_over_budget_writes_all_and_fails(
     images = folder("photographs", 3)
     strict = budget(tmp_path / "strict.json", 0, 1)
     assert run("--images", images, "--data", labelled, "--budget", strict) == 1
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    report = json.loads((tmp_path / "out" / "report.failed.json").read_text())
     assert report["passed"] is False and report["failures"]
+    made = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert made == ["oace_float32.failed.tflite", "oace_int8.failed.tflite", "report.failed.json"]
+    assert report["int8"]["path"] == str(tmp_path / "out" / "oace_int8.failed.tflite")
     assert [row["dataset"] for row in report["drift"]] == ["grabcut", "ecssd", "pooled"]
     assert [row["n"] for row in report["drift"]] == [2, 1, 3]
     assert report["agreement"]["n"] == 3
@@ -208,16 +218,23 @@ def test_over_budget_writes_all_and_fails(
     assert any("coco_mval" in note for note in report["notes"])
     shown = capfd.readouterr()
     assert "not passed" in shown.out and "FAILED" in shown.out and "Traceback" not in shown.err
-    first = (tmp_path / "out" / "oace_int8.tflite").read_bytes()
-    # The same inputs give the same bytes.
-    assert run("--images", images, "--out", tmp_path / "again") in (0, 1)
-    assert (tmp_path / "again" / "oace_int8.tflite").read_bytes() == first
+    first = (tmp_path / "out" / "oace_int8.failed.tflite").read_bytes()
+    # The same inputs give the same bytes; what passes lies beside what failed.
+    lax = budget(tmp_path / "lax.json", 100, 0)
+    assert run("--images", images, "--budget", lax) == 0
+    assert (tmp_path / "out" / "oace_int8.tflite").read_bytes() == first
+    # And what fails later leaves what has passed as it is.
+    passed = (tmp_path / "out" / "report.json").read_bytes()
+    assert run("--images", images, "--data", labelled, "--budget", strict) == 1
+    assert (tmp_path / "out" / "report.json").read_bytes() == passed
 
 
 def test_recorded_statistics(
     run: Run, weights: Path, tmp_path: Path, folder: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     place = calibration_images.statistics_path(digest, tmp_path)
     assert place.name == f"statistics-{digest[:12]}.json"
@@ -238,6 +255,7 @@ def test_recorded_statistics(
     assert report["calibration"]["images"] == 3 and report["agreement"]["n"] == 3
     shown = capfd.readouterr().out
     assert "NO PHOTOGRAPH WAS AT HAND" in shown and "NO LABELLED SET" in shown
+    assert "4/4 timing" in caplog.text and "2/4 quantizing" in caplog.text
 
 
 def refused(run: Run, capfd: pytest.CaptureFixture[str], out: Path, *arguments: Any) -> str:
@@ -323,7 +341,7 @@ def test_damaged_weights_fail_the_gate(
     save_weights(damaged, pair, record)
     images = folder("photographs", 3)
     assert run("--weights", damaged, "--images", images, "--data", labelled) == 1
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    report = json.loads((tmp_path / "out" / "report.failed.json").read_text())
     assert report["passed"] is False
     assert any("damaged or untrained weights" in failure for failure in report["failures"])
 
@@ -342,7 +360,7 @@ def test_kernels_of_zero_do_not_stop_the_command(
     zero = tmp_path / "zero.safetensors"
     save_weights(zero, pair, record)
     assert run("--weights", zero, "--images", folder("photographs", 3)) == 1
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    report = json.loads((tmp_path / "out" / "report.failed.json").read_text())
     assert report["failures"] == ["both files give an empty mask on every picture: "
                                   "damaged weights?"]
 

@@ -294,3 +294,17 @@ def test_how_many_were_tapped_on_objects_and_how_many_at_random(
     summary = ci.from_folder(place, 0).summary()
     assert (summary["tapped_on_objects"], summary["tapped_at_random"]) == counts
     assert summary["taps"].startswith(words) and summary["skipped"] == []
+
+
+def test_drawings_among_photographs_are_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    cv2.imwrite(str(tmp_path / "noise.png"), rng.integers(0, 256, (40, 50, 3), np.uint8))
+    drawing = np.full((40, 50, 3), 255, np.uint8)
+    cv2.line(drawing, (2, 3), (40, 30), (0, 0, 200), 2)
+    cv2.imwrite(str(tmp_path / "plot.png"), drawing)
+    found = ci.from_folder(tmp_path, 0)
+    assert [photo.flat for photo in found.photographs] == [False, True]
+    assert len(found.notes) == 1 and "1 of 2" in found.notes[0] and "plot.png" in found.notes[0]
+    (tmp_path / "plot.png").unlink()
+    assert ci.from_folder(tmp_path, 0).notes == ()
+    assert not ci.is_flat(np.zeros((4, 1, 3), np.uint8))  # no neighbours
