@@ -3,6 +3,7 @@
 import { Tensor, getWebGpuDevice, loadAndCompile, loadLiteRt, supportsFeature } from "@litertjs/core";
 import { readMetadata } from "./tflite-metadata.js";
 
+const UINT8 = 3, INT8 = 9;  // of LiteRT's element types
 const PREVIOUS = ["previous"];  // name of the third input
 
 /**
@@ -24,8 +25,19 @@ export async function loadRuntime(folder, { accelerator = "wasm", threads = 0 } 
   const liteRt = await (gpu ? loadLiteRt(folder, { jspi })
                             : withoutGpu(() => loadLiteRt(folder, { threads: threaded })));
   if (gpu && !getWebGpuDevice()) throw new Error("no WebGPU adapter in this browser");
+  describeInt8(liteRt.liteRtWasm);
   const most = threaded ? liteRt.liteRtWasm.getThreadCount() : 1;
   return { accelerator, threads: Math.min(threads || most, most), variant };
+}
+
+// The runtime knows int8 tensors, its JavaScript does not: here they are called bytes, which is all that
+// handing an encoder's features to a decoder takes.
+function describeInt8({ LiteRtRankedTensorType: { prototype } }) {
+  const { elementType } = prototype;
+  prototype.elementType = function described() {
+    const type = elementType.call(this);
+    return type.value === INT8 ? { value: UINT8 } : type;
+  };
 }
 
 function complain(words) {  // the runtime tells its whole day; only errors are shown

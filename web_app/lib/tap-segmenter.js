@@ -47,6 +47,9 @@ export class TapSegmenter {
     return this.ask(known, previous);
   }
 
+  /** Raises for gestures that the file does not take; see `check`. */
+  checkAll(gestures) { this.check(new Gestures(gestures)); }
+
   async ask(known, previous) {
     const { model, photograph } = this, { width, height } = photograph;
     const window = windowOf(known, width, height), look = this.look(window);

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import json
 import signal
 import socket
@@ -39,6 +40,27 @@ def test_addresses() -> None:
     assert command.url("127.0.0.1", 7860) == "http://127.0.0.1:7860/"
     assert command.url("0.0.0.0", 1) == "http://127.0.0.1:1/"
     assert command.url("::", 1) == "http://[::1]:1/"
+
+
+def test_the_address_for_the_phone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command.phone_addresses("127.0.0.1") == command.phone_addresses("my-computer") == []
+    for found in map(ipaddress.ip_address, command.phone_addresses("::")):
+        assert not found.is_loopback and not found.is_unspecified
+
+    class Wired(socket.socket):
+        """A socket of a machine with one address of IPv4 and none of IPv6."""
+
+        def connect(self, address: Any) -> None:
+            """Send nothing; there is no way out by IPv6."""
+            if self.family == socket.AF_INET6:
+                raise OSError("no route")
+
+        def getsockname(self) -> Any:
+            """Return the address of the network's card."""
+            return ("192.168.7.21", 40000)
+
+    monkeypatch.setattr(socket, "socket", Wired)
+    assert command.phone_addresses("0.0.0.0") == command.phone_addresses("::") == ["192.168.7.21"]
 
 
 def test_the_next_port_where_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
