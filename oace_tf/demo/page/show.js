@@ -40,6 +40,8 @@ let planned = false;
 
 /** Draws the stage with the next frame, once however often it is asked for. */
 export function draw() {
+  // at once: whether the finger that comes down next draws, or scrolls the page
+  byId("photo").classList.toggle("still", view.scale > 1 || !["tap", "extreme"].includes(state.tool));
   if (planned) return;
   planned = true;
   requestAnimationFrame(() => {
@@ -58,7 +60,6 @@ export function drawStage() {
   if (!state.photo) return;
   byId("fit").hidden = byId("farther").hidden = view.scale === 1;
   const canvas = byId("photo"), { preview } = state.photo;
-  canvas.classList.toggle("still", view.scale > 1 || !["tap", "extreme"].includes(state.tool));
   const sharp = Math.min(window.devicePixelRatio || 1, SHARPEST);
   const across = Math.max(1, Math.round((canvas.clientWidth || preview.width) * sharp));
   const down = Math.max(1, Math.round(across * preview.height / preview.width));
