@@ -98,7 +98,9 @@ def ask(model: TfliteModel | SplitModel, image: np.ndarray, memory: Memory,
     check(model, gesture_of(marks), image.shape[0], image.shape[1])
     before: Said | None = None
     before_mask: np.ndarray | None = None
-    for part in steps(marks) if model.takes_previous else [tuple(marks)]:
+    parts = steps(marks) if model.takes_previous else [tuple(marks)]
+    kept = [k for k, part in enumerate(parts) if unchosen(part) in memory.said]
+    for part in parts[kept[-1] if kept else 0:]:  # on from the latest answer that is kept
         key = unchosen(part)
         said = memory.said.get(key)
         if said is None:

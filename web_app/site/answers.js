@@ -19,20 +19,25 @@ export const gesturesOf = (marks) => marks.flatMap(({ kind, points, object }) =>
 export async function ask(segmenter, kept, marks) {
   if (!segmenter.model.takesPrevious) return once(segmenter, kept, marks, null);
   segmenter.checkAll(gesturesOf(marks));  // refuses first
-  let before = null;
-  for (let count = 1; count <= marks.length; count++) {
-    const part = marks.slice(0, count);
-    if (!marksObject(gesturesOf(part))) continue;
-    const said = await once(segmenter, kept, part, before), { choice } = part.at(-1);
-    if (count === marks.length) return said;
+  const parts = marks.map((_, k) => marks.slice(0, k + 1)).filter((part) => marksObject(gesturesOf(part)));
+  let said = null, before = null;
+  const latest = parts.findLastIndex((part) => kept.has(keyOf(part)));  // on from there
+  for (const part of parts.slice(Math.max(latest, 0))) {
+    said = await once(segmenter, kept, part, before);
+    const { choice } = part.at(-1);
     before = choice === undefined ? said.answer : said.answer.alternatives[choice].answer;
   }
-  return once(segmenter, kept, marks, null);  // refuses: nothing marks the object
+  return said;
+}
+
+/** Marks as they are asked about: which answer is taken of the last one comes later. */
+function keyOf(marks) {
+  const { choice: _, ...last } = marks.at(-1) ?? {};
+  return JSON.stringify([...marks.slice(0, -1), last]);
 }
 
 async function once(segmenter, kept, marks, before) {
-  const { choice: _, ...last } = marks.at(-1) ?? {}, key = JSON.stringify([...marks.slice(0, -1), last]);
-  const start = performance.now();
+  const key = keyOf(marks), start = performance.now();
   let said = kept.get(key);
   if (!said) {
     const answer = await segmenter.answer(gesturesOf(marks), before);

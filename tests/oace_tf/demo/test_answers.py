@@ -66,6 +66,11 @@ def test_what_was_said_is_kept(kinds: Any) -> None:
     for k in range(KEPT + 5):
         ask(model, image, memory, [Mark("tap", ((float(k), 1.0),))])  # type: ignore[arg-type]
     assert len(memory.said) == KEPT
+    many = [Mark("tap", ((float(k), 2.0),)) for k in range(KEPT + 5)]
+    for count in range(1, len(many) + 1):  # more than is kept: still one run a mark
+        before = len(model.asked)
+        ask(model, image, memory, many[:count])  # type: ignore[arg-type]
+        assert len(model.asked) == before + 1
     ask(model, image, memory, [BOX])  # type: ignore[arg-type]
     ask(model, image, memory, [Mark("box", ((1.0, 1.0), (9.0, 9.0)))])  # type: ignore[arg-type]
     assert len(memory.looks) == 2  # the whole, and the newest part
