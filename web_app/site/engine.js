@@ -23,7 +23,7 @@ export async function openEngine(tell = () => {}) {
       points: loaded.maxPoints, encoder: Boolean(MODEL.decoder), refines: false, maxBytes: 256 * 2 ** 20,
       model: `${MODEL.file}, ${(MODEL.bytes / 1e6).toFixed(2)} MB, in this browser, ${
         loaded.threads === 1 ? "one thread" : `${loaded.threads} threads`}.`,
-      place: `Nothing leaves this device: photograph, model and cutout stay here.${
+      place: `Nothing leaves this device.${
         offline ? " Works without a network from now on." : ""}`,
       samples: SAMPLES.map((one) => ({ ...one, url: here(one.path) })),
     },

@@ -147,6 +147,48 @@ for (const scheme of ["light", "dark"]) {
   });
 }
 
+test("a finger scribbles, two fingers zoom, and one finger pans what is zoomed", async () => {
+  const { page, context, end } = await visit(browser, host.url, { hasTouch: true, isMobile: true,
+    viewport: { width: 360, height: 740 } });
+  await ready(page);
+  await openSample(page, "Coffee");
+  const session = await context.newCDPSession(page), canvas = await page.locator("#photo").boundingBox();
+  const at = ([x, y], id) => ({ x: canvas.x + x * canvas.width, y: canvas.y + y * canvas.height, id });
+  const touch = (type, ...places) => session.send("Input.dispatchTouchEvent", {
+    type, touchPoints: places.map(at) });
+  const pixels = () => page.locator("#photo").screenshot();
+  await page.click("[data-tool=scribble]");
+  await touch("touchStart", [0.4, 0.25]);
+  for (let k = 1; k <= 6; k++) await touch("touchMove", [0.4 + 0.03 * k, 0.25 + 0.02 * k]);
+  await touch("touchEnd");
+  await page.waitForSelector("#results[data-turn='1']");
+  assert.ok(await maskArea(page) > 10_000);
+  const whole = await pixels(), scrolled = await page.evaluate(() => scrollY);
+  await page.click("[data-tool=tap]");
+  await touch("touchStart", [0.45, 0.5]);
+  await touch("touchStart", [0.45, 0.5], [0.55, 0.5]);
+  for (let k = 1; k <= 6; k++) await touch("touchMove", [0.45 - 0.05 * k, 0.5], [0.55 + 0.05 * k, 0.5]);
+  await touch("touchEnd");
+  await page.waitForSelector("#fit:not([hidden])");
+  await page.waitForTimeout(700);  // longer than a long touch
+  const zoomed = await pixels();
+  assert.notDeepEqual(zoomed, whole);
+  assert.equal(await page.evaluate(() => visualViewport.scale), 1);  // the photograph, not the page
+  await touch("touchStart", [0.6, 0.6]);
+  for (let k = 1; k <= 6; k++) await touch("touchMove", [0.6 - 0.05 * k, 0.6 - 0.05 * k]);
+  await touch("touchEnd");
+  await page.waitForTimeout(100);
+  assert.notDeepEqual(await pixels(), zoomed);
+  assert.equal(await page.evaluate(() => scrollY), scrolled);
+  assert.equal(await page.getAttribute("#results", "data-turn"), "1");  // none of it was a tap
+  await screenshot(page, "phone-zoomed");
+  await page.click("#fit");
+  await touch("touchStart", [0.5, 0.3]);  // a long touch removes
+  await page.waitForSelector("#results[data-turn='2']");
+  await touch("touchEnd");
+  await end();
+});
+
 test("no frame is dropped while the model thinks", async () => {
   const { page, end } = await visit(browser, host.url);
   await ready(page);

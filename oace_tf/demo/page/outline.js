@@ -2,6 +2,7 @@
 // Coordinates are those of the picture's edges: the upper left pixel lies between 0 and 1.
 
 const CRUMB = 0.0005;  // of the picture: rings around less are not drawn
+const ROUND = 6;  // px: how far from a corner it begins to turn
 const TOLERANCE = 0.8;  // px: more than the steps of pixels along a slope
 
 /**
@@ -81,14 +82,19 @@ function thinned(ring, tolerance) {
   return ring.filter((_, k) => keep[k >> 1]);
 }
 
-/** Rings as a path for a canvas, with soft corners. */
+/** Rings as a path for a canvas, with corners rounded over a few pixels. */
 export function softPath(rings) {
   const path = new Path2D();
   for (const ring of rings) {
-    const count = ring.length, middle = (k) => [(ring[k] + ring[(k + 2) % count]) / 2,
-                                               (ring[k + 1] + ring[(k + 3) % count]) / 2];
-    path.moveTo(...middle(count - 2));
-    for (let k = 0; k < count; k += 2) path.quadraticCurveTo(ring[k], ring[k + 1], ...middle(k));
+    const count = ring.length, towards = (from, to) => {  // a little way from a corner to its neighbour
+      const [dx, dy] = [ring[to] - ring[from], ring[to + 1] - ring[from + 1]];
+      const share = Math.min(0.5, ROUND / Math.hypot(dx, dy));
+      return [ring[from] + share * dx, ring[from + 1] + share * dy];
+    };
+    for (let k = 0; k < count; k += 2) {
+      path[k ? "lineTo" : "moveTo"](...towards(k, (k + count - 2) % count));
+      path.quadraticCurveTo(ring[k], ring[k + 1], ...towards(k, (k + 2) % count));
+    }
     path.closePath();
   }
   return path;

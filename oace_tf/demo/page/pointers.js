@@ -1,6 +1,6 @@
 // Mouse, finger and pen on the photograph: marks, the mask under the pointer, zoom and pan.
 import { addMark, glanceAt } from "./answer.js";
-import { byId, draw } from "./show.js";
+import { byId, draw, tell } from "./show.js";
 import { POINTS } from "./marks.js";
 import { state } from "./state.js";
 import { pan, placeAt, view, zoomAt } from "./view.js";
@@ -25,6 +25,7 @@ export function addPoint(at) {
   const points = [...(state.pending?.points ?? []), at];
   if (points.length === POINTS.extreme) return addMark("extreme", points);
   state.pending = { kind: "extreme", points, object: true };
+  tell(`${POINTS.extreme - points.length} more to mark: leftmost, rightmost, top and bottom, in any order.`);
   draw();
 }
 

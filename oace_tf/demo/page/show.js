@@ -5,7 +5,8 @@ import { state } from "./state.js";
 import { view } from "./view.js";
 
 const GREEN = "#00a845", RED = "#d92626", WHITE = "#fff", SHADOW = "rgba(0, 0, 0, 0.5)";
-const DIM = "rgba(8, 12, 16, 0.62)", GLANCE = "rgba(64, 156, 255, 0.5)";
+const DIM = "rgba(8, 12, 16, 0.62)";
+const ADDS = "rgba(64, 156, 255, 0.5)", TAKES = "rgba(255, 64, 64, 0.45)";  // what a tap under the pointer would change
 const SHARPEST = 2;  // canvas pixels per CSS pixel, at most
 const EDGE = 1.5;  // px of the preview: softness of the dimmed surroundings' edge
 
@@ -103,13 +104,18 @@ function around(stage, outlinePath, unit) {
   }
 }
 
-function glimpse(stage, { width, height }) {
-  const [canvas, context] = sheet(state.glance.width, state.glance.height);
-  context.drawImage(state.glance, 0, 0);
-  context.globalCompositeOperation = "source-in";
-  context.fillStyle = GLANCE;
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  stage.drawImage(canvas, 0, 0, width, height);
+function glimpse(stage, { width, height }) {  // what a tap would add, and what it would take away
+  for (const [here, other, colour] of [[state.glance, state.mask, ADDS], [state.mask, state.glance, TAKES]]) {
+    if (!here) continue;
+    const [canvas, context] = sheet(state.glance.width, state.glance.height);
+    context.drawImage(here, 0, 0, canvas.width, canvas.height);
+    context.globalCompositeOperation = "source-in";
+    context.fillStyle = colour;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.globalCompositeOperation = "destination-out";
+    if (other) context.drawImage(other, 0, 0, canvas.width, canvas.height);
+    stage.drawImage(canvas, 0, 0, width, height);
+  }
 }
 
 // --- marks
