@@ -113,7 +113,7 @@ class Engine:
         """
         said = self._ask(photo, marks)
         raw = said.chosen(marks[-1].choice)
-        small = _smaller(photo.preview, THUMBNAIL_SIDE)
+        small = _size_within(photo.preview, THUMBNAIL_SIDE)
         masks = tuple(_mask(one, said.look.window, photo, small, marks) for one in said.masks)
         mask = _mask(raw, said.look.window, photo, photo.preview, marks,
                      said.look.seen if refine else None)
@@ -125,7 +125,7 @@ class Engine:
     def glance(self, photo: Photo, marks: Sequence[Mark]) -> Answer:
         """Return a small mask of what one more tap, the last mark, would give."""
         said = self._ask(photo, marks)
-        small = _smaller(photo.preview, SMALL_SIDE)
+        small = _size_within(photo.preview, SMALL_SIDE)
         return Answer(_mask(said.mask, said.look.window, photo, small, marks), said.milliseconds)
 
     def details(self, photo: Photo, marks: Sequence[Mark]) -> Details:
@@ -182,7 +182,7 @@ class Engine:
                 model.run(np.zeros((size, size, 3), np.uint8), points)
 
 
-def _smaller(picture: np.ndarray, side: int) -> tuple[int, int]:
+def _size_within(picture: np.ndarray, side: int) -> tuple[int, int]:
     """Return height and width of a picture whose longer side is at most `side` px."""
     scale = min(1.0, side / max(picture.shape[:2]))
     return max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))

@@ -27,6 +27,7 @@ export function chooseTool(tool) {
 
 /** Chooses whether taps and scribbles add or remove; boxes and the like only add. */
 export function chooseSign(positive) {
+  if (!positive && !state.engine?.facts.kinds.includes("background")) return;
   state.positive = positive;
   byId("add").setAttribute("aria-checked", String(positive));
   byId("remove").setAttribute("aria-checked", String(!positive));
@@ -93,7 +94,7 @@ export async function answer() {
     Object.assign(state, { alternatives: [], taken: null });
     setMask(null);
     forget();
-    showAlternatives();
+    showAlternatives(take);
     draw();
     return tell(HINTS[state.tool]);
   }
@@ -111,7 +112,7 @@ export async function answer() {
     byId("int8-ms").textContent = milliseconds(ms);
     draw();
     tiles();
-    showAlternatives();
+    showAlternatives(take);
     tell(share ? `The object covers ${(100 * share).toFixed(1)} % of the photograph.`
                : "Nothing found here; try another place.");
     if (byId("how").open) await explain(turn);

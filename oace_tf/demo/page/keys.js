@@ -18,7 +18,7 @@ const ACTIONS = {
   "+": () => zoom(STEP), "=": () => zoom(STEP), "-": () => zoom(1 / STEP), 0: () => zoom(0),
   ...Object.fromEntries(TOOLS.map((tool, k) => [k + 1, () => chooseTool(tool)])),
 };
-const WITH_CONTROL = { z: undo, y: redo, c: () => getSelection().isCollapsed && state.mask && copy() };
+const WITH_CONTROL = { z: undo, y: redo, c: copy };
 
 const here = () => document.activeElement === canvas;
 
@@ -27,7 +27,7 @@ document.addEventListener("keydown", (event) => {
   if (event.altKey || event.defaultPrevented) return;
   if (event.ctrlKey || event.metaKey) {
     const action = key === "z" && event.shiftKey ? redo : WITH_CONTROL[key];
-    if (!action || (key === "c" && (!getSelection().isCollapsed || !state.mask))) return;
+    if (!action || (key === "c" && !(state.mask && getSelection().isCollapsed))) return;
     event.preventDefault();
     return action();
   }

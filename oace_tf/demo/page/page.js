@@ -28,7 +28,7 @@ async function open(source, words) {
     canvas.hidden = byId("zoom").hidden = false;
     byId("stage").dataset.state = "open";
     forget();
-    showAlternatives();
+    showAlternatives(take);
     tell(`${photo.name}, ${photo.width} × ${photo.height}. ${photo.note} Now tap the object.`);
     canvas.focus({ preventScroll: true });
     byId("stage").scrollIntoView({ block: "nearest" });  // samples lie below it
@@ -67,7 +67,6 @@ const CLICKS = {
 for (const [id, action] of Object.entries(CLICKS)) byId(id).addEventListener("click", action);
 byId("share").hidden = !canShare();
 byId("copy").hidden = !canCopy();
-showAlternatives(take);
 byId("feather").addEventListener("input", (event) => {
   state.options.feather = Number(event.target.value);
   tiles();

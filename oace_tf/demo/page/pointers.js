@@ -120,6 +120,7 @@ canvas.addEventListener("pointercancel", (event) => {
   down.delete(event.pointerId);
   release();
 });
+canvas.addEventListener("lostpointercapture", ({ pointerId }) => down.delete(pointerId));
 canvas.addEventListener("pointerleave", () => glanceAt(null));
 canvas.addEventListener("contextmenu", (event) => event.preventDefault());
 canvas.addEventListener("focus", draw);

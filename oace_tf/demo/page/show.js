@@ -217,9 +217,8 @@ function extent(feather) {  // left, top, width, height around the mask, in the 
   return [left, top, Math.max(1, right - left), Math.max(1, bottom - top)];
 }
 
-/** Shows several answers to choose from; `onTake` is told the number of the one that is taken. */
-export function showAlternatives(onTake = showAlternatives.onTake) {
-  showAlternatives.onTake = onTake;
+/** Shows several answers to choose from; `take` is told the number of the one that is taken. */
+export function showAlternatives(take) {
   const { alternatives, taken } = state, list = byId("choices");
   byId("alternatives").hidden = alternatives.length < 2;
   const focused = [...list.children].indexOf(document.activeElement);
@@ -237,7 +236,7 @@ export function showAlternatives(onTake = showAlternatives.onTake) {
     context.globalAlpha = 0.25;
     context.drawImage(state.photo.preview, 0, 0, mask.width, mask.height);
     button.append(canvas);
-    button.addEventListener("click", () => onTake(k));
+    button.addEventListener("click", () => take(k));
     return button;
   }));
   list.children[focused]?.focus();

@@ -84,6 +84,7 @@ def test_refuses(capfd: pytest.CaptureFixture[str], tiny_int8: Path, tmp_path: P
     assert "none.tflite" in _refused(capfd, "--model", tmp_path / "none.tflite")
     assert "none.tflite" in _refused(capfd, "--model", tiny_int8, "--float",
                                      tmp_path / "none.tflite")
+    assert "encoder" in _refused(capfd, "--model", tiny_int8, "--decoder", tiny_int8)
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec",
                         lambda name: None if name == "uvicorn" else found(name))
@@ -152,7 +153,7 @@ def _other_address() -> str:
 NPM = """#!/bin/sh
 [ "$1" = ci ] && exit 0
 [ -n "$FAIL" ] && { echo "why it failed" >&2; exit 1; }
-mkdir -p "$5" && printf '%s' "$OACE_MODEL" >"$5/service-worker.js"
+mkdir -p "$5" && printf '%s' "$OACE_MODEL$OACE_DECODER" >"$5/service-worker.js"
 """
 
 
@@ -173,6 +174,11 @@ def test_the_static_site_is_built_around_the_model(
         assert command.main(["--static", str(site), "--model", str(tiny_int8)]) == 0
     assert (site / "service-worker.js").read_text() == str(tiny_int8.resolve())
     assert "http.server" in capsys.readouterr().out
+    pair = Path(__file__).resolve().parents[3] / "web_app" / "test"
+    encoder, decoder = pair / "encoder.tflite", pair / "decoder.tflite"
+    assert command.main(["--static", str(site), "--model", str(encoder), "--decoder",
+                         str(decoder)]) == 0
+    assert (site / "service-worker.js").read_text() == f"{encoder}{decoder}"
 
 
 def test_the_static_site_is_refused_in_one_line(

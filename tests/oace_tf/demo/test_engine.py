@@ -108,6 +108,16 @@ def test_several_answers_to_choose_from(tiny_multi: Path, photo: Photo) -> None:
     np.testing.assert_array_equal(chosen.mask, answer.alternatives[2])
 
 
+def test_an_encoder_and_its_decoder(photo: Photo) -> None:
+    folder = Path(__file__).resolve().parents[3] / "web_app" / "test"
+    engine = Engine(folder / "encoder.tflite", None, decoder=folder / "decoder.tflite")
+    assert engine.is_split and not Engine(DEFAULT_MODEL, None).is_split
+    one, two = engine.answer(photo, MARKS[:1]), engine.answer(photo, MARKS)
+    assert one.mask[40, 10] and not one.mask[40, 80] and two.mask.any()
+    assert len(photo.memory.looks) == 1 and engine.glance(photo, MARKS).mask.shape == (60, 90)
+    assert engine.details(photo, MARKS).oace is None
+
+
 def test_refined_soft_and_cropped(tiny_int8: Path, photo: Photo, kinds: Any) -> None:
     engine = Engine(tiny_int8, None)
     refined = TapSegmenter(tiny_int8, refine=True).segment(photo.image, TAPS[:1])
