@@ -15,4 +15,4 @@ dependencyResolutionManagement {
 }
 
 rootProject.name = "oace-android"
-include(":app")
+include(":app", ":segmenter")

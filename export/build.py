@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 from export import report
 from export.calibration import images as calibration_images
 from export.convert import keras_pair
+from export.interfaces import answers
 from export.interfaces import files as interface_files
 from export.quantization import (
     agreement,
@@ -119,13 +121,17 @@ def make(options: BuildOptions, folder: Path) -> BuildResult:
     about = _description(options, converted)
     content = float_path.read_bytes()
     edited = calibrated.edit(content, options.recipe.float_layers)
-    files = {INT8_NAME: int8.quantize(edited, calibrated.ranges, options.recipe),
-             FLOAT_NAME: content}
+    quantized = int8.quantize(edited, calibrated.ranges, options.recipe)
+    content = answers.one_answer(content)
+    files = {INT8_NAME: answers.one_answer(quantized), FLOAT_NAME: content}
     if options.float16:
         files[HALF_NAME] = float16.half_precision(content)
     for name, plain in files.items():
         fileio.atomic_write(folder / name, metadata.add_metadata(
             plain, about, compact=name == INT8_NAME))
+    if answers.MULTI in options.interfaces:
+        fileio.atomic_write(folder / answers.MULTI_NAME, metadata.add_metadata(
+            quantized, dataclasses.replace(about, interface=answers.MULTI), compact=True))
     return BuildResult(
         converted=converted, conversion_peak_mb=peak, about=about, calibrated=calibrated,
         calibration=calibration, photographs=photographs)

@@ -21,6 +21,7 @@ from export import rebuild_check, report
 from export.build import REPORT_NAME, SHIPPED, BuildOptions, build, make, staging
 from export.calibration import images as calibration_images
 from export.convert import keras_pair
+from export.interfaces import answers
 from export.interfaces import build as interfaces
 from export.quantization import recipe
 from oace_tf import fileio
@@ -32,6 +33,7 @@ from oace_tf.tensor_file import read_tensors
 PROG = "python export/quantize.py"
 TRUNKS = ("efficientnet_lite0", "hrnet")
 BUDGET = Path(__file__).resolve().with_name("drift_budget.json")
+OF_GESTURES = (interfaces.SPLIT, answers.MULTI)  # made of a network of gestures alone
 TAPS, GESTURE_ROWS = 20, 48  # rows of `points`: of a pair, of a network of gestures
 
 _log = logging.getLogger("quantize")
@@ -68,7 +70,7 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
     add("--check", type=Path, metavar="REPORT",
         help="build again what a report.json tells of and compare the SHA-256; writes nothing")
     add("--size", type=int, default=512, help="side of the network's frame (512 in what ships)")
-    add("--interface", action="append", default=[], choices=(*interfaces.NAMES, interfaces.SPLIT),
+    add("--interface", action="append", default=[], choices=(*interfaces.NAMES, *OF_GESTURES),
         help="what else to make of the int8 file (float16: of the float file), which is always "
         "made and is the interface points; may be repeated")
     add("--budget", type=Path, default=BUDGET, metavar="FILE", help="largest accepted drift, JSON")
@@ -107,9 +109,11 @@ def check(args: argparse.Namespace) -> BuildOptions:
     if kind == keras_pair.PORTED_FORMAT and args.interface:
         raise UsageError(f"--interface {args.interface[0]} has no place for the previous mask that "
                          "RITM takes; leave it out")
-    if interfaces.SPLIT in args.interface and not _knows_gestures(weights, kind):
-        raise UsageError(f"--interface {interfaces.SPLIT} is made of a network of gestures; in "
-                         f"{weights.name} the tap goes through the trunk with the photograph")
+    of_gestures = [name for name in args.interface if name in OF_GESTURES]
+    if of_gestures and not _knows_gestures(weights, kind):
+        raise UsageError(f"--interface {of_gestures[0]} is made of a network of gestures; "
+                         f"{weights.name} is of another one: it gives one answer, and the tap goes "
+                         "through its trunk with the photograph")
     data = data_root(args.data)
     return BuildOptions(
         weights=weights, weights_sha256=fileio.sha256_file(weights), trunk=args.trunk,

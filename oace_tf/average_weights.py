@@ -1,7 +1,8 @@
 """Command: the mean of several trained weights of one network, as one weights file.
 
 The mean of runs that began at the same weights was better than each of them here, at the cost of
-one (docs/training.md). A share beside a name weighs it.
+one (docs/training.md). A share beside a name weighs it. One checkpoint alone gives its own moving
+average: the weights of a run that has not ended.
 """
 from __future__ import annotations
 
@@ -147,8 +148,12 @@ def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.
 def run(args: argparse.Namespace) -> int:
     """Write the mean; returns 0."""
     named = [parse_part(text) for text in args.parts]
-    if len(named) < 2:
-        raise UsageError("a mean is of two files or more")
+    from oace_tf.tensor_file import format_of
+    from oace_tf.training.checkpoint import FORMAT
+
+    if len(named) < 2 and format_of(named[0][0]) != FORMAT:
+        raise UsageError("a mean is of two files or more; one alone may be a checkpoint, whose "
+                         "moving average is taken")
     parts = [read_part(path, share) for path, share in named]
     arrays = mean_of(parts)
     from oace_tf.networks.build import build_networks

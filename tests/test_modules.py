@@ -34,8 +34,6 @@ ELSEWHERE = {
     "oace_tf/runtime/split_model.py":
         "export/interfaces/test_cut.py: encoder and decoder are cut there",
     "oace_tf/samples/sample.py": "oace_tf/samples/test_layouts.py: two values, made by the readers",
-    "oace_tf/training/gesture_step.py":
-        "oace_tf/training/test_gesture_trainer.py: steps are made there",
     "oace_tf/training/optimizer.py": "oace_tf/training/test_trainer.py: its state by name is "
                                      "resumed there",
     "oace_tf/training/sources.py": "oace_tf/training/test_batches.py: sources are drawn from",

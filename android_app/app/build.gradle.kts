@@ -11,12 +11,12 @@ android {
 
     defaultConfig {
         applicationId = "oace.android"
-        minSdk = 29 // from here on the camera app may write a picture without a permission of ours
+        minSdk = 29 // from here on a picture is written, by the camera app and by ours, without a permission
         targetSdk = 36
         versionCode = 1
         versionName = "0.1.0"
         ndk {
-            abiFilters += listOf("arm64-v8a", "x86_64")
+            abiFilters += listOf("arm64-v8a", "x86_64") // phones and emulators; no 32-bit code in the APK
         }
     }
 
@@ -43,8 +43,10 @@ android {
 }
 
 dependencies {
-    "litertImplementation"(libs.litert)
-    "litertImplementation"(libs.litert.gpu)
+    "litertImplementation"(project(":segmenter"))
+    "mediapipeImplementation"(project(":segmenter")) { // for all but LiteRtModel
+        exclude(group = "com.google.ai.edge.litert")
+    }
     "mediapipeImplementation"(libs.mediapipe.vision)
 }
 

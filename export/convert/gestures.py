@@ -1,4 +1,4 @@
-"""Weights of one trunk -> float32 TFLite file: image, points, previous mask -> mask."""
+"""Weights of one trunk -> float32 TFLite file: image, points, previous mask -> all answers."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -10,7 +10,10 @@ KINDS = ("background", "box", "drag", "extreme", "tap")  # `Gesture.kinds`
 
 
 def convert_gestures(weights: Path, max_points: int, size: int, out: Path) -> Any:
-    """Write the float32 file of a weights file of one trunk; as `convert_weights`."""
+    """Write the float32 file of a weights file of one trunk; as `convert_weights`.
+
+    It gives `mask`, `masks` and `scores`; `interfaces.answers.one_answer` leaves the mask alone.
+    """
     from export.convert.keras_pair import Converted, float_tflite
     from oace_tf.networks.cost import add_up, cost_table
     from oace_tf.networks.gesture_networks import build_fused_gestures
@@ -21,6 +24,7 @@ def convert_gestures(weights: Path, max_points: int, size: int, out: Path) -> An
         raise UsageError(f"--size is {size}; one trunk takes multiples of 64")
     networks, record = build_gestures_from_weights(weights, size, 1)
     totals = add_up(row for model in networks.models() for row in cost_table(model))
-    out.write_bytes(float_tflite(build_fused_gestures(networks, max_points, size)))
+    out.write_bytes(float_tflite(build_fused_gestures(networks, max_points, size,
+                                                      alternatives=True)))
     return Converted(network=networks.config.to_json(), record=dict(record), click_channels=2,
                      params=totals.params, gmac=totals.gmac, gestures=KINDS)

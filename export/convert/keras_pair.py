@@ -2,7 +2,8 @@
 
 The file's contract: inputs image float32 [1,S,S,3] = (byte - 128) / 128 and points float32 [1,N,3],
 output mask float32 [1,S,S,1]; one signature `serving_default` with these names. A network that is
-guided by its own last answer (RITM) takes it as third input, previous float32 [1,S,S,1]. The
+guided by its own last answer (RITM) takes it as third input, previous float32 [1,S,S,1]. One of
+gestures gives several answers too, masks float32 [1,S,S,3] and scores float32 [1,3]. The
 tensors of the drawing of the taps are renamed `disks/...`, its product `disks`, and the
 concatenation with the photograph `image_disks`, so that later steps find them without knowing
 Keras's naming.
@@ -21,7 +22,7 @@ from typing import Any
 
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
-from oace_tf.runtime.tflite_reader import PREVIOUS
+from oace_tf.runtime.tflite_reader import MASKS, PREVIOUS, SCORES
 from oace_tf.tensor_file import PAIR_FORMAT, PORTED_FORMAT, format_of, read_tensors
 
 DRAWING = "disks"  # the product of the drawing; its inner tensors are disks/0, disks/1, ...
@@ -37,6 +38,11 @@ _INPUTS: Mapping[str, Callable[[tuple[int, ...]], bool]] = {  # what tells an in
     "image": lambda shape: len(shape) == 4 and shape[3] == 3,
     "points": lambda shape: len(shape) == 3,
     PREVIOUS: lambda shape: len(shape) == 4 and shape[3] == 1,
+}
+_OUTPUTS: Mapping[str, Callable[[tuple[int, ...]], bool]] = {  # the last two or neither
+    "mask": lambda shape: len(shape) == 4 and shape[3] == 1,
+    MASKS: lambda shape: len(shape) == 4 and shape[3] > 1,
+    SCORES: lambda shape: len(shape) == 2,
 }
 
 
@@ -154,13 +160,16 @@ def float_tflite(fused: Any) -> bytes:
     specs = [tf.TensorSpec(t.shape, tf.float32, name=t.name) for t in fused.inputs]
     # A plain function instead of the model or a tf.Module: a trackable object would leave the
     # weights outside the file as variables, and the SavedModel ways take ten times as long.
-    call = tf.function(
-        lambda *tensors: {"mask": fused(list(tensors), training=False)}, autograph=False
-    )
+    call = tf.function(lambda *tensors: _answers(fused(list(tensors), training=False)),
+                       autograph=False)
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [call.get_concrete_function(*specs)]
     )
     return name_tensors(converter.convert())
+
+
+def _answers(outputs: Any) -> dict[str, Any]:
+    return dict(outputs) if isinstance(outputs, Mapping) else {"mask": outputs}
 
 
 def name_tensors(content: bytes) -> bytes:
@@ -172,7 +181,11 @@ def name_tensors(content: bytes) -> bytes:
     inputs = {name: index for name, fits in _INPUTS.items()
               for index, shape in shapes.items() if fits(shape)}
     graph.inputs = list(inputs.values())
-    tflite.add_signature(model, inputs, {"mask": int(graph.outputs[0])})
+    ends = {int(i): tuple(graph.tensors[int(i)].shape) for i in graph.outputs}
+    outputs = {name: index for name, fits in _OUTPUTS.items()
+               for index, shape in ends.items() if fits(shape)}
+    graph.outputs = list(outputs.values())  # the mask first
+    tflite.add_signature(model, inputs, outputs)
     if not _name_gestures(model):
         _name_drawing(model)
     return tflite.serialise(model)

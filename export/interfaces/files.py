@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from export import report
+from export.interfaces import answers, mediapipe_task
 from export.interfaces import build as interfaces
-from export.interfaces import mediapipe_task
 from export.quantization import agreement
 from export.tflite import float16, metadata
 from export.tflite import model as tflite
@@ -32,7 +32,7 @@ FILES = {"mediapipe": "oace_int8_mediapipe.tflite",
          "mediapipe-bundle-int8": "oace_int8_mediapipe.task",
          "rgba": "oace_int8_rgba.tflite"}
 SPLIT_FILES = ("oace_encoder_int8.tflite", "oace_decoder_int8.tflite")  # of `build.SPLIT`
-OF_GESTURES = (interfaces.SPLIT,)  # made of a network of gestures alone
+OF_GESTURES = (interfaces.SPLIT,)  # made of the int8 file of a network of gestures alone
 OF_FLOAT = ("mediapipe-bundle",)  # made of the float file, the others of the int8 file
 PICTURES = 4  # drawn ones, on which a file must give the masks of the interface `points`
 # Most that a probability may be off the half-precision file's. It is the same network behind the
@@ -86,7 +86,8 @@ def make_all(
       names: of `build.NAMES`.
       int8_path, float_path: the finished files, metadata included; the latter may be None where
         no name is one of `OF_FLOAT`.
-      folder, out: where the files are written, and where they will lie.
+      folder, out: where the files are written, and where they will lie. That of `points-multi`
+        has been written already: it cannot be made of a file that gives one answer.
       threads: of the interpreter.
     Returns:
       The report's entries on them, and what is wrong with them.
@@ -100,6 +101,12 @@ def make_all(
         if name == interfaces.SPLIT:
             split_entries, wrong = _make_split(int8_path.read_bytes(), folder, out, threads)
             entries += split_entries
+            faults += wrong
+            continue
+        if name == answers.MULTI:
+            entry, wrong = _examine_multi(folder / answers.MULTI_NAME, int8_path.read_bytes(), out,
+                                          threads)
+            entries.append(entry)
             faults += wrong
             continue
         path = folder / FILES[name]
@@ -143,6 +150,26 @@ def _make_split(source: bytes, folder: Path, out: Path, threads: int,
     return entries, faults
 
 
+def _examine_multi(path: Path, source: bytes, out: Path, threads: int,
+                   ) -> tuple[dict[str, Any], list[str]]:
+    """Return the entry on the file with several answers, and what is wrong with it."""
+    content = path.read_bytes()
+    (several, _), (one, _) = _runner(content), _runner(source)
+    pairs = [(several(**feed)["mask"], one(**feed)["mask"]) for feed in _feeds(source)]
+    differing = sum(int(np.count_nonzero(ours != theirs)) for ours, theirs in pairs)
+    faults = [f"{differing} mask bytes of {path.name} are not those of the interface points"
+              ] if differing else []
+    delegates = delegation(content, threads)
+    if not delegates.as_contracted:
+        faults.append(f"{path.name} has {len(delegates.partitions)} delegates, outside: "
+                      f"{', '.join(delegates.outside) or 'nothing'}")
+    return {"interface": answers.MULTI, **report.file_entry(path, out / path.name),
+            "delegates": [list(delegates.partitions)],
+            "operators_outside_delegate": list(delegates.outside),
+            "mask_bytes": {"compared": sum(ours.size for ours, _ in pairs),
+                           "differing": differing}}, faults
+
+
 def make_split(source: bytes) -> tuple[bytes, bytes]:
     """Return the files of encoder and decoder, metadata included.
 
@@ -163,27 +190,35 @@ def make_split(source: bytes) -> tuple[bytes, bytes]:
     return contents[0], contents[1]
 
 
-def _split_masks(model: SplitModel, source: bytes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the masks of encoder and decoder and of one file: two taps on each picture.
+def _feeds(source: bytes) -> Iterator[dict[str, np.ndarray]]:
+    """Yield what the int8 file of a network of gestures is fed with: two taps on each picture.
 
-    The second is answered with the first answer as the mask before.
+    The second comes with the first answer as the mask before.
     """
-    runner, _ = _runner(source)
+    runner, details = _runner(source)
+    size, count = int(details["image"]["shape"][1]), int(details["points"]["shape"][1])
     for number in range(PICTURES):
         rng = np.random.default_rng((8, number))
         drawn, (click,) = agreement.synthetic(rng)
-        frame = Frame(drawn.shape[0], drawn.shape[1], model.size)
+        frame = Frame(drawn.shape[0], drawn.shape[1], size)
         image, taps = frame.image(drawn), [frame.click(click)]
-        features, previous = model.encode(image), np.zeros((model.size, model.size), np.uint8)
+        previous = np.zeros((1, size, size, 1), np.uint8)
         for _ in range(2):
-            points = pack_points(taps, model.max_points)
-            ours = model.decode(features, points, previous)
-            feed = {"image": image[None], "points": points[None],
-                    PREVIOUS: previous[None, :, :, None]}
-            yield ours, runner(**feed)["mask"][0, :, :, 0]
-            x, y = map(float, rng.integers(0, model.size, 2))
+            feed = {"image": image[None], "points": pack_points(taps, count)[None],
+                    PREVIOUS: previous}
+            yield feed
+            x, y = map(float, rng.integers(0, size, 2))
             taps.append(Click(x, y, positive=False))
-            previous = ours
+            previous = runner(**feed)["mask"]
+
+
+def _split_masks(model: SplitModel, source: bytes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the masks of encoder and decoder and of one file, (S, S) each."""
+    runner, _ = _runner(source)
+    for feed in _feeds(source):
+        features = model.encode(feed["image"][0])
+        yield (model.decode(features, feed["points"][0], feed[PREVIOUS][0, :, :, 0]),
+               runner(**feed)["mask"][0, :, :, 0])
 
 
 def make(name: str, source: bytes) -> bytes:

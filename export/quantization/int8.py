@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from ai_edge_litert import schema_py_generated as schema
 from export.calibration.observers import KERNELS, Ranges, quiet
 from export.quantization.recipe import Recipe
 from export.tflite import model as tflite
+from export.tflite import splice
 from oace_tf.errors import UsageError
-from oace_tf.runtime.tflite_reader import PREVIOUS
+from oace_tf.runtime.tflite_reader import PREVIOUS, SCORES
 
 UNIT_SCALE = 1 / 128  # the int8 scale of photograph, disks and OACE
 UNIT_RANGE = (-1.0, 127 / 128)
@@ -199,9 +201,23 @@ def finish(content: bytes, keep_names: bool = False, mixed: bool = False) -> byt
             f"the mask must be uint8 of scale 1/256, zero point 0; it is "
             f"{tflite.type_name(mask)} {tflite.scale_and_zero(mask)}"
         )
+    if SCORES in outputs:
+        _open_scores(model, outputs[SCORES])
     _check_unit_scales(model, mixed)
-    _name(model, outputs["mask"], keep_names)
+    _name(model, outputs, keep_names)
     return tflite.serialise(model)
+
+
+def _open_scores(model: Any, scores: int) -> None:
+    """Make the file give float32 scores; the quantizer makes bytes of every output."""
+    graph = tflite.graph(model)
+    old = splice.producer(model, scores)
+    if tflite.operator_name(model, old) != "QUANTIZE":
+        raise ValueError("the scores are not written by a QUANTIZE, but by "
+                         f"{tflite.operator_name(model, old)}")
+    splice.set_type(graph.tensors[scores], "float32")
+    graph.operators[graph.operators.index(old)] = splice.operator(
+        model, "DEQUANTIZE", 2, [int(old.inputs[0])], [scores])
 
 
 def _make_uint8(model: Any, index: int, what: str, inside: tuple[float, int] | None,
@@ -280,14 +296,16 @@ def _has_scale(tensor: Any, scale: float, zero_point: int) -> bool:
     return tflite.scale_and_zero(tensor) == (float(np.float32(scale)), zero_point)
 
 
-def _name(model: Any, mask: int, keep_names: bool) -> None:
+def _name(model: Any, outputs: Mapping[str, int], keep_names: bool) -> None:
     tensors = tflite.graph(model).tensors
     for tensor in tensors:
-        if tflite.name_of(tensor) == "mask":
-            tensor.name = "mask_int8"  # the sigmoid's output, one QUANTIZE before the file's
+        if tflite.name_of(tensor) in outputs:
+            # what the sigmoid gives, one operator before the file's output
+            tensor.name = f"{tflite.name_of(tensor)}_int8"
         elif not keep_names and tflite.name_of(tensor) not in _KEPT_NAMES:
             tensor.name = ""
-    tensors[mask].name = "mask"
+    for name, index in outputs.items():
+        tensors[index].name = name
 
 
 def _check_ranges(float_bytes: bytes, ranges: Ranges, recipe: Recipe) -> None:

@@ -11,7 +11,12 @@ from keras import ops
 from oace_tf.config import NetworkConfig
 from oace_tf.networks.gesture_maps import GestureMaps
 from oace_tf.networks.layers import HalfSize, Resized
-from oace_tf.networks.one_trunk import build_encoder, build_gesture_msfnet, build_gesture_prior
+from oace_tf.networks.one_trunk import (
+    ALTERNATIVES,
+    build_encoder,
+    build_gesture_msfnet,
+    build_gesture_prior,
+)
 
 MAX_POINTS = 48
 
@@ -63,7 +68,7 @@ def build_gesture_networks(config: NetworkConfig, size: int | None = 512,
 
 
 def build_fused_gestures(networks: GestureNetworks, max_points: int = MAX_POINTS, size: int = 512,
-                         batch: int | None = 1) -> keras.Model:
+                         batch: int | None = 1, alternatives: bool = False) -> keras.Model:
     """Return the Keras model of the file: photograph, gesture and mask before -> mask.
 
     Args:
@@ -71,9 +76,11 @@ def build_fused_gestures(networks: GestureNetworks, max_points: int = MAX_POINTS
       max_points: N, rows of `points`.
       size: side S of the file's square, px.
       batch: fixed batch; None leaves it open.
+      alternatives: whether it also gives several answers, and the IoU that it expects of each.
     Returns:
       Model of [image (B, S, S, 3) in [-1, 1), points (B, N, 3), previous (B, S, S, 1) in [0, 1]]
-      -> mask (B, S, S, 1) float32 in [0, 1].
+      -> mask (B, S, S, 1) float32 in [0, 1]; with `alternatives` a dict of it, `masks`
+      (B, S, S, 3) and `scores` (B, 3), float32 in [0, 1] too.
     """
     image = keras.Input(batch_shape=(batch, size, size, 3), name="image")
     points = keras.Input(batch_shape=(batch, max_points, 3), name="points")
@@ -89,7 +96,14 @@ def build_fused_gestures(networks: GestureNetworks, max_points: int = MAX_POINTS
     outputs = networks.msfnet({name: given[name] for name in networks.msfnet.input})
     logits = Resized(size, name="unfit")(outputs["logits"])
     mask = keras.layers.Activation("sigmoid", dtype="float32", name="mask")(logits)
-    return keras.Model([image, points, previous], mask, name="fused")
+    answers: Any = mask
+    if alternatives:
+        others = Resized(size, name="unfit_masks")(outputs["alternatives"])
+        score = keras.layers.Activation("sigmoid", dtype="float32", name="score")(outputs["scores"])
+        answers = {"mask": mask, "masks": keras.layers.Activation(
+            "sigmoid", dtype="float32", name="masks")(others),
+            "scores": keras.layers.Reshape((ALTERNATIVES,), name="scores")(score)}
+    return keras.Model([image, points, previous], answers, name="fused")
 
 
 def repeated(features: Mapping[str, Any], count: int) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from oace_tf.fileio import read_bytes, sha256_bytes
 from oace_tf.geometry import normalise
 from oace_tf.runtime.interpreter import open_interpreter
 from oace_tf.runtime.tflite_reader import (
+    MASKS,
     PREVIOUS,
+    SCORES,
     SIGNATURE,
     FileSummary,
     TensorSummary,
@@ -33,7 +35,6 @@ MAX_FILE_BYTES = 2**29  # far above any file of ours; keeps a wrong file out of 
 # Bytes as they are; a mask that is handed back is read as it was given
 _FIXED_SCALES = {"image": (1 / 128, 128), "mask": (1 / 256, 0), PREVIOUS: (1 / 256, 0),
                  "masks": (1 / 256, 0)}
-MASKS, SCORES = "masks", "scores"  # outputs of `points-multi`, both or none
 
 
 class TfliteModel:

@@ -24,6 +24,7 @@ METADATA_NAME = "OACE_METADATA"  # the entry of Model.metadata whose buffer is o
 SEAL_KEY = "content_sha256"
 SIGNATURE = "serving_default"
 PREVIOUS = "previous"  # the third input of a file that takes its mask of the clicks before
+MASKS, SCORES = "masks", "scores"  # outputs of the interface `points-multi`, both or none
 
 _IDENTIFIER = b"TFL3"
 _SEAL = re.compile(rb'"content_sha256": ?"([0-9a-f]{64})"')

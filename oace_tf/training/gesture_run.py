@@ -40,9 +40,6 @@ def run_gestures(args: argparse.Namespace, folders: list[Path]) -> int:
 
     from oace_tf.training.gesture_trainer import WEIGHTS, GestureTrainer
 
-    if keras.backend.backend() != "tensorflow":
-        raise UsageError(f"KERAS_BACKEND is {keras.backend.backend()}; gestures are trained on "
-                         "tensorflow")
     keras.utils.set_random_seed(settings.seed)
     networks, start = _start(args)
     data = [source.record() for source in sources]

@@ -1,6 +1,7 @@
-"""One step of training one trunk with K gestures a photograph (TensorFlow)."""
+"""One step of training one trunk with K gestures a photograph, on any backend of Keras."""
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -9,9 +10,12 @@ from keras import ops
 
 from oace_tf.networks.gesture_maps import GestureMaps
 from oace_tf.networks.gesture_networks import GestureNetworks, repeated
+from oace_tf.networks.layers import dotted_name
 from oace_tf.training.gesture_losses import GestureLossSettings, gesture_losses
 
 Batch = dict[str, np.ndarray]
+# Tensors of a batch and previous masks -> losses by name, probabilities.
+Run = Callable[[dict[str, Any], Any], tuple[dict[str, Any], Any]]
 
 
 class GestureStep:
@@ -28,14 +32,13 @@ class GestureStep:
 
     def __init__(self, networks: GestureNetworks, optimizer: keras.optimizers.Optimizer,
                  losses: GestureLossSettings, clip_norm: float, size: int, frozen: bool) -> None:
-        import tensorflow as tf
-
         self._networks, self._optimizer, self._losses = networks, optimizer, losses
         self._clip_norm, self._maps = clip_norm, GestureMaps(size)
         for layer in networks.encoder.layers:
-            layer.trainable = not (frozen and layer.name.startswith("shared.trunk."))
+            layer.trainable = not (
+                frozen and dotted_name(layer.name).startswith("shared.trunk."))
         self._variables = [v for model in networks.models() for v in model.trainable_variables]
-        self._run = tf.function(self._step, reduce_retracing=True)
+        self._run: Run = _BACKENDS[keras.backend.backend()](self)
 
     def __call__(self, batch: Batch, previous: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
         """Make a step.
@@ -49,19 +52,30 @@ class GestureStep:
         tensors = {name: ops.convert_to_tensor(array) for name, array in batch.items()}
         losses, probability = self._run(tensors, ops.convert_to_tensor(previous))
         return ({name: float(value) for name, value in losses.items()},
-                np.asarray(probability)[..., 0])
+                ops.convert_to_numpy(probability)[..., 0])
 
-    def _step(self, batch: dict[str, Any], previous: Any) -> tuple[dict[str, Any], Any]:
-        import tensorflow as tf
+    @property
+    def variables(self) -> list[Any]:
+        """What the step changes by gradients."""
+        return self._variables
 
-        with tf.GradientTape() as tape:
-            losses, probability = self._forward(batch, previous)
-        gradients = tape.gradient(losses["total"], [v.value for v in self._variables])
-        gradients, norm = tf.clip_by_global_norm(gradients, self._clip_norm)
-        self._optimizer.apply(gradients, self._variables)
-        return {**losses, "norm": norm}, probability
+    @property
+    def state(self) -> list[Any]:
+        """All other variables of the networks: statistics, and a frozen trunk."""
+        return [v for model in self._networks.models() for v in model.non_trainable_variables]
 
-    def _forward(self, batch: dict[str, Any], previous: Any) -> tuple[dict[str, Any], Any]:
+    @property
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """As it was given."""
+        return self._optimizer
+
+    @property
+    def clip_norm(self) -> float:
+        """As it was given."""
+        return self._clip_norm
+
+    def forward(self, batch: dict[str, Any], previous: Any) -> tuple[dict[str, Any], Any]:
+        """Return the losses by name and the probabilities (B K, S/2, S/2, 1), as tensors."""
         image = (ops.cast(batch["image"], "float32") - 128.0) / 128.0
         count = batch["points"].shape[1]
         points = ops.reshape(batch["points"], (-1, *batch["points"].shape[2:]))
@@ -76,3 +90,76 @@ class GestureStep:
         losses = gesture_losses(outputs, drawn["maps4"], cover, valid,
                                 ops.reshape(batch["outline"], (-1,)), self._losses)
         return losses, ops.sigmoid(outputs["logits"])
+
+
+def _on_tensorflow(step: GestureStep) -> Run:
+    import tensorflow as tf
+
+    def run(batch: dict[str, Any], previous: Any) -> tuple[dict[str, Any], Any]:
+        with tf.GradientTape() as tape:
+            losses, probability = step.forward(batch, previous)
+        gradients = tape.gradient(losses["total"], [v.value for v in step.variables])
+        gradients, norm = tf.clip_by_global_norm(gradients, step.clip_norm)
+        step.optimizer.apply(gradients, step.variables)
+        return {**losses, "norm": norm}, probability
+
+    compiled: Run = tf.function(run, reduce_retracing=True)
+    return compiled
+
+
+def _on_torch(step: GestureStep) -> Run:
+    import torch
+
+    def run(batch: dict[str, Any], previous: Any) -> tuple[dict[str, Any], Any]:
+        tensors = [v.value for v in step.variables]
+        for tensor in tensors:
+            tensor.grad = None
+        losses, probability = step.forward(batch, previous)
+        losses["total"].backward()
+        norm = torch.nn.utils.clip_grad_norm_(tensors, step.clip_norm)
+        with torch.no_grad():
+            step.optimizer.apply([tensor.grad for tensor in tensors], step.variables)
+        return ({name: value.detach() for name, value in {**losses, "norm": norm}.items()},
+                probability.detach())
+
+    return run
+
+
+def _on_jax(step: GestureStep) -> Run:
+    import jax
+
+    learned, rest = step.variables, [*step.state, *step.optimizer.variables]
+
+    def losses_of(values: Sequence[Any], others: Sequence[Any], batch: dict[str, Any],
+                  previous: Any) -> tuple[Any, Any]:
+        known = [*zip(learned, values), *zip(rest, others)]
+        with keras.StatelessScope(state_mapping=known) as scope:
+            losses, probability = step.forward(batch, previous)
+        return losses["total"], (losses, probability, [scope.get_current_value(v) for v in rest])
+
+    @jax.jit
+    def pure(values: Sequence[Any], others: Sequence[Any], batch: dict[str, Any],
+             previous: Any) -> tuple[Any, ...]:
+        (_, (losses, probability, others)), gradients = jax.value_and_grad(
+            losses_of, has_aux=True)(values, others, batch, previous)
+        norm = ops.sqrt(sum(ops.sum(ops.square(g)) for g in gradients))
+        factor = step.clip_norm / ops.maximum(norm, step.clip_norm)
+        known = [*zip(learned, values), *zip(rest, others)]
+        with keras.StatelessScope(state_mapping=known) as scope:
+            step.optimizer.apply([g * factor for g in gradients], learned)
+        changed = [[scope.get_current_value(v) for v in some] for some in (learned, rest)]
+        return {**losses, "norm": norm}, probability, *changed
+
+    def run(batch: dict[str, Any], previous: Any) -> tuple[dict[str, Any], Any]:
+        losses, probability, *changed = pure([v.value for v in learned], [v.value for v in rest],
+                                             batch, previous)
+        for variables, values in zip((learned, rest), changed):
+            for variable, value in zip(variables, values):
+                variable.assign(value)
+        return losses, probability
+
+    return run
+
+
+_BACKENDS: dict[str, Callable[[GestureStep], Run]] = {
+    "tensorflow": _on_tensorflow, "torch": _on_torch, "jax": _on_jax}

@@ -14,16 +14,17 @@ from xml.etree import ElementTree
 
 import pytest
 
+from oace_tf.runtime.model import MASKS, SCORES
 from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE, read_facts
 from oace_tf.segmenter import DEFAULT_MODEL
-from tests.android_app.compiled import APP, ROOT
+from tests.android_app.compiled import APP, FRAMEWORK, LIBRARY, MODULE, PROJECT, PURE, ROOT
 
-PROJECT = ROOT / "android_app"
 ANDROID = "{http://schemas.android.com/apk/res/android}"
 TOOLS = "{http://schemas.android.com/tools}"
 XML = sorted(APP.rglob("*.xml"))
-KOTLIN = sorted(APP.rglob("*.kt"))
-FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")  # Debian: Android 10
+KOTLIN = sorted([*APP.rglob("*.kt"), *MODULE.rglob("*.kt")])
+# Debian: Android 10
+FRAMEWORK_RESOURCES = Path("/usr/share/android-framework-res/framework-res.apk")
 
 
 def text(path: Path) -> str:
@@ -85,21 +86,23 @@ def test_strings_get_the_arguments_that_they_have_places_for(strings):
     given = {}
     for path in KOTLIN:
         for name, rest in re.findall(r"getString\(R\.string\.(\w+)((?:, [\w.]+)*)\)", text(path)):
-            given[name] = rest.count(",")
+            if rest:
+                given[name] = rest.count(",")
     placed = {name: len(set(re.findall(r"%(\d)\$", value))) for name, value in strings.items()}
     assert {name: count for name, count in placed.items() if count} == given
 
 
 def test_debians_aapt_packages_manifest_and_resources(tmp_path):
     aapt = shutil.which("aapt")
-    if aapt is None or not FRAMEWORK.is_file():
+    if aapt is None or not FRAMEWORK_RESOURCES.is_file():
         pytest.skip("no aapt here (Debian: aapt, android-framework-res)")
     # the package's name stands in build.gradle.kts; aapt wants it in the manifest
     copy = tmp_path / "AndroidManifest.xml"
     copy.write_text(text(APP / "main/AndroidManifest.xml").replace(
         "<manifest ", '<manifest package="oace.android" ', 1), encoding="utf-8")
     done = subprocess.run(
-        [aapt, "package", "-f", "-M", str(copy), "-S", str(APP / "main/res"), "-I", str(FRAMEWORK),
+        [aapt, "package", "-f", "-M", str(copy), "-S", str(APP / "main/res"), "-I",
+         str(FRAMEWORK_RESOURCES),
          "--min-sdk-version", "29", "--target-sdk-version", "29", "-F", str(tmp_path / "app.apk")],
         capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -122,21 +125,29 @@ def test_versions_are_exact_and_fit_the_rest_of_the_repository(catalog):
 
 
 def test_build_files_name_what_the_catalog_has(catalog):
-    scripts = [PROJECT / "build.gradle.kts", PROJECT / "app" / "build.gradle.kts"]
+    scripts = [PROJECT / folder / "build.gradle.kts" for folder in (".", "app", "segmenter")]
     used = {name for path in scripts for name in re.findall(r"\blibs\.([\w.]+)", text(path))}
     known = {f"plugins.{name.replace('-', '.')}" for name in catalog["plugins"]}
     known |= {name.replace("-", ".") for name in catalog["libraries"]}
     assert used == known
-    assert 'include(":app")' in text(PROJECT / "settings.gradle.kts")
+    assert 'include(":app", ":segmenter")' in text(PROJECT / "settings.gradle.kts")
 
 
 def test_the_wrapper_pins_gradle_by_its_hash():
-    wrapper = dict(line.split("=", 1) for line in text(
-        PROJECT / "gradle/wrapper/gradle-wrapper.properties").splitlines())
-    version = re.findall(r"/gradle-(\d+\.\d+\.\d+)-bin\.zip$", wrapper["distributionUrl"])
     assert re.findall('gradle-version: "(.*)"',
-                      text(ROOT / ".github/workflows/android.yml")) == version
-    assert re.fullmatch(r"[0-9a-f]{64}", wrapper["distributionSha256Sum"])
+                      text(ROOT / ".github/workflows/android.yml")) == [wrapper_version()]
+    assert re.fullmatch(r"[0-9a-f]{64}", wrapper_properties()["distributionSha256Sum"])
+
+
+def wrapper_properties() -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text(
+        PROJECT / "gradle/wrapper/gradle-wrapper.properties").splitlines())
+
+
+def wrapper_version() -> str:
+    (version,) = re.findall(r"/gradle-(\d+\.\d+\.\d+)-bin\.zip$",
+                            wrapper_properties()["distributionUrl"])
+    return version
 
 
 # --- the model
@@ -146,29 +157,58 @@ def test_the_model_is_copied_from_the_package_and_nowhere_else():
     script = text(PROJECT / "app" / "build.gradle.kts")
     models = dict(re.findall(r'"(\w+)" to "([\w/.]+\.tflite)"', script))
     assert ROOT / models["litert"] == DEFAULT_MODEL and DEFAULT_MODEL.is_file()
-    assert list(APP.rglob("*.tflite")) == []
+    assert list(PROJECT.rglob("src/**/*.tflite")) == []
+    sources = {"litert": LIBRARY / "LiteRtModel.kt",
+               "mediapipe": APP / "mediapipe/kotlin/oace/android/MediaPipeSegmenter.kt"}
     for variant, path in models.items():
-        source = "\n".join(text(kt) for kt in (APP / variant).rglob("*.kt"))
-        assert f'const val ASSET = "{Path(path).name}"' in source
+        assert f'const val ASSET = "{Path(path).name}"' in text(sources[variant])
 
 
-def test_the_code_names_the_tensors_of_the_shipped_file():
-    facts = read_facts(DEFAULT_MODEL.read_bytes(), DEFAULT_MODEL.name)
-    source = text(APP / "litert/kotlin/oace/android/LiteRtModel.kt")
-    assert f'SIGNATURE = "{SIGNATURE}"' in source
-    size = int(re.findall(r"SIZE = (\d+)", source)[0])
-    expected = {"image": ("uint8", (1, size, size, 3)),
-                "points": ("float32", facts.inputs["points"].shape)}
-    if PREVIOUS in facts.inputs:
-        expected[PREVIOUS] = ("uint8", (1, size, size, 1))
-    assert {name: (fact.dtype, fact.shape) for name, fact in facts.inputs.items()} == expected
-    assert facts.outputs["mask"].shape == (1, size, size, 1)
-    named = set(re.findall(r'createInputBuffer\("(\w+)"', source))
-    assert named == set(facts.inputs) | {PREVIOUS}  # which a file of a pair has not
-    assert re.findall(r'createOutputBuffer\("(\w+)"', source) == list(facts.outputs)
+def test_the_code_names_the_tensors_of_every_kind_of_file():
+    source = text(LIBRARY / "LiteRtModel.kt")
+    assert f'SIGNATURE = "{SIGNATURE}"' in text(LIBRARY / "ModelFile.kt")
+    for path in (DEFAULT_MODEL, ROOT / "tests/golden/tiny_multi_int8.tflite"):
+        facts = read_facts(path.read_bytes(), path.name)
+        named = set(re.findall(r'createInputBuffer\("(\w+)"', source))
+        assert named == set(facts.inputs) | {PREVIOUS}  # which a file of taps has not
+        named = set(re.findall(r'createOutputBuffer\("(\w+)"', source))
+        assert named == set(facts.outputs) | {MASKS, SCORES}  # which a file of one answer has not
 
 
 def test_the_tensor_code_needs_no_android():
-    imports = re.findall(r"^import (\S+)", text(APP / "main/kotlin/oace/android/TapSegmenter.kt"),
-                         re.MULTILINE)
-    assert imports and all(name.startswith("kotlin.") for name in imports)
+    assert set(PURE) == set(LIBRARY.glob("*.kt")) - {
+        LIBRARY / f"{name}.kt" for name in ("LiteRtModel", "Photographs", "Processor")}
+    for path in (*PURE, APP / "main/kotlin/oace/android/Drawing.kt"):
+        imports = re.findall(r"^import (\S+)", text(path), re.MULTILINE)
+        assert all(name.startswith(("kotlin.", "java.nio.")) for name in imports), path
+
+
+# --- what the README says
+
+
+def test_the_readme_names_every_file_of_the_library():
+    readme = text(PROJECT / "README.md")
+    named = set(re.findall(r"`(\w+\.kt)`", readme))
+    assert {path.name for path in LIBRARY.glob("*.kt")} <= named
+    assert named <= {path.name for path in KOTLIN}
+
+
+def test_the_readme_names_what_another_app_needs(catalog):
+    readme = text(PROJECT / "README.md")
+    versions = catalog["versions"]
+    for name in ("litert", "litert-gpu"):
+        assert f"{catalog['libraries'][name]['module']}:{versions['litert']}" in readme
+    script = text(PROJECT / "app/build.gradle.kts")
+    for words in ('noCompress += "tflite"', 'abiFilters += listOf("arm64-v8a", "x86_64")'):
+        assert words in script and words in readme
+    library = text(PROJECT / "segmenter/build.gradle.kts")
+    for number in (*re.findall(r"minSdk = (\d+)", script), *re.findall(r"minSdk = (\d+)", library)):
+        assert f"minSdk {number}" in readme
+    for entry in re.findall(r'android:name="(android.permission.\w+)"',
+                            text(APP / "main/AndroidManifest.xml")):
+        assert entry in readme
+    assert f"Gradle {wrapper_version()}" in readme and f"plugin {versions['agp']}" in readme
+
+
+def test_the_framework_says_what_it_is():
+    assert (FRAMEWORK / "README.md").is_file()

@@ -1,4 +1,4 @@
-"""The arithmetic of TapSegmenter.kt once more, in numpy: what it must equal where no Kotlin runs.
+"""The arithmetic of TapTensors.kt and Masks.kt in numpy: what it must equal without Kotlin.
 
 Function by function and in the same order of operations, so that a difference from OpenCV can be
 looked at here. float32 where Kotlin has Float, Python's float where it has Double.

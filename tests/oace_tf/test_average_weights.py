@@ -90,3 +90,14 @@ def test_what_it_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         found = capsys.readouterr()
         assert found.out == "" and words in found.err and found.err.count("\n") == 1
     assert not out.exists()
+
+
+def test_one_checkpoint_gives_its_moving_average(tmp_path: Path) -> None:
+    arrays = read_arrays(write(tmp_path / "a.safetensors", 1.0))[2]
+    write_checkpoint(tmp_path / "checkpoint.safetensors", Checkpoint(
+        step=7, run={"stage": "joint", "network": TINY.to_json(), "settings": {}},
+        weights=arrays, average={name: np.full_like(a, 2.0) for name, a in arrays.items()},
+        optimizer={}, skipped=()))
+    out = tmp_path / "weights.safetensors"
+    assert average_weights.main([str(tmp_path / "checkpoint.safetensors"), "-o", str(out)]) == 0
+    assert all((array == 2.0).all() for array in read_arrays(out)[2].values())

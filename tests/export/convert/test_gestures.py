@@ -11,6 +11,7 @@ from export.calibration import observers
 from export.calibration.previous_mask import Guide
 from export.convert.gestures import KINDS
 from export.convert.keras_pair import convert_weights
+from export.interfaces.answers import one_answer
 from export.quantization import int8
 from export.quantization.recipe import load as load_recipe
 from export.tflite import model as tflite
@@ -72,12 +73,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
              for k, gesture in enumerate(GESTURES))
     ranges = observers.merge_ranges(observer.see(guide.feed(feed, "0f"[k % 2]))
                                     for k, feed in enumerate(feeds))
+    made = int8.quantize(content, ranges, load_recipe("plain"))
     about = Description(interface="points", click_channels=2, max_points=ROWS,
                         weights_sha256="0" * 64, licence="none", version="0", description="a test",
                         network={"trunk": "tiny"}, gestures=KINDS)
-    for name, data in (("float", content),
-                       ("int8", int8.quantize(content, ranges, load_recipe("plain")))):
-        (folder / f"{name}.tflite").write_bytes(add_metadata(data, about))
+    for name, data in (("float", content), ("int8", made)):
+        (folder / f"{name}.tflite").write_bytes(add_metadata(one_answer(data), about))
     fixed, _ = build_gestures_from_weights(weights, SIDE, 1)
     return folder / "float.tflite", folder / "int8.tflite", GesturePredictor(fixed, SIDE)
 

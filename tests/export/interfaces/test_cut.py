@@ -127,7 +127,7 @@ def test_other_files_are_refused(folder: Path, gestures: Gestures, tmp_path: Pat
         TapSegmenter(folder / ENCODER)
     with pytest.raises(UsageError, match="threads must be"):
         open_split(folder / ENCODER, folder / DECODER, 0)
-    other = described(gestures.int8_bytes, "cd" * 32)
+    other = described(gestures.int8_bytes, weights="cd" * 32)
     (tmp_path / ENCODER).write_bytes(interface_files.make_split(other)[0])
     with pytest.raises(UsageError, match="are not of one file"):
         open_split(tmp_path / ENCODER, folder / DECODER)

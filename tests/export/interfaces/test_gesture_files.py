@@ -22,9 +22,9 @@ NAMES = ("mediapipe", "mediapipe-bundle-int8", "rgba")
 FLOAT = "mediapipe-bundle"
 
 
-def described(content: bytes, weights: str = "ab" * 32) -> bytes:
+def described(content: bytes, interface: str = "points", weights: str = "ab" * 32) -> bytes:
     return metadata.add_metadata(content, metadata.Description(
-        interface="points", click_channels=2, max_points=GESTURE_ROWS, weights_sha256=weights,
+        interface=interface, click_channels=2, max_points=GESTURE_ROWS, weights_sha256=weights,
         licence="CC0-1.0", version="1.2.3", description="tiny", network={"trunk": "tiny"},
         gestures=("background", "box", "drag", "extreme", "tap")))
 

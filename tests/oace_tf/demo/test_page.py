@@ -324,11 +324,13 @@ def gestures(serve: Callable[..., Any], tiny_multi: Path) -> Iterator[str]:
 
 
 def test_what_the_file_does_not_know_is_not_offered(visit: Callable[..., Any], small: str,
-                                                    gestures: str) -> None:
+                                                    gestures: str, kinds: Any) -> None:
     shown = "button => button.offsetParent === null ? null : button.dataset.tool"
     for url, tools in ((small, ["tap", "scribble"]),
                        (gestures, ["tap", "scribble", "box", "drag", "extreme"])):
         page = visit(url)
+        assert page.locator("#tools").is_hidden()  # nothing to draw on yet
+        _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
         buttons = page.locator("[data-tool]")
         assert [name for name in buttons.evaluate_all(f"all => all.map({shown})") if name] == tools
 

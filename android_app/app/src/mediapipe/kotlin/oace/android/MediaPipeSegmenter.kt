@@ -30,7 +30,8 @@ class MediaPipeSegmenter private constructor(
     private var photograph: Photograph? = null
     private var image: MPImage? = null
 
-    override val maxTaps = 1
+    override val maxRows = 1
+    override val kinds = setOf(Kind.TAP)
 
     override fun setPhotograph(photograph: Photograph) {
         val opaque = IntArray(photograph.argb.size) { photograph.argb[it] or (255 shl 24) }
@@ -41,10 +42,12 @@ class MediaPipeSegmenter private constructor(
         this.photograph = photograph
     }
 
-    override fun segment(taps: List<Tap>): ObjectMask {
+    override fun segment(gesture: Gesture, previous: ObjectMask?): ObjectMask {
         val (width, height) = checkNotNull(photograph) { "no photograph yet" }.run { width to height }
-        val tap = taps.single()
-        require(tap.onObject) { "MediaPipe's task takes no background taps" }
+        require(gesture.kinds == kinds && gesture.taps.size == 1 && previous == null) {
+            "MediaPipe's task takes one tap on the object, and nothing else"
+        }
+        val tap = gesture.taps.single()
         // The name says normalized, but the task of 1.0.0 leaves the flag of that name unset from Java:
         // its graph reads pixels, cut to whole ones (InteractiveSegmenterLegacy.java, annotation_renderer.cc)
         val place = NormalizedKeypoint.create(
@@ -54,7 +57,7 @@ class MediaPipeSegmenter private constructor(
         // one mask of the object, or background and object: the last one either way
         val mask = result.confidenceMasks().orElseThrow().last()
         check(mask.width == width && mask.height == height) { "a mask of another size" }
-        return FloatMask(ByteBufferExtractor.extract(mask).asFloatBuffer(), width, height)
+        return FloatMask(ByteBufferExtractor.extract(mask).asFloatBuffer(), width, height).tidied(gesture.taps)
     }
 
     companion object {

@@ -1,4 +1,0 @@
-package oace.android
-
-/** What the model is asked to run on; `openSegmenter` of each variant says what it runs on indeed. */
-enum class Processor { CPU, GPU, NPU }

@@ -1,0 +1,3 @@
+package com.google.mediapipe.framework;
+
+public class MediaPipeException extends RuntimeException {}

@@ -1,0 +1,79 @@
+"""Steps on gestures on TensorFlow, JAX and torch: the same losses from the same weights."""
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+from oace_tf.config import NetworkConfig
+from oace_tf.networks.gesture_networks import build_gesture_networks
+from oace_tf.networks.weights import read_arrays, save_weights
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIG = {"phases": [{"size": 64, "photographs": 2, "batches": 2, "frozen": True},
+                     {"size": 64, "photographs": 2, "batches": 2}],
+          "rounds": [0.0, 1.0], "warmup": 1, "learning_rate": 0.003, "clip_norm": 0.5, "seed": 3,
+          "scenes": {"gestures": 2, "rows": 16}}
+
+
+def trained(backend: str, data: Path, weights: Path, out: Path) -> list[dict[str, str]]:
+    """Train in a process of its own, where Keras takes `backend`; the rows of the log."""
+    config = out.with_suffix(".json")
+    config.write_text(json.dumps(CONFIG))
+    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
+    if backend == "jax":  # compiling takes all the time
+        environment["XLA_FLAGS"] = ("--xla_backend_optimization_level=0 "
+                                    "--xla_llvm_disable_expensive_passes=true")
+    done = subprocess.run(
+        [sys.executable, "-m", "oace_tf.train", "gestures", "--data", str(data), "--init",
+         str(weights), "--config", str(config), "--workers", "0", "--out", str(out)],
+        capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    with (out / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    keras.utils.set_random_seed(1)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None), {})
+    return path
+
+
+@pytest.fixture(scope="module")
+def on_tensorflow(dataset, weights, tmp_path_factory) -> tuple[list[dict[str, str]], Path]:
+    out = tmp_path_factory.mktemp("tensorflow") / "run"
+    return trained("tensorflow", dataset, weights, out), out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ("jax", "torch"))
+def test_the_losses_are_those_of_tensorflow(backend, dataset, weights, on_tensorflow, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    rows, out = on_tensorflow
+    found = trained(backend, dataset, weights, tmp_path / "run")
+    assert len(found) == len(rows) == 8
+    for name in ("mask", "dice", "alternatives", "contrastive", "total", "norm"):
+        wanted = [float(row[name]) for row in rows]
+        # Small differences of the first answers move later taps, and with them later steps.
+        first = [float(row[name]) for row in found[:2]]
+        assert first == pytest.approx(wanted[:2], rel=2e-3, abs=2e-3), name
+        assert [float(row[name]) for row in found] == pytest.approx(wanted, abs=0.1), name
+    config, record, arrays = read_arrays(tmp_path / "run" / "weights.safetensors")
+    assert record["backend"] == backend and config.one_trunk
+    _, _, theirs = read_arrays(out / "weights.safetensors")
+    _, _, before = read_arrays(weights)
+    assert set(arrays) == set(theirs)
+    moved = [name for name in arrays if abs(arrays[name] - before[name]).max() > 1e-4]
+    assert len(moved) > 0.9 * len(arrays)
+    for name in moved:
+        assert abs(arrays[name] - theirs[name]).max() < 0.05, name
