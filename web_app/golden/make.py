@@ -93,7 +93,8 @@ def _golden(segmenter: TapSegmenter) -> dict[str, dict[str, Any]]:
         cutout = pictures.cutout(pixels, segmenter.segment(pixels, [Click(*middle)]))
         photographs.append({**case, "cutout_sha256": _sha256(cutout)})
     sha256 = fileio.sha256_bytes(fileio.read_bytes(DEFAULT_MODEL))
-    return {name: {"model_sha256": sha256, "cases": found}
+    return {name: {"model_sha256": sha256, "max_points": segmenter.model.max_points,
+                   "cases": found}
             for name, found in (("scenes.json", scenes), ("photographs.json", photographs))}
 
 

@@ -10,7 +10,7 @@ import { drawAlong, launch, maskArea, openSample, ready, tapAt, visit } from "./
 import { serve } from "./server.js";
 
 const APP = resolve(dirname(fileURLToPath(import.meta.url)), ".."), ROOT = dirname(APP);
-const { cases: photographs } = JSON.parse(readFileSync(join(APP, "golden/photographs.json")));
+const { cases: photographs, max_points: maxPoints } = JSON.parse(readFileSync(join(APP, "golden/photographs.json")));
 const BELOW = "/somewhere/";  // as on GitHub Pages, the site is not at the root
 // On x86 none differ, with one thread or several; as between Arm and x86 (docs/interfaces.md) none may.
 const MOST_DIFFERING_BYTES = 0;
@@ -260,7 +260,7 @@ test("photographs become Python's pixels and tensors, bit for bit", async () => 
   const source = await serve(ROOT);
   const { page, end } = await visit(browser, `${source.url}web_app/test/empty.html`);
   for (const one of photographs) {
-    const found = await page.evaluate(async ({ file, taps }) => {
+    const found = await page.evaluate(async ({ file, taps, rows: count }) => {
       const { openPhotograph } = await import("/web_app/site/photographs.js");
       const { imageTensor, pointsTensor, tap } = await import("/web_app/lib/tap-segmenter.js");
       const hash = async (array) => Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", array)),
@@ -270,8 +270,8 @@ test("photographs become Python's pixels and tensors, bit for bit", async () => 
       const rows = taps.flatMap((each) => tap(...each));
       return { pixels_sha256: await hash(Uint8Array.from(rgba.filter((_, k) => k % 4 !== 3))),
                image_sha256: await hash(imageTensor({ width, height, rgba }, 512)),
-               points_sha256: await hash(pointsTensor(rows, width, height, 512, 20)) };
-    }, one);
+               points_sha256: await hash(pointsTensor(rows, width, height, 512, count)) };
+    }, { ...one, rows: maxPoints });
     for (const [name, value] of Object.entries(found)) assert.equal(value, one[name], `${one.file}: ${name}`);
   }
   await end();
