@@ -11,17 +11,20 @@ const HINTS = {
   drag: "Press in the middle of the object, release at its nearest edge.",
   extreme: "Mark its leftmost, rightmost, top and bottom point.",
 };
+/** What to do with the chosen tool, a sentence. */
+export const hint = () => HINTS[state.tool];
+
 let running = null, lastMs = Infinity;
 
 /** Chooses what is drawn with. */
 export function chooseTool(tool) {
-  if (!knows(tool)) return;
+  if (!state.engine || !knows(tool)) return;
   Object.assign(state, { tool, pending: null, glance: null });
   for (const button of document.querySelectorAll("[data-tool]")) {
     button.setAttribute("aria-checked", String(button.dataset.tool === tool));
   }
   if (!["tap", "scribble"].includes(tool)) chooseSign(true);
-  if (state.photo && !state.marks.length) tell(HINTS[tool]);
+  if (state.photo && !state.marks.length) tell(hint());
   draw();
 }
 
@@ -96,7 +99,7 @@ export async function answer() {
     forget();
     showAlternatives(take);
     draw();
-    return tell(HINTS[state.tool]);
+    return tell(hint());
   }
   delete byId("results").dataset.turn;
   draw();

@@ -1,6 +1,6 @@
 // The page: a photograph, marks on it, and what the engine makes of them. Here it starts, opens
 // photographs, and ties buttons to what they do.
-import { answer, chooseSign, chooseTool, clear, explain, redo, take, undo } from "./answer.js";
+import { answer, chooseSign, chooseTool, clear, explain, hint, redo, take, undo } from "./answer.js";
 import { busy, byId, draw, forget, say, setMask, showAlternatives, tell, tiles } from "./show.js";
 import { canCopy, canShare, copy, download, saveCoco, saveSvg, share } from "./save.js";
 import { knows } from "./marks.js";
@@ -29,7 +29,7 @@ async function open(source, words) {
     byId("stage").dataset.state = "open";
     forget();
     showAlternatives(take);
-    tell(`${photo.name}, ${photo.width} × ${photo.height}. ${photo.note} Now tap the object.`);
+    tell(`${photo.name}, ${photo.width} × ${photo.height}. ${photo.note} ${hint()}`);
     canvas.focus({ preventScroll: true });
     byId("stage").scrollIntoView({ block: "nearest" });  // samples lie below it
   } catch (error) {
