@@ -7,7 +7,8 @@ import { pan, placeAt, view, zoomAt } from "./view.js";
 
 const LONG_TOUCH_MS = 550, MOVED_PX = 10, NEAR_PX = 3;
 const DRAWN = ["scribble", "box", "drag"];  // by moving while pressed
-const WHEEL = 0.0015;  // of a zoom, for each pixel that the wheel turns
+const WHEEL = 0.0015, PAD = 0.01;  // of a zoom, for each pixel of a wheel, and of two fingers on a touchpad (Ctrl)
+const LINE_PX = 20;  // of wheels that count in lines
 const canvas = byId("photo");
 const down = new Map();  // the pointers that are down: id -> [x, y]
 let pressed = null;  // { id, x, y, timer, moves, done } of the one finger or button that draws
@@ -143,7 +144,8 @@ canvas.addEventListener("touchmove", (event) => {
 
 canvas.addEventListener("wheel", (event) => {
   if (!state.photo) return;
-  if (zoomAt(...shares(event), Math.exp(-WHEEL * event.deltaY * (event.deltaMode ? 20 : 1)))) {
+  const turned = event.deltaY * (event.deltaMode ? LINE_PX : 1);
+  if (zoomAt(...shares(event), Math.exp(-(event.ctrlKey ? PAD : WHEEL) * turned))) {
     event.preventDefault();
     draw();
   } else if (view.scale > 1 || event.ctrlKey) event.preventDefault();
