@@ -87,9 +87,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     verdict.add_argument("--budget-ms", type=_seconds, help="mean (with neither: 250)")
     verdict.add_argument("--load-budget-ms", type=_seconds, help="load (with neither: 25)")
     verdict.add_argument("--json", metavar="FILE", help="- for stdout")
-    verdict.add_argument("--markdown", metavar="FILE")
-    verdict.add_argument("--junit", metavar="FILE")
+    verdict.add_argument("--markdown", metavar="FILE", help="- for stdout")
+    verdict.add_argument("--junit", metavar="FILE", help="- for stdout")
     args = parser.parse_args(argv)
+    if [args.json, args.markdown, args.junit].count("-") > 1:
+        parser.error("one of --json, --markdown and --junit at most writes to stdout (-)")
     if args.model is None and not (args.replay or args.replay_web or args.compare or args.clean):
         parser.error("name a .tflite file, or --replay, --replay-web, --compare or --clean")
     return args
@@ -238,8 +240,11 @@ def _report(args: argparse.Namespace, rows: Sequence[Row], about: dict[str, Any]
     good = passed(rows) and not failures
     about = {**about, "failures": list(failures)}
     report = reports.as_json(reports.as_dict(rows, about, good, trouble))
-    if args.json == "-":
-        sys.stdout.write(report)
+    texts = {args.json: report,
+             args.markdown: reports.markdown(rows, about, good, trouble),
+             args.junit: reports.junit(rows, good, trouble)}
+    if "-" in texts:
+        sys.stdout.write(texts["-"])
     elif rows:
         whole = about.get("whole_answer", reports.WHOLE_ANSWER)
         sys.stdout.write(f"{reports.table(rows)}whole answer: {whole}\n")
@@ -249,13 +254,9 @@ def _report(args: argparse.Namespace, rows: Sequence[Row], about: dict[str, Any]
         best = min((row for row in rows if passed([row])),
                    key=lambda row: row.mean_ms or 0.0, default=None)
         print(f"{words}: {best.setting}" if good and best else words)
-    if args.json and args.json != "-":
-        atomic_write(Path(args.json), report.encode())
-    if args.markdown:
-        atomic_write(Path(args.markdown),
-                     reports.markdown(rows, about, good, trouble).encode())
-    if args.junit:
-        atomic_write(Path(args.junit), reports.junit(rows, good, trouble).encode())
+    for name, text in texts.items():
+        if name and name != "-":
+            atomic_write(Path(name), text.encode())
     if trouble:
         print(f"{PROG}: error: {' '.join(trouble.split())}", file=sys.stderr)
         return DeviceTrouble.exit_code

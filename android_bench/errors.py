@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from oace_tf.errors import OaceError
 
+_MOST_SHOWN = 300  # characters of a line
+
 
 class NotUnderstood(OaceError):
     """A text that is not what the parser knows: says which line.
@@ -18,8 +20,15 @@ class NotUnderstood(OaceError):
     exit_code = 2
 
     def __init__(self, what: str, line: str = "") -> None:
-        super().__init__(f"{what}: {line.strip()[:300]!r}" if line else what)
+        super().__init__(f"{what}: {_shown(line)}" if line else what)
         self.line = line
+
+
+def _shown(line: str) -> str:
+    """Return a line as it is quoted; of what is no text, only that: it could reach a terminal."""
+    part = line.strip()[:_MOST_SHOWN]
+    odd = sum(not char.isprintable() or char == "\ufffd" for char in part)
+    return "(no text, but binary data)" if 5 * odd > len(part) else repr(part)
 
 
 class DeviceTrouble(OaceError):

@@ -37,6 +37,10 @@ def read_log(path: Path) -> Record:
     stem = _stem(path)
     stderr = _companion(path, stem + ".stderr.txt") if path.name.endswith(_STDOUT) else ""
     text = _read(path)
+    alone = not any(path.with_name(stem + suffix).is_file() for suffix in (".rc", ".cmd"))
+    if alone and not (text + stderr).strip():  # else the exit code says what became of the run
+        raise UsageError(f"{path} is an empty log: the tool wrote nothing into it; measure again "
+                         "and keep what it prints, standard error too")
     code = _companion(path, stem + ".rc").strip()
     if code and not _CODE.fullmatch(code):
         raise UsageError(f"{path.with_name(stem + '.rc')} holds no exit code: {code[:40]!r}; write "

@@ -56,7 +56,12 @@ def read_report(text: str, name: str) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return the rows as a table for the screen, times in ms, with a line for every reason."""
+    """Return the rows as a table for the screen, times in ms, with a line for every reason.
+
+    Settings that this build does not have stand below it, in one line for each reason.
+    """
+    missing = _missing(rows)
+    rows = [row for row in rows if row.status != ABSENT]
     cells = [list(_COLUMNS)] + [_cells(row) for row in rows]
     widths = [max(len(line[k]) for line in cells) for k in range(len(_COLUMNS))]
     text = ""
@@ -66,7 +71,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         for words in _words(row):
             text += f"{row.setting}: {words}\n"
-    return text
+    return text + "".join(f"{line}\n" for line in missing)
 
 
 def markdown(rows: Sequence[Row], about: Mapping[str, Any], passed: bool, trouble: str = "") -> str:
@@ -77,11 +82,15 @@ def markdown(rows: Sequence[Row], about: Mapping[str, Any], passed: bool, troubl
     for key in ("device", "binary", "models", "budgets", "accuracy"):
         if about.get(key):
             lines.append(f"- {key}: {_escape(_flat(about[key]))}")
-    lines += [f"- whole answer: {WHOLE_ANSWER}", "", "Times in ms, of the slowest repetition.", "",
+    lines += [f"- whole answer: {_escape(about.get('whole_answer', WHOLE_ANSWER))}", "",
+              "Times in ms, of the slowest repetition.", "",
               "| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
+    missing = _missing(rows)
+    rows = [row for row in rows if row.status != ABSENT]
     lines += ["| " + " | ".join(map(_escape, _cells(row))) + " |" for row in rows]
     remarks = [f"- {_escape(row.setting)}: {_escape(words)}"
                for row in rows for words in _words(row)]
+    remarks += [f"- {_escape(line)}" for line in missing]
     lines += ["", *remarks] if remarks else []
     for row in rows:
         profile = next((one.profile for one in row.repetitions if one.profile), ())
@@ -91,6 +100,15 @@ def markdown(rows: Sequence[Row], about: Mapping[str, Any], passed: bool, troubl
             lines += [f"| {_escape(name)} | {count} | {ms:.3f} |"
                       for name, count, ms in profile[:12]]
     return "\n".join(lines) + "\n"
+
+
+def _missing(rows: Sequence[Row]) -> list[str]:
+    """Return for each reason one line: which settings this build does not have."""
+    settings: dict[str, list[str]] = {}
+    for row in rows:
+        if row.status == ABSENT:
+            settings.setdefault(row.reason, []).append(row.setting)
+    return [f"{ABSENT} ({reason}): {', '.join(names)}" for reason, names in settings.items()]
 
 
 def junit(rows: Sequence[Row], passed: bool, trouble: str = "") -> str:

@@ -30,6 +30,10 @@ class GateFailed(OaceError):
     exit_code = 1
 
 
+class MissedTapWarning(UserWarning):
+    """A mask does not follow its gesture: a tap on the object lies outside it, say."""
+
+
 def guarded(run: Callable[[], int], prog: str) -> int:
     """Return the exit code of `run`, with an `OaceError` turned into one line on standard error.
 

@@ -220,12 +220,17 @@ def _jpeg2000(data: bytes) -> Header | None:
 def _base_media(data: bytes) -> Header | None:
     if data[4:8] != b"ftyp":
         return None
-    if data[8:12] in _HEIC and b"avif" not in data[8:8 + 64]:
-        return Header(kind="heic", width=1, height=1)
     from oace_tf.avif_header import read_avif
 
-    width, height, turns = read_avif(data)
-    return Header(kind="avif", width=width, height=height, turns=turns, has_alpha=True)
+    is_heic = data[8:12] in _HEIC and b"avif" not in data[8:8 + 64]
+    try:
+        width, height, turns = read_avif(data)
+    except (struct.error, IndexError, ValueError, KeyError):
+        if not is_heic:
+            raise
+        return Header(kind="heic", width=1, height=1)  # what it is can be said all the same
+    return Header(kind="heic" if is_heic else "avif", width=width, height=height, turns=turns,
+                  has_alpha=True)
 
 
 _READERS = ((b"\xff\xd8", _jpeg), (b"\x89PNG\r\n\x1a\n", _png), (b"GIF8", _gif), (b"RIFF", _riff),

@@ -4,6 +4,7 @@ Whatever is wrong with a file becomes one `UsageError` that names it.
 """
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,11 @@ MAX_SIDE = 2**20  # px, that of OpenCV
 # Beyond so many pixels a file must hold something for them: zlib packs at most a thousand into one.
 SURE_PIXELS, MOST_PER_BYTE = 25_000_000, 1000
 MAX_FILE_BYTES = 256 * 2**20
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif")
-_WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".heic",
+            ".heif")
+WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")  # suffixes of pictures that may be transparent
+WRITTEN = (*WITH_ALPHA, ".jpg", ".jpeg")  # suffixes of pictures that are written
+_UPRIGHT_WITH_ALPHA = ("tiff", "heic")  # kinds that come upright with their transparency
 
 
 def read_image(path: PathLike) -> np.ndarray:
@@ -73,7 +77,21 @@ def decode_photograph(data: bytes, name: str) -> Photograph:
         image = upright(image, header.turns)
     alpha = _alpha(data, name, header, image.shape[:2]) if header.has_alpha else None
     shown = image if alpha is None else on_white(image, alpha)
-    return Photograph(shown, alpha, image, (header.height, header.width), header.is_turned)
+    stored_hw = header.height, header.width
+    if header.kind == "heic":  # its header may name the size before the picture's edge is cut off
+        height, width = image.shape[:2]
+        stored_hw = (width, height) if header.turns[0] % 2 else (height, width)
+    return Photograph(shown, alpha, image, stored_hw, header.is_turned)
+
+
+def checked_size(height: int, width: int, name: str) -> None:
+    """Raise UsageError where a photograph has too many pixels; `name` is for the message."""
+    if height * width > MAX_PIXELS:
+        raise UsageError(f"{name} has {height * width / 1e6:.0f} megapixels; at most "
+                         f"{MAX_PIXELS / 1e6:.0f} are taken, make it smaller")
+    if max(height, width) > MAX_SIDE:
+        raise UsageError(f"{name} has {width}x{height} pixels; a side of at most "
+                         f"{MAX_SIDE} is taken, make it smaller")
 
 
 def on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -105,14 +123,15 @@ def write_image(path: PathLike, image: np.ndarray) -> None:
     """
     suffix = Path(path).suffix.lower()
     channels = 1 if image.ndim == 2 else image.shape[2]
-    if channels == 4 and suffix not in _WITH_ALPHA:
-        raise UsageError(f"{path}: a cutout needs transparency; name it .png or .webp")
+    if suffix not in WRITTEN:
+        raise UsageError(f"{path}: pictures are written as {', '.join(WRITTEN)}; name it so")
+    if channels == 4 and suffix not in WITH_ALPHA:
+        raise UsageError(f"{path}: a cutout needs transparency; name it "
+                         f"{', '.join(WITH_ALPHA)}")
     if channels == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     elif channels == 4:
         image = cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA)
-    if not suffix or not cv2.haveImageWriter(f"image{suffix}"):
-        raise UsageError(f"{path}: cannot write images of this kind; name it .png, .jpg or .webp")
     done, encoded = cv2.imencode(suffix, image)
     if not done:
         raise UsageError(f"{path}: an image of {image.shape[1]}x{image.shape[0]} pixels does not "
@@ -129,9 +148,6 @@ def _checked_header(data: bytes, name: str) -> Header:
     header = read_header(data)
     if header is None:
         raise _unreadable(name)
-    if header.kind == "heic":
-        raise UsageError(f"{name} is a HEIC photograph, which cannot be read here; save it as "
-                         "JPEG (iPhone: Settings, Camera, Formats, Most Compatible)")
     if header.pixels > MAX_PIXELS:
         raise UsageError(f"{name} has {header.pixels / 1e6:.0f} megapixels; at most "
                          f"{MAX_PIXELS / 1e6:.0f} are taken, make it smaller")
@@ -145,6 +161,8 @@ def _checked_header(data: bytes, name: str) -> Header:
 
 
 def _decoded(data: bytes, name: str, header: Header, flags: int) -> np.ndarray:
+    if header.kind == "heic":
+        return _heic(data, name, flags)
     try:
         with quiet_libraries():
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -156,6 +174,29 @@ def _decoded(data: bytes, name: str, header: Header, flags: int) -> np.ndarray:
     if image is None:
         raise _unreadable(name)
     return image
+
+
+def _heic(data: bytes, name: str, flags: int) -> np.ndarray:
+    """Return a HEIC photograph as OpenCV gives others for the flags, upright whatever they say."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise UsageError(f"{name} is a HEIC photograph: pip install 'oace-tf[heic]' to read it, or "
+                         "save it as JPEG (iPhone: Settings, Camera, Formats, Most Compatible)"
+                         ) from None
+    try:
+        with quiet_libraries():
+            picture = pillow_heif.read_heif(io.BytesIO(data)).to_pillow()
+            rgba = np.asarray(picture.convert("RGBA"))
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever libheif and Pillow make of damaged bytes
+        raise UsageError(f"{name}: this HEIC photograph cannot be read (damaged, or of a kind that "
+                         "pillow-heif does not know); save it as JPEG") from error
+    if flags == cv2.IMREAD_UNCHANGED:
+        return cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)
+    colours = np.ascontiguousarray(rgba[..., :3])
+    return colours if flags == cv2.IMREAD_COLOR_RGB else cv2.cvtColor(colours, cv2.COLOR_RGB2BGR)
 
 
 def _unreadable(name: str) -> UsageError:
@@ -179,6 +220,6 @@ def _alpha(data: bytes, name: str, header: Header, size_hw: tuple[int, ...]) -> 
         return None
     if (alpha == 255).all():
         return None
-    if header.kind != "tiff":  # OpenCV turns upright what it reads with transparency of TIFF alone
+    if header.kind not in _UPRIGHT_WITH_ALPHA:  # of OpenCV's kinds TIFF alone
         alpha = upright(alpha, header.turns)
     return np.ascontiguousarray(alpha) if alpha.shape == size_hw else None

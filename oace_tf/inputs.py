@@ -2,60 +2,95 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypedDict
 
 import cv2
 import numpy as np
 
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError, quoted
-from oace_tf.images import decode_image, on_white, read_image
+from oace_tf.gestures import Gesture
+from oace_tf.images import Photograph, checked_size, decode_photograph, on_white, read_photograph
+from oace_tf.strokes import strokes_of, taps_along
 
 # A path, the bytes of a file, an open file, a PIL image, or an array; see `pixels_of`.
 Image = Any
 Tap = Any  # see `click_of`
+Pairs = Any  # (x, y) several times: a list, tuples, or an (n, 2) array
 _ADDRESSES = ("http://", "https://", "ftp://", "data:", "file://")
 
 
+class GestureWords(TypedDict, total=False):
+    """A gesture by keywords, each in pixels of the upright photograph (centres: whole numbers).
+
+    Attributes:
+      taps: taps on the object; see `clicks_of`.
+      background: taps on what is not the object.
+      box: left, top, right, bottom of a box around the object; corners in any order.
+      extreme: the leftmost, rightmost, top and bottom point of the object, in any order.
+      drag: where it begins, in the middle of the object, and where it ends, at the nearest edge.
+      scribble: a stroke along the object, or several; see `strokes.strokes_of`.
+    """
+
+    taps: Iterable[Tap] | Click
+    background: Iterable[Tap] | Click
+    box: Sequence[float] | np.ndarray | None
+    extreme: Pairs
+    drag: Pairs
+    scribble: Pairs
+
+
 def pixels_of(image: Image) -> np.ndarray:
-    """Return a photograph as pixels, (H, W, 3) uint8 RGB.
+    """Return a photograph as pixels, (H, W, 3) uint8 RGB; see `photograph_of`."""
+    return photograph_of(image).image
+
+
+def photograph_of(image: Image) -> Photograph:
+    """Return a photograph, upright, with its own transparency.
 
     Args:
       image: the path of a photograph, its bytes, or a file opened in binary mode (turned upright);
-        a PIL image (as it is); or an array: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA,
-        uint8, or floats in [0, 1]. Transparent parts stand on white.
+        a PIL image (as it is); an array: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA,
+        uint8, or floats in [0, 1]; or an `images.Photograph`. Transparent parts stand on white.
     Raises:
-      UsageError: it is none of these, or cannot be read.
+      UsageError: it is none of these, cannot be read, or has more than 200 megapixels.
     """
+    if isinstance(image, Photograph):
+        return image
     if isinstance(image, (str, os.PathLike)):
         if isinstance(image, str) and image.lower().startswith(_ADDRESSES):
             raise UsageError(f"{quoted(image)} is an address; fetch the photograph first and give "
                              "its path or its bytes")
-        return read_image(image)
+        return read_photograph(image)
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return decode_image(bytes(image), "the photograph's bytes")
+        return decode_photograph(bytes(image), "the photograph's bytes")
     if callable(getattr(image, "read", None)):
         data = image.read()
         if not isinstance(data, bytes):
             raise UsageError("the photograph's file is open in text mode; open it with mode 'rb'")
-        return decode_image(data, str(getattr(image, "name", "the photograph's file")))
+        return decode_photograph(data, str(getattr(image, "name", "the photograph's file")))
     if not isinstance(image, np.ndarray):
         if not hasattr(image, "__array_interface__"):
             raise UsageError("a photograph is a path, bytes, an open file, a PIL image or an "
                              f"array, got {type(image).__name__}")
         if hasattr(image, "convert"):  # PIL, of whatever mode
-            image = image.convert("RGBA" if "A" in image.getbands() else "RGB")
+            checked_size(image.height, image.width, "the photograph")
+            has_alpha = "A" in image.getbands() or "transparency" in getattr(image, "info", {})
+            image = image.convert("RGBA" if has_alpha else "RGB")
         image = np.asarray(image)
-    return _rgb(image)
+    return _of_array(image)
 
 
-def _rgb(array: np.ndarray) -> np.ndarray:
-    """Return an array of one, three or four channels as (H, W, 3) uint8."""
+def _of_array(array: np.ndarray) -> Photograph:
+    """Return an array of one, three or four channels as a photograph."""
     channels = 1 if array.ndim == 2 else array.shape[2] if array.ndim == 3 else 0
     if channels not in (1, 3, 4) or 0 in array.shape:
         raise UsageError("an image must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), "
                          f"got {array.shape} {array.dtype}")
+    size_hw = array.shape[0], array.shape[1]
+    checked_size(*size_hw, "the array")
     if array.dtype.kind == "f":
         if not ((array >= 0) & (array <= 1)).all():  # also false for NaN
             raise UsageError("an image of floats must lie in [0, 1]; bytes are of dtype uint8")
@@ -63,8 +98,82 @@ def _rgb(array: np.ndarray) -> np.ndarray:
     if array.dtype != np.uint8:
         raise UsageError(f"an image must be uint8, or floats in [0, 1], got {array.dtype}")
     if channels == 1:
-        return cv2.cvtColor(array.reshape(array.shape[:2]), cv2.COLOR_GRAY2RGB)
-    return on_white(array[..., :3], array[..., 3]) if channels == 4 else array
+        array = cv2.cvtColor(array.reshape(size_hw), cv2.COLOR_GRAY2RGB)
+    if channels < 4:
+        return Photograph(array, None, array, size_hw, False)
+    colours, alpha = np.ascontiguousarray(array[..., :3]), array[..., 3]
+    if (alpha == 255).all():
+        return Photograph(colours, None, colours, size_hw, False)
+    return Photograph(on_white(colours, alpha), alpha, colours, size_hw, False)
+
+
+def gesture_of(gesture: Iterable[Tap] | Click | Gesture | None, words: Mapping[str, Any],
+               size_hw: tuple[int, int], most: int) -> list[Click] | Gesture:
+    """Return what a caller gave, by place or by keywords, as a gesture; taps alone stay a list.
+
+    Args:
+      gesture: taps, a `Gesture`, or None for nothing.
+      words: those of `GestureWords`; what is empty or None does not count.
+      size_hw: of the photograph: a scribble becomes taps 2 % of its diagonal apart.
+      most: rows that the file takes; a scribble gets what the rest leaves.
+    Raises:
+      UsageError: a `Gesture` and keywords, taps in both places, or a keyword's value that is
+        none; nothing else is checked here.
+      TypeError: an unknown keyword.
+    """
+    for name in words:
+        if name not in GestureWords.__annotations__:
+            raise TypeError(f"unknown keyword {name!r}; a gesture is made of "
+                            f"{', '.join(GestureWords.__annotations__)}")
+    given = {name: value for name, value in words.items()
+             if value is not None and (not hasattr(value, "__len__") or len(value))}
+    if isinstance(gesture, Gesture):
+        if given:
+            raise UsageError(f"a Gesture and {', '.join(given)}: put all into the Gesture")
+        return gesture
+    if gesture is not None and "taps" in given:
+        raise UsageError("taps stand in two places; give them once")
+    taps = clicks_of(given.get("taps", ()) if gesture is None else gesture)
+    background = [replace(tap, positive=False) for tap in clicks_of(given.get("background", ()))]
+    box = _box(given["box"]) if "box" in given else None
+    extreme = _pairs(given["extreme"], 4, "extreme", "four points on the outline, leftmost, "
+                     "rightmost, top and bottom") if "extreme" in given else ()
+    drag = _pairs(given["drag"], 2, "drag", "two points, from the middle of the object to its "
+                  "nearest edge") if "drag" in given else None
+    strokes = strokes_of(given.get("scribble", ()))
+    left = most - len(taps) - len(background) - (2 if box else 0) - len(extreme) - len(drag or ())
+    taps = [*taps_along(strokes, size_hw, max(left, 0)), *taps, *background]
+    if box is None and not extreme and drag is None:
+        return taps
+    return Gesture(taps=tuple(taps), box=box, extreme=extreme,
+                   drag=None if drag is None else (drag[0], drag[1]))
+
+
+def _box(box: Any) -> tuple[float, float, float, float]:
+    numbers = _numbers(box)
+    if numbers is None or numbers.shape != (4,):
+        raise UsageError(f"a box is (left, top, right, bottom), got {quoted(str(box))}")
+    left, top, right, bottom = map(float, numbers)
+    if left == right or top == bottom:
+        raise UsageError(f"the box {left:g},{top:g},{right:g},{bottom:g} has no area; give two "
+                         "opposite corners")
+    return left, top, right, bottom
+
+
+def _pairs(points: Any, count: int, name: str, meaning: str) -> tuple[tuple[float, float], ...]:
+    numbers = _numbers(points)
+    if numbers is None or numbers.shape != (count, 2):
+        raise UsageError(f"{name} is {meaning}, each (x, y), got {quoted(str(points))}")
+    return tuple((float(x), float(y)) for x, y in numbers)
+
+
+def _numbers(values: Any) -> np.ndarray | None:
+    if isinstance(values, (str, bytes)):
+        return None
+    try:
+        return np.array(values, np.float64)
+    except (TypeError, ValueError):
+        return None
 
 
 def click_of(tap: Tap) -> Click:
@@ -89,7 +198,7 @@ def click_of(tap: Tap) -> Click:
         raise UsageError(f"a tap is (x, y) or (x, y, label), got {quoted(str(tap))}")
     if label not in (0.0, 1.0):
         raise UsageError(f"the label of the tap {x:g},{y:g} is {label:g}; 1 is the object, 0 the "
-                         "background; for boxes and other gestures give a Gesture")
+                         "background; boxes and other gestures have keywords of their own")
     return Click(x, y, label == 1.0)
 
 
@@ -100,4 +209,8 @@ def clicks_of(taps: Iterable[Tap] | Click) -> list[Click]:
     if isinstance(taps, (str, bytes)) or not isinstance(taps, Iterable):
         raise UsageError("taps are a list of (x, y), such as [(290, 120)], got "
                          f"{quoted(str(taps))}")
-    return [click_of(tap) for tap in taps]
+    listed = list(taps)
+    if listed and np.isscalar(listed[0]) and not isinstance(listed[0], (str, bytes)):
+        raise UsageError("taps are a list of (x, y), such as [(290, 120)], got the numbers of a "
+                         f"single one; write [({', '.join(f'{number:g}' for number in listed)})]")
+    return [click_of(tap) for tap in listed]

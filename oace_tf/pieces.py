@@ -50,6 +50,35 @@ def tidy(mask: np.ndarray, taps: Sequence[Click], least_hole_share: float = LEAS
     return _filled(whole, [tap for tap in taps if not tap.positive], least_hole_share)
 
 
+def missed(mask: np.ndarray, taps: Sequence[Click]) -> str:
+    """Return in one sentence where a mask does not follow its taps; empty where it does.
+
+    Args:
+      mask: (H, W) bool.
+      taps: on the object and on the background, in pixels of the mask; may be empty.
+    """
+    if not mask.any():
+        return "the mask is empty: no object was found there"
+    objects = [tap for tap in taps if tap.positive]
+    outside = [tap for tap in objects if not _under(mask, tap)]
+    inside = [tap for tap in taps if not tap.positive and _under(mask, tap)]
+    remarks = []
+    if outside:
+        place = f"{outside[0].x:g},{outside[0].y:g}"
+        remarks.append(f"the tap {place} lies outside its own mask" if len(objects) == 1 else
+                       f"{len(outside)} of {len(objects)} taps on the object lie outside the "
+                       f"mask, the first at {place}")
+    if inside:
+        remarks.append(f"the background tap {inside[0].x:g},{inside[0].y:g} still lies in the mask")
+    return "; ".join(remarks)
+
+
+def _under(mask: np.ndarray, tap: Click) -> bool:
+    """Return what the mask holds at the pixel of a tap."""
+    row = min(max(round(tap.y), 0), mask.shape[0] - 1)
+    return bool(mask[row, min(max(round(tap.x), 0), mask.shape[1] - 1)])
+
+
 def pieces(mask: np.ndarray, least_px: float = 1) -> list[np.ndarray]:
     """Return the pieces of a mask of at least a size, the largest first, each (H, W) bool."""
     count, labels, areas = _components(mask, 8)

@@ -1,121 +1,244 @@
-"""Command: photograph + taps -> cutout, mask or overlay, from the .tflite file alone."""
+"""Command: photographs + taps -> cutouts, masks, overlays or polygons, from the .tflite file alone.
+"""
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import tempfile
+import re
+import sys
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from oace_tf import pictures
+from oace_tf.annotations import (
+    CATEGORY,
+    FORMATS,
+    AnnotatedObject,
+    AnnotatedPhotograph,
+    as_coco,
+    as_labelme,
+    as_svg,
+)
 from oace_tf.cli import Parser, command, typed
 from oace_tf.clicks import Click, parse_tap
-from oace_tf.errors import UsageError, printable
-from oace_tf.geometry import Frame
+from oace_tf.errors import MissedTapWarning, UsageError, printable, quoted
+from oace_tf.fileio import atomic_write
 from oace_tf.images import Photograph, read_photograph, write_image
-from oace_tf.segmenter import TapSegmenter
+from oace_tf.outputs import KINDS, LABELS, POLYGON, Output, choose_output
+from oace_tf.polygons import POINTS, check_precision, polygons_of
+from oace_tf.quiet import quiet_libraries
+from oace_tf.segmenter import TapSegmenter, taps_of
 
 PROG = "python -m oace_tf.predict"
-KINDS = ("cutout", "mask", "overlay")
-WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
-DEFAULT_SUFFIX = {"cutout": ".png", "mask": ".png", "overlay": ".jpg"}
 EXAMPLE = "example: %(prog)s photo.jpg --tap 240,310 -o cutout.png"
+# The numbers that each option takes.
+_NUMBERS = {"--tap": 2, "--background-tap": 2, "--box": 4, "--extreme": 8, "--drag": 4,
+            "--scribble": 1 << 30}
+_COORDINATES = re.compile(r"[-+]?[0-9.][-+0-9.,;]*")
+_ABOUT = """Cut the tapped object out of a photograph.
+
+The name of --out decides what is written: .png, .webp or .tif a cutout with transparency,
+NAME_mask.png a mask, .jpg an overlay, .json a polygon in COCO's form, .svg a polygon as a drawing.
+Many photographs are taken with --taps FILE.csv, whose first line is photo,x,y,label,object,category
+(the last three may be left out): -o FILE.json writes all outlines into one COCO file, -o FOLDER a
+file for each object.
+
+Exit codes: 0 done, 1 some of many were left out, 2 bad input."""
 
 
 def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
     """Return the arguments; UsageError for wrong ones."""
-    parser = Parser(prog=prog, description="Cut the tapped object out of a photograph.",
-                    epilog=EXAMPLE)
-    parser.add_argument("photo", type=Path, help="the photograph; it is turned upright first")
-    parser.add_argument("--tap", action="append", default=[], metavar="X,Y",
-                        help="a tap on the object, pixels of the upright photograph; repeatable")
-    parser.add_argument("--background-tap", action="append", default=[], metavar="X,Y",
-                        help="a tap on what is not the object; repeatable")
-    parser.add_argument("-o", "--out", type=Path, metavar="FILE",
+    parser = Parser(prog=prog, description=_ABOUT, epilog=EXAMPLE,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photo", type=Path, nargs="*",
+                        help="the photograph; it is turned upright first")
+    gesture = parser.add_argument_group("gesture", "in pixels of the upright photograph")
+    gesture.add_argument("--tap", action="append", default=[], metavar="X,Y",
+                         help="a tap on the object; repeatable")
+    gesture.add_argument("--background-tap", action="append", default=[], metavar="X,Y",
+                         help="a tap on what is not the object; repeatable")
+    gesture.add_argument("--scribble", action="append", default=[], metavar="X,Y,X,Y,...",
+                         help="a stroke along the object; repeatable")
+    gesture.add_argument("--box", metavar="X0,Y0,X1,Y1", help="two corners of a box around it")
+    gesture.add_argument("--extreme", metavar="X,Y,X,Y,X,Y,X,Y",
+                         help="its leftmost, rightmost, top and bottom point, in any order")
+    gesture.add_argument("--drag", metavar="X0,Y0,X1,Y1",
+                         help="from the middle of the object to its nearest edge")
+    gesture.add_argument("--taps", type=Path, metavar="FILE.csv",
+                         help="the taps of many photographs, in place of all of these")
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--out", type=Path, metavar="FILE",
                         help="where to write; default: beside the photograph, PHOTO_KIND.png")
-    parser.add_argument("--kind", choices=KINDS,
-                        help="what to write; default by the name of --out: *_mask.png a mask, "
-                        ".png a cutout with transparency, .jpg an overlay")
+    output.add_argument("--kind", choices=KINDS, help="what to write; default: by the name of "
+                        "--out. labels, with --taps: the objects of a photograph in one picture")
+    output.add_argument("--format", choices=tuple(FORMATS),
+                        help="of polygons; default: by the name of --out, .json is coco")
+    output.add_argument("--points", type=int, default=POINTS, metavar="N",
+                        help="control points of a polygon, at most (default: %(default)s)")
+    output.add_argument("--tolerance", type=float, metavar="PX",
+                        help="in place of --points: how far a polygon may leave the mask's edge")
+    output.add_argument("--category", default=CATEGORY, metavar="NAME",
+                        help="of polygons whose table names none (default: %(default)s)")
     parser.add_argument("--model", type=Path, metavar="FILE",
                         help="a .tflite file; default: the one in the package")
     parser.add_argument("--refine", action=argparse.BooleanOptionalAction, default=False,
                         help="draw the mask's edges along those of the photograph")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
     parser.set_defaults(prog=prog)
-    return parser.parse_args(argv)
+    return parser.parse_args(_in_one_word(sys.argv[1:] if argv is None else argv))
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, segment, write; return 0. Everything that can be refused is refused first."""
-    clicks = [parse_tap(text) for text in args.tap]
-    clicks += [parse_tap(text, positive=False) for text in args.background_tap]
-    if not args.tap:
+    words = _words(args)
+    if args.taps is not None:
+        from oace_tf.predict_many import predict_many
+
+        if words:
+            raise UsageError(f"--taps {args.taps} holds the gestures; leave "
+                             f"--{next(iter(words))} out")
+        return predict_many(args)
+    if not args.photo:
+        raise UsageError("name a photograph; " + EXAMPLE % {"prog": args.prog})
+    if len(args.photo) > 1:
+        raise UsageError(f"{len(args.photo)} photographs: give the taps of each in a table, --taps "
+                         "FILE.csv (its first line: photo,x,y,label)")
+    if not set(words) - {"background"}:
         raise UsageError("give at least one --tap X,Y on the object; "
                          + EXAMPLE % {"prog": args.prog})
-    out, kind = choose_output(args.photo, args.out, args.kind)
-    photograph = read_photograph(args.photo)
-    image = photograph.image
-    frame = Frame(image.shape[0], image.shape[1])
-    for click in clicks:
-        frame.click(click)
-    segmenter = TapSegmenter(args.model, args.threads, refine=args.refine)
+    if args.kind == LABELS:
+        raise UsageError("--kind labels is for several objects: give --taps FILE.csv")
+    check_precision(args.points, args.tolerance)
+    photo = args.photo[0]
+    if photo.is_dir():
+        raise UsageError(f"{photo} is a folder; name a photograph, or take those of a folder with "
+                         "--taps FILE.csv")
+    output = choose_output(photo, args.out, args.kind, args.format)
+    photograph = read_photograph(photo)
+    segmenter = open_segmenter(args)
+    asked = segmenter.photograph(photograph)
+    height, width = asked.size_hw
     start = time.perf_counter()
     try:
-        mask = segmenter.segment(image, clicks)
+        with told(args.prog):
+            mask = asked.segment(**words)
         milliseconds = 1000 * (time.perf_counter() - start)
-        write_image(out, _picture(kind, photograph, mask, clicks))
+        write_output(output, photo, photograph, mask, taps_of(asked.gesture(**words)), args)
     except MemoryError:
-        raise UsageError(f"{args.photo}: memory does not suffice for its {image.shape[1]}x"
-                         f"{image.shape[0]} pixels; make it smaller") from None
-    print(f"{printable(str(out))}: {kind}, {image.shape[1]}x{image.shape[0]}, object "
+        raise UsageError(f"{photo}: memory does not suffice for its {width}x{height} pixels; make "
+                         "it smaller") from None
+    print(f"{printable(str(output.path))}: {output.kind}, {width}x{height}, object "
           f"{100 * mask.mean():.1f} % of the photograph, {milliseconds:.0f} ms")
     return 0
 
 
-def choose_output(photo: Path, out: Path | None, kind: str | None) -> tuple[Path, str]:
-    """Return where to write and what.
+def open_segmenter(args: argparse.Namespace) -> TapSegmenter:
+    """Return the segmenter that the arguments ask for, without a word of its runtime."""
+    with quiet_libraries():
+        return TapSegmenter(args.model, args.threads, refine=args.refine)
 
-    Args:
-      photo: the photograph's path.
-      out: the path asked for, or None.
-      kind: cutout, mask, overlay, or None for what the name says.
-    Raises:
-      UsageError: the suffix is unknown or cannot hold the kind, the place is the photograph
-        itself, or its folder cannot be written.
-    """
-    if out is None:
-        kind = kind or "cutout"
-        out = photo.with_name(f"{photo.stem}_{kind}{DEFAULT_SUFFIX[kind]}")
-    suffix = out.suffix.lower()
-    if not suffix or not cv2.haveImageWriter(f"image{suffix}"):
-        raise UsageError(f"{out}: cannot write images of this kind; name it .png, .jpg or .webp")
-    if kind is None:
-        kind = ("mask" if out.stem.endswith("_mask") and suffix == ".png"
-                else "cutout" if suffix in WITH_ALPHA else "overlay")
-    if kind == "cutout" and suffix not in WITH_ALPHA:
-        raise UsageError(f"{out}: a cutout needs transparency; name it .png or .webp")
-    if out.exists() and photo.exists() and os.path.samefile(out, photo):
-        raise UsageError(f"{out} is the photograph itself; name another file with -o")
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
+
+def write_output(output: Output, photo: Path, photograph: Photograph, mask: np.ndarray,
+                 taps: Sequence[Click], args: argparse.Namespace) -> None:
+    """Write one mask as it is asked for (raises UsageError)."""
+    if output.kind == POLYGON:
+        outlined = AnnotatedObject(polygons=polygons_of(mask, args.points, args.tolerance),
+                                   category=args.category)
+        name = os.path.relpath(photo, output.path.parent).replace(os.sep, "/")
+        write_polygons(output, AnnotatedPhotograph(
+            file_name=name, height=mask.shape[0], width=mask.shape[1], objects=(outlined,)))
+        return
+    if output.kind == "cutout":
+        picture = pictures.cutout(photograph.colours, mask, photograph.alpha)
+    elif output.kind == "mask":
+        picture = pictures.mask_picture(mask)
+    else:
+        picture = pictures.overlay(photograph.image, mask, taps)
+    write_image(output.path, picture)
+
+
+def write_polygons(output: Output, photograph: AnnotatedPhotograph) -> None:
+    """Write the outlines of one photograph (raises UsageError)."""
+    if output.format == "svg":
+        atomic_write(output.path, as_svg(photograph).encode())
+    else:
+        write_compact(output.path, as_labelme(photograph) if output.format == "labelme"
+                      else as_coco([photograph]))
+
+
+def write_compact(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON without line breaks: a polygon has many numbers (raises UsageError)."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    atomic_write(path, text.encode() + b"\n")
+
+
+@contextmanager
+def told(prog: str = "") -> Iterator[list[str]]:
+    """Catch where masks do not follow their taps; with `prog`, say so on standard error."""
+    remarks: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MissedTapWarning)
+        yield remarks
+    for warning in caught:
+        remarks.append(str(warning.message))
+        if prog:
+            print(printable(f"{prog}: note: {warning.message}"), file=sys.stderr)
+
+
+def _words(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the gesture as keywords of `TapSegmenter.segment`; none where none is given."""
+    words: dict[str, Any] = {
+        "taps": [parse_tap(text) for text in args.tap],
+        "background": [parse_tap(text, positive=False) for text in args.background_tap],
+        "box": _numbers("--box", args.box, 2), "extreme": _numbers("--extreme", args.extreme, 4),
+        "drag": _numbers("--drag", args.drag, 2),
+        "scribble": [_numbers("--scribble", text, None) for text in args.scribble]}
+    if words["box"] is not None:
+        words["box"] = [number for pair in words["box"] for number in pair]
+    return {name: value for name, value in words.items() if value}
+
+
+def _numbers(option: str, text: str | None, count: int | None) -> list[tuple[float, float]] | None:
+    """Return the points X,Y,X,Y,... of an option; None where it is not given."""
+    if text is None:
+        return None
+    parts = [part for part in re.split(r"[,;\s]+", text.strip()) if part]
     try:
-        tempfile.TemporaryFile(dir=folder).close()  # the only sure test of a folder
-    except OSError as error:
-        raise UsageError(f"cannot write {out}: {folder}: {error.strerror}; "
-                         "name another place with -o") from error
-    return out, kind
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    wanted = None if count is None else 2 * count
+    if not numbers or len(numbers) % 2 or wanted not in (None, len(numbers)):
+        example = "X,Y,X,Y,..." if count is None else ",".join(["X,Y"] * count)
+        raise UsageError(f"{option} is written {example} in pixels, for example "
+                         f"{','.join(['240,310', '300,90', '180,20', '260,400'][:count or 3])}; "
+                         f"got {quoted(text)!r}")
+    return list(zip(numbers[::2], numbers[1::2]))
 
 
-def _picture(kind: str, photograph: Photograph, mask: np.ndarray,
-             clicks: Sequence[Click]) -> np.ndarray:
-    if kind == "cutout":
-        return pictures.cutout(photograph.colours, mask, photograph.alpha)
-    if kind == "mask":
-        return pictures.mask_picture(mask)
-    return pictures.overlay(photograph.image, mask, clicks)
+def _in_one_word(argv: Sequence[str]) -> list[str]:
+    """Return the arguments with the numbers of each gesture in one word: `--box=10,20,30,40`.
+
+    So `--tap -5,3`, where argparse would see an option, and `--tap 290 120` are taken too.
+    """
+    words: list[str] = []
+    wanted = 0  # numbers that the last option still takes
+    for word in argv:
+        if wanted > 0 and _COORDINATES.fullmatch(word):
+            words[-1] += f"{',' if '=' in words[-1] else '='}{word}"
+            wanted -= len([part for part in re.split("[,;]", word) if part])
+            continue
+        wanted = _NUMBERS.get(word, 0)
+        words.append(word)
+    return words
 
 
 def silence_opencv() -> None:
@@ -127,7 +250,7 @@ def silence_opencv() -> None:
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run the command; return its exit code: 0 done, 2 bad input."""
+    """Run the command; return its exit code: 0 done, 1 some were left out, 2 bad input."""
     silence_opencv()
     return command(parse_args, run, argv, prog or typed(PROG))
 

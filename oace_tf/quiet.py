@@ -1,7 +1,8 @@
-"""Keep the lines of image libraries off standard error: what is wrong is said in one line, by us.
+"""Keep the lines of libraries off standard error: what is wrong is said in one line, by us.
 
-libpng, libjpeg and others write past Python, to the file descriptor. While one of their calls runs,
-the descriptor leads to a temporary file; lines of anybody else are written on afterwards.
+libpng, libjpeg, LiteRT and others write past Python, to the file descriptor. While one of their
+calls runs, the descriptor leads to a temporary file; lines of anybody else are written on
+afterwards.
 """
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ _MOST_KEPT = 2**20  # bytes
 _THEIRS = re.compile(rb"lib(?:png|tiff|webp|avif)\b|Corrupt JPEG|Premature end of JPEG|"
                      rb"(?:Invalid|Unsupported|Bogus|Inconsistent|Warning:|JPEG) .*JPEG|JPEG |"
                      rb"Invalid SOS|Unknown (?:Adobe|APP)|\[ *(?:WARN|ERROR|INFO)[:@]|"
-                     rb"TIFF|OpenCV|imread|imdecode")
+                     rb"TIFF|OpenCV|imread|imdecode|INFO: Created TensorFlow Lite")
 _lock = threading.Lock()
 _inside = 0
 _kept: tuple[int, BinaryIO] | None = None  # the true descriptor, and where it leads meanwhile
@@ -26,7 +27,7 @@ _kept: tuple[int, BinaryIO] | None = None  # the true descriptor, and where it l
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Run calls of image libraries without their lines; several threads at once may do so."""
+    """Run calls of libraries without their lines; several threads at once may do so."""
     _enter()
     try:
         yield

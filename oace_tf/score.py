@@ -26,6 +26,9 @@ def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.
     parser.add_argument("weights", type=Path, help="a .safetensors file of this project")
     parser.add_argument("--data", type=Path, metavar="DIR",
                         help="where the labelled sets lie (default: OACE_DATA)")
+    parser.add_argument("--dataset", nargs="+", default=list(DATASETS), metavar="NAME",
+                        help="sets below that folder, or paths of an instances.json "
+                        f"(default: {', '.join(DATASETS)})")
     parser.add_argument("--out", type=Path, metavar="FILE",
                         help="write the weights with their scores here (default: only print)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N objects a set")
@@ -48,8 +51,12 @@ def run(args: argparse.Namespace) -> int:
         read_record,
         save_weights,
     )
+    from oace_tf.samples.layouts import list_samples
 
-    if read_record(args.weights)[0].one_trunk:
+    one_trunk = read_record(args.weights)[0].one_trunk
+    for name in args.dataset:
+        list_samples(name, root)  # refuses a set that is not there before anything is built
+    if one_trunk:
         pair, record = build_gestures_from_weights(args.weights, batch=1)
     else:
         pair, record = build_from_weights(args.weights, batch=1)
@@ -99,14 +106,15 @@ def _embedding_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[s
 
     forward = _forward(pair)
     rows, pooled = {}, []
-    for name in DATASETS:
+    for name in args.dataset:
         with Progress(None, f"OACE, {name}", "object") as bar:
             records = within_pass_auc(forward.oace, _samples(name, root, args.limit),
                                       np.random.default_rng(args.seed), size=_side(pair),
                                       progress=lambda _: bar.update())
         rows[name] = summarise(records, np.random.default_rng(args.seed))
-        pooled += records if name in VALIDATION else []
-    rows["validation"] = summarise(pooled, np.random.default_rng(args.seed))
+        pooled += records if name.lower() in VALIDATION else []
+    if pooled:
+        rows["validation"] = summarise(pooled, np.random.default_rng(args.seed))
     return rows
 
 
@@ -117,7 +125,7 @@ def _mask_scores(pair: Any, root: Path, args: argparse.Namespace) -> dict[str, A
     from oace_tf.evaluation.protocol import evaluate_first_click
 
     forward, rows = _forward(pair), {}
-    for name in DATASETS:
+    for name in args.dataset:
         with Progress(None, f"masks, {name}", "object") as bar:
             records = evaluate_first_click({"float": forward.mask},
                                            _samples(name, root, args.limit),

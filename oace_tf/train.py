@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from oace_tf.errors import UsageError
 from oace_tf.fileio import read_json
 from oace_tf.training.settings import STAGES, TrainSettings
 
+BELOW_ZERO = ("the loss may lie below zero: its contrastive part is a difference of mean cosines, "
+              "from -3 (best) to 3")
 PROG = "python -m oace_tf.train"
 _EPILOG = """example:
   %(prog)s joint --data data/train --config configs/train.json \\
@@ -138,6 +141,8 @@ def run(args: argparse.Namespace) -> int:
     trainer = Trainer(pair, args.stage, settings, folders, args.out, options=options)
     if args.resume:
         trainer.resume()
+    if share.first and args.stage != "msfnet" and settings.losses.contrastive:
+        print(BELOW_ZERO, file=sys.stderr)
     trainer.run(args.checkpoint_every, args.stop_at)
     record = {"stage": args.stage, "settings": settings.to_json(), "seed": settings.seed,
               "steps": trainer.step, "start": start, "data": data,

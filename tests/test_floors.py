@@ -11,14 +11,16 @@ FLOORS = (
     "oace_tf oace_tf.errors oace_tf.fileio oace_tf.images oace_tf.clicks oace_tf.geometry "
     "oace_tf.clicker oace_tf.config oace_tf.cli oace_tf.pictures oace_tf.pieces oace_tf.progress "
     "oace_tf.workers oace_tf.tensor_file oace_tf.gestures oace_tf.inputs oace_tf.image_header "
-    "oace_tf.avif_header oace_tf.quiet",
-    "oace_tf.runtime oace_tf.segmenter",
+    "oace_tf.avif_header oace_tf.quiet oace_tf.strokes "
+    "oace_tf.polygons oace_tf.annotations oace_tf.regions oace_tf.tap_table "
+    "oace_tf.outputs",
+    "oace_tf.runtime oace_tf.looks oace_tf.segmenter",
     "oace_tf.samples",
     "oace_tf.networks",
     "oace_tf.evaluation",
     "oace_tf.training",
-    "oace_tf.predict oace_tf.train oace_tf.evaluate oace_tf.score oace_tf.summary "
-    "oace_tf.average_weights oace_tf.mean oace_tf.demo oace_tf.__main__",
+    "oace_tf.predict oace_tf.predict_many oace_tf.train oace_tf.evaluate oace_tf.score "
+    "oace_tf.summary oace_tf.average_weights oace_tf.mean oace_tf.demo oace_tf.__main__",
     "export.tflite",
     "export.calibration",
     "export.quantization export.convert",

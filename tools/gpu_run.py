@@ -24,7 +24,7 @@ import tarfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 PART_BYTES = 60 * 2**20
@@ -41,11 +41,18 @@ class Refused(Exception):
     """What is wrong with the input, in one line that names the remedy."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"{message}; see `python {Path(sys.argv[0]).name} --help`")
+
+
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return the command's arguments."""
-    parser = argparse.ArgumentParser(description=__doc__, epilog=_EPILOG,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    """Return the command's arguments; Refused for wrong ones."""
+    parser = _Parser(description=__doc__, epilog=_EPILOG,
+                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="pack|train")
     pack_parser = verbs.add_parser("pack", help="write the parts, here")
     pack_parser.add_argument("folder", type=Path, help="where the parts go")
     pack_parser.add_argument("--config", type=Path, required=True, metavar="FILE",
@@ -225,8 +232,8 @@ def _sha256(path: Path) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 done, 2 bad input, else what the training ended with."""
-    args: Any = parse_args(argv)
     try:
+        args = parse_args(argv)
         if args.verb == "pack":
             names = pack(args.folder, args.config, args.init, args.data)
             print(f"{len(names)} parts in {args.folder}; bring the folder to the other machine "

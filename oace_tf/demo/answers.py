@@ -17,9 +17,10 @@ from oace_tf.demo.marks import Mark, gesture_of, steps, unchosen
 from oace_tf.errors import UsageError
 from oace_tf.geometry import BYTE_SCALE, Frame, Window
 from oace_tf.gestures import Gesture, pack_rows
+from oace_tf.looks import window_of
 from oace_tf.runtime.model import TfliteModel
 from oace_tf.runtime.split_model import SplitModel
-from oace_tf.segmenter import TAPS, window_of
+from oace_tf.segmenter import TAPS
 
 KEPT = 32  # answers a photograph, a quarter of a megabyte each; four times that with alternatives
 

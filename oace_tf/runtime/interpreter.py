@@ -9,6 +9,15 @@ from typing import Any
 
 from oace_tf.errors import UsageError
 
+MOST_THREADS = 256  # more than any processor that this runs on has use for
+
+
+def check_threads(threads: int) -> None:
+    """Raise UsageError unless a number of threads is one that an interpreter can have."""
+    if not 1 <= threads <= MOST_THREADS:
+        raise UsageError(f"threads must be from 1 to {MOST_THREADS}, got {threads}; as many as the "
+                         "processor has cores are enough")
+
 
 def interpreter_module() -> Any:
     """Return the module of the installed runtime: ai-edge-litert, else tflite-runtime.

@@ -20,7 +20,7 @@ import numpy as np
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes, sha256_bytes
 from oace_tf.geometry import normalise
-from oace_tf.runtime.interpreter import open_interpreter
+from oace_tf.runtime.interpreter import check_threads, open_interpreter
 from oace_tf.runtime.tflite_reader import (
     MASKS,
     PREVIOUS,
@@ -159,16 +159,15 @@ def open_model(path: str | os.PathLike[str], threads: int = 1,
 
     Args:
       path: an int8 or float file of the interface `points`.
-      threads: threads of the interpreter, at least 1.
+      threads: threads of the interpreter, from 1 to 256.
       sha256: the SHA-256 that the file must have, 64 hexadecimal digits; None to check only the
         one that a sealed file carries itself.
     Raises:
       UsageError: the file is missing, truncated, damaged, no .tflite file, not of this interface,
-        or has another SHA-256; no runtime is installed; `threads` is below 1.
+        or has another SHA-256; no runtime is installed; `threads` is out of range.
     """
     name = os.fspath(path)
-    if threads < 1:
-        raise UsageError(f"threads must be at least 1, got {threads}")
+    check_threads(threads)
     data = read_bytes(path, MAX_FILE_BYTES)
     if sha256 is not None and sha256_bytes(data) != sha256.lower():
         raise UsageError(f"{name} has the SHA-256 {sha256_bytes(data)}, expected {sha256}; "

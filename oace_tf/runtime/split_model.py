@@ -13,7 +13,7 @@ import numpy as np
 
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes
-from oace_tf.runtime.interpreter import open_interpreter
+from oace_tf.runtime.interpreter import check_threads, open_interpreter
 from oace_tf.runtime.model import MAX_FILE_BYTES
 from oace_tf.runtime.tflite_reader import PREVIOUS, SIGNATURE, FileSummary, read_facts
 
@@ -108,13 +108,12 @@ def open_split(encoder: str | os.PathLike[str], decoder: str | os.PathLike[str],
 
     Args:
       encoder, decoder: the two files that `--interface encoder-decoder` makes.
-      threads: of both interpreters, at least 1.
+      threads: of both interpreters, from 1 to 256.
     Raises:
       UsageError: a file is missing, damaged or another one; the two are not of one file; no
-        runtime is installed; `threads` is below 1.
+        runtime is installed; `threads` is out of range.
     """
-    if threads < 1:
-        raise UsageError(f"threads must be at least 1, got {threads}")
+    check_threads(threads)
     paths = [os.fspath(path) for path in (encoder, decoder)]
     contents = [read_bytes(path, MAX_FILE_BYTES) for path in paths]
     first, second = (read_facts(data, path) for data, path in zip(contents, paths))

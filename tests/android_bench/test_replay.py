@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from android_bench import bench
@@ -121,3 +122,28 @@ def test_threads_that_cannot_be_read(tmp_path, capsys, threads):
 def test_exit_codes_that_are_none(tmp_path, capsys, code):
     assert bench.main(["--replay", saved(tmp_path, logs.stdout(), logs.stderr(), code)]) == 2
     assert "run.rc holds no exit code" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"\xff\xfe"])
+def test_an_empty_log_is_no_lost_cable(tmp_path, capsys, content):
+    path = tmp_path / "run.log"
+    path.write_bytes(content)
+    assert bench.main(["--replay", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "run.log is an empty log" in said and "cable" not in said and said.count("\n") == 1
+    (tmp_path / "run.rc").write_text("255\n")  # with its exit code it is a run that was cut off
+    assert bench.main(["--replay", str(path)]) == 3
+
+
+@pytest.mark.parametrize("content", [
+    bytes(range(256)) * 4, np.random.default_rng(3).integers(0, 256, 3000, np.uint8).tobytes(),
+    b"\x1c\0\0\0TFL3" + bytes(400)])
+def test_binary_input_never_reaches_the_terminal(tmp_path, capsys, content):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    for mode in (["--replay", path], ["--replay-web", path], ["--compare", path, path]):
+        assert bench.main([str(word) for word in mode]) == 2
+        said = capsys.readouterr()
+        assert said.out == "" and said.err.count("\n") == 1 and "model.tflite" in said.err
+        assert said.err.rstrip("\n").isprintable() and "\ufffd" not in said.err
+        assert len(said.err) < 400

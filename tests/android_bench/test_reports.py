@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from android_bench import bench, reports
-from android_bench.verdict import Budgets, Repetition, judge
+from android_bench.verdict import Budgets, Repetition, absent, judge
 from tests.android_bench import logs
 
 
@@ -78,3 +78,24 @@ def report(mean: float, std: float = 2.0, spread: float = 1.0, **about: object) 
     row = judge("int8-cpu-4", [repetition(mean_ms=mean, std_ms=std),
                                repetition(mean_ms=mean + spread, std_ms=std)], Budgets())
     return json.loads(reports.as_json(reports.as_dict([row], about, True)))
+
+
+def test_what_this_build_does_not_have_is_one_line():
+    rows = [*ROWS, *(absent(name, "no such option", "int8", name, 1) for name in ("gpu", "npu")),
+            absent("nnapi", "too new", "int8", "nnapi", 1)]
+    for text in (reports.table(rows), reports.markdown(rows, {}, True)):
+        assert text.count("not in this build") == 2
+        assert "not in this build (no such option): gpu, npu\n" in text
+    assert len(reports.table(rows).splitlines()) == len(reports.table(ROWS).splitlines()) + 2
+    assert "on this machine" in reports.markdown(ROWS, {"whole_answer": "on this machine"}, True)
+
+
+def test_one_report_goes_to_the_screen(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = saved(tmp_path, logs.stdout(), logs.stderr(), "0")
+    for option, first in (("--markdown", "# Benchmark"), ("--json", "{"), ("--junit", "<")):
+        assert bench.main(["--replay", path, option, "-"]) == 0
+        assert capsys.readouterr().out.startswith(first)
+    assert bench.main(["--replay", path, "--json", "-", "--markdown", "-"]) == 2
+    assert "at most writes to stdout" in capsys.readouterr().err
+    assert not (tmp_path / "-").exists()

@@ -48,7 +48,7 @@ def test_the_verdict_of_a_real_record(saved, record, tmp_path, capsys) -> None:
                        "--junit", str(tmp_path / "report.xml")]) == 0
     table = capsys.readouterr().out
     assert "web-wasm-1" in table and "not to be compared with native figures" in table
-    assert "web-webgpu: no WebGPU adapter in this browser" in table
+    assert "not in this build (no WebGPU adapter in this browser): web-webgpu" in table
     found = json.loads(report.read_text())
     assert "Chrome" in found["device"]["model"] and found["device"]["cores"] == 2
     assert found["models"]["int8"]["sha256"] == record["model"]["sha256"]

@@ -109,3 +109,9 @@ def configurations() -> list[bytes]:
     settings = TrainSettings.from_json({}, "x")
     return [json.dumps(NetworkConfig.preset("tiny").to_json()).encode(),
             json.dumps(settings.to_json()).encode(), b"{}"]
+
+
+def tap_tables() -> list[bytes]:
+    rows = "a.jpg,290,120,1,left,cup\na.jpg,150,250,0,left,\n\"b,c.jpg\",8,6,1,,\n"
+    text = f"photo,x,y,label,object,category\n{rows}"
+    return [text.encode(), text.replace(",", ";").encode("utf-8-sig"), b"photo\tx\ty\na\t1\t2\n"]

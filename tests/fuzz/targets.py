@@ -119,6 +119,14 @@ def _configuration(path: Path) -> None:
         TrainSettings.from_json(fields, str(path))
 
 
+def _tap_table(path: Path) -> None:
+    from oace_tf.tap_table import read_tap_table
+
+    for photograph in read_tap_table(path):
+        for thing in photograph.objects:
+            assert thing.fault or thing.taps
+
+
 TARGETS = {
     "coco": Target(".json", seeds.coco, _coco),
     "coco_index": Target(".json", seeds.coco, _coco_index),
@@ -130,5 +138,6 @@ TARGETS = {
     "log": Target(".txt", seeds.logs, _log),
     "mat": Target(".mat", seeds.mats, _mat),
     "report": Target(".json", seeds.reports, _report),
+    "tap_table": Target(".csv", seeds.tap_tables, _tap_table),
     "configuration": Target(".json", seeds.configurations, _configuration),
 }

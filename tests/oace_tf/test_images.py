@@ -3,6 +3,7 @@ import io
 import os
 import resource
 import struct
+import sys
 import zlib
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from oace_tf import images
+from oace_tf import image_header, images
 from oace_tf.demo.photos import read_photo
 from oace_tf.errors import UsageError
 from oace_tf.images import decode_photograph, read_brightest, read_image, write_image
@@ -22,7 +23,7 @@ def photo():
     return np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tiff", ".bmp"])
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".tif", ".webp"])
 def test_image_there_and_back(tmp_path, photo, suffix):
     path = tmp_path / f"x{suffix}"
     write_image(path, photo)
@@ -39,7 +40,8 @@ def test_channels_of_cutout_and_mask(tmp_path, photo):
     np.testing.assert_array_equal(read_brightest(tmp_path / "mask.png"), photo[..., 0])
 
 
-@pytest.mark.parametrize("name, channels", [("x.jpg", 4), ("x.bmp", 4), ("x.xyz", 3), ("x", 3)])
+@pytest.mark.parametrize("name, channels", [
+    ("x.jpg", 4), ("x.bmp", 3), ("x.avif", 3), ("x.jp2", 3), ("x.xyz", 3), ("x", 3)])
 def test_formats_that_cannot_be_written(tmp_path, name, channels):
     with pytest.raises(UsageError, match="name it"):
         write_image(tmp_path / name, np.zeros((4, 4, channels), np.uint8))
@@ -307,3 +309,63 @@ def test_a_tiff_whose_directory_lies_beyond_all_files(tmp_path):
     path.write_bytes(b"II+\0\x08\0\0\0" + b"\xff" * 8 + bytes(64))
     with pytest.raises(UsageError, match="not a readable image"):
         read_image(path)
+
+
+# --- HEIC, as iPhones write it
+
+
+def _heic(pixels: np.ndarray, orientation: int = 1) -> bytes:
+    """Return a HEIC file of pixels, RGB or RGBA, to be turned as EXIF counts it."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    picture = pillow_heif.from_pillow(Image.fromarray(pixels))
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    picture.info["exif"] = exif.tobytes()
+    file = io.BytesIO()
+    picture.save(file, quality=95)
+    return file.getvalue()
+
+
+def _quarters() -> np.ndarray:
+    picture = np.zeros((48, 80, 3), np.uint8)
+    picture[:, :40, 0], picture[:24, 40:, 2] = 240, 240
+    return picture
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_is_turned_upright(orientation):
+    photograph = decode_photograph(_heic(_quarters(), orientation), "x.heic")
+    expected = image_header.upright(_quarters(), image_header._TURNS[orientation])
+    assert photograph.image.shape == expected.shape and photograph.alpha is None
+    assert np.abs(photograph.image.astype(int) - expected).max() < 9  # measured: 1
+    assert photograph.stored_hw == (48, 80) and photograph.is_turned == (orientation != 1)
+
+
+def test_heic_with_transparency_and_as_a_mask(tmp_path):
+    rgba = np.dstack([_quarters(), np.full((48, 80), 100, np.uint8)])
+    photograph = decode_photograph(_heic(rgba, 6), "x.heic")
+    assert photograph.alpha is not None and photograph.alpha.shape == (80, 48)
+    assert abs(int(photograph.alpha[5, 5]) - 100) < 3
+    (tmp_path / "x.heic").write_bytes(_heic(_quarters()))
+    assert read_brightest(tmp_path / "x.heic")[40, 60] < 9
+
+
+def test_a_damaged_or_huge_heic_is_one_line():
+    good = _heic(_quarters())
+    for place in range(60, len(good), 40):
+        data = good[:place] + bytes([good[place] ^ 0x55]) + good[place + 1:]
+        try:
+            decode_photograph(data, "x.heic")
+        except UsageError as error:
+            assert "x.heic" in str(error) and "\n" not in str(error)
+    place = good.index(b"ispe") + 8
+    with pytest.raises(UsageError, match="x.heic has 1600 megapixels; at most 200"):
+        decode_photograph(good[:place] + struct.pack(">II", 40000, 40000) + good[place + 8:],
+                          "x.heic")
+
+
+def test_heic_without_its_package_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UsageError, match=r"x.heic is a HEIC photograph: pip install "
+                       r"'oace-tf\[heic\]' to read it, or save it as JPEG"):
+        decode_photograph(b"\0\0\0\x18ftypheic" + bytes(40), "x.heic")

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from oace_tf import images
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError
+from oace_tf.gestures import Gesture
 from oace_tf.images import write_image
-from oace_tf.inputs import click_of, clicks_of, pixels_of
+from oace_tf.inputs import click_of, clicks_of, gesture_of, photograph_of, pixels_of
 
 RGB = np.random.default_rng(2).integers(0, 256, (6, 8, 3), np.uint8)
 
@@ -86,7 +88,79 @@ def test_a_tap_without_a_label_is_on_the_object():
     ("290,120", r"taps are a list of \(x, y\)"), (["290,120"], "a tap is"), (7, "taps are a list"),
     ([(1,)], "a tap is"), ([(1, 2, 1, 1)], "a tap is"), ([("a", "b")], "a tap is"),
     ([(1, 2, 3)], "the label of the tap 1,2 is 3; 1 is the object, 0 the background"),
-    ([(1, 2, -1)], "is -1"), ((290, 120), "a tap is"), ([None], "a tap is")])
+    ([(1, 2, -1)], "is -1"), ((290, 120), r"write \[\(290, 120\)\]"),
+    (np.array([290, 120, 1]), "got the numbers of a single"),
+    ([None], "a tap is")])
 def test_what_is_no_tap_is_refused(taps, words):
     with pytest.raises(UsageError, match=words):
         clicks_of(taps)
+
+
+def test_transparency_is_kept_beside_the_white(path):
+    image = pytest.importorskip("PIL.Image")
+    alpha = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    rgba = np.dstack([RGB, alpha])
+    write_image(path, rgba)
+    for given in (rgba, rgba / 255.0, path, path.read_bytes(), image.fromarray(rgba)):
+        photograph = photograph_of(given)
+        np.testing.assert_array_equal(photograph.alpha, alpha)
+        np.testing.assert_array_equal(photograph.colours[alpha > 0], RGB[alpha > 0])
+        np.testing.assert_array_equal(photograph.image, pixels_of(rgba))
+    palette = image.fromarray(np.array([[0, 1]], np.uint8), mode="P")
+    palette.putpalette([255, 0, 0, 0, 255, 0])
+    palette.info["transparency"] = 0
+    np.testing.assert_array_equal(photograph_of(palette).alpha, [[0, 255]])
+
+
+def test_too_many_pixels_are_refused_in_every_form(monkeypatch, path):
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.setattr(images, "MAX_PIXELS", 40)
+    for given in (RGB, RGB / 255.0, path, path.read_bytes(), image.fromarray(RGB)):
+        with pytest.raises(UsageError, match="megapixels; at most"):
+            photograph_of(given)
+
+
+SIZE = (300, 400)
+
+
+def test_keywords_become_a_gesture():
+    def made(gesture=None, **words):
+        return gesture_of(gesture, words, SIZE, 20)
+
+    assert made([(1, 2)]) == made(taps=[(1, 2)]) == made(taps=np.array([[1, 2]])) == [Click(1, 2)]
+    assert made((), taps=None, box=None, extreme=[], scribble=()) == []
+    assert made([(1, 2)], background=[(3, 4)]) == [Click(1, 2), Click(3, 4, False)]
+    assert made(background=[(3, 4, 1)]) == [Click(3, 4, False)]
+    whole = Gesture(box=(1, 2, 30, 40), taps=(Click(5, 6),))
+    assert made(whole) is whole
+    assert made(box=np.array([1, 2, 30, 40]), taps=[(5, 6)]) == whole
+    assert made(drag=[(1, 2), (3, 9)]) == Gesture(drag=((1, 2), (3, 9)))
+    four = [(1, 9), (30, 9), (15, 1), (15, 20)]
+    assert made(extreme=four) == Gesture(extreme=tuple(four))
+    taps = made(scribble=[(10, 10), (10, 50)], background=[(3, 4)])
+    assert taps == [*(Click(10, y) for y in (10, 20, 30, 40, 50)), Click(3, 4, False)]
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    ({"box": "1,2,3,4"}, "a box is"), ({"box": (1, 2, 3)}, "a box is"),
+    ({"box": (1, 2, 1, 9)}, "has no area"), ({"box": [(1, 2), (3, 4)]}, "a box is"),
+    ({"box": (1, 2, float("nan"), 9)}, "not finite"),
+    ({"extreme": [(1, 2)] * 3}, "extreme is four points"), ({"extreme": "abcd"}, "extreme is four"),
+    ({"drag": [(1, 2)]}, "drag is two points"), ({"drag": (1, 2, 3, 4)}, "drag is two points"),
+    ({"scribble": "1,2"}, "a scribble is"), ({"taps": "1,2"}, "taps are a list"),
+    ({"background": [(1, 2, 3)]}, "the label of the tap"),
+    ({"scribble": [[(1, 2)]] * 30}, "30 strokes")])
+def test_what_is_no_gesture_is_refused_in_one_line(words, said):
+    with pytest.raises(UsageError, match=said) as error:
+        gesture_of(None, words, SIZE, 20)
+    assert "\n" not in str(error.value)
+
+
+def test_a_gesture_is_given_once():
+    whole = Gesture(box=(1, 2, 30, 40))
+    with pytest.raises(UsageError, match="a Gesture and taps"):
+        gesture_of(whole, {"taps": [(1, 2)]}, SIZE, 20)
+    with pytest.raises(UsageError, match="two places"):
+        gesture_of([(1, 2)], {"taps": [(1, 2)]}, SIZE, 20)
+    with pytest.raises(TypeError, match="'boxes'; a gesture is made of taps, background, box"):
+        gesture_of(None, {"boxes": (1, 2, 3, 4)}, SIZE, 20)

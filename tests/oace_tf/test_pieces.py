@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from oace_tf.clicks import Click
-from oace_tf.pieces import holes, pieces, tidy
+from oace_tf.pieces import holes, missed, pieces, tidy
 
 
 def _mask() -> np.ndarray:
@@ -73,3 +73,16 @@ def test_the_image_border_is_no_hole() -> None:
     mask = np.ones((10, 10), bool)
     mask[0, 5] = False
     assert not tidy(mask, [Click(4, 4)], 1.0)[0, 5]
+
+
+def test_missed_taps_are_told():
+    mask = np.zeros((10, 12), bool)
+    assert "the mask is empty" in missed(mask, [])
+    mask[2:8, 2:8] = True
+    assert missed(mask, []) == ""
+    assert missed(mask, [Click(3, 3), Click(10, 3, False)]) == ""
+    assert missed(mask, [Click(10, 3)]) == "the tap 10,3 lies outside its own mask"
+    assert missed(mask, [Click(3, 3), Click(11.4, -0.5)]) == (
+        "1 of 2 taps on the object lie outside the mask, the first at 11.4,-0.5")
+    assert missed(mask, [Click(3, 3), Click(4, 4, False)]) == (
+        "the background tap 4,4 still lies in the mask")

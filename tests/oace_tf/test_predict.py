@@ -1,6 +1,7 @@
 """The command: what it writes, and what it refuses with one line and exit code 2."""
 from __future__ import annotations
 
+import json
 import os
 import struct
 import subprocess
@@ -118,7 +119,8 @@ def test_refuses_wrong_taps(photo: Path, capfd: pytest.CaptureFixture[str]) -> N
     assert "--tap" in _refused(capfd, photo)
     assert "--tap" in _refused(capfd, photo, "--background-tap", "3,3")
     assert "at most 4" in _refused(capfd, photo, *["--tap", "3,3"] * 5)
-    assert "outside" in _refused(capfd, photo, "--tap=-5,3")
+    for tap in (["--tap=-5,3"], ["--tap", "-5,3"], ["--background-tap", "-.5,-3", "--tap", "3,3"]):
+        assert "is outside the photograph of 96x64 pixels; x runs" in _refused(capfd, photo, *tap)
 
 
 def test_refuses_background_taps_on_one_channel(photo: Path, tiny_one_channel: Path,
@@ -138,7 +140,8 @@ def test_refuses_wrong_photographs(photo: Path, capfd: pytest.CaptureFixture[str
 
 def test_refuses_wrong_outputs(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = photo.read_bytes()
-    for out, word in (("cut.xyz", "cannot write images"), ("cut", "cannot write images"),
+    for out, word in (("cut.xyz", "the suffix decides"), ("cut", "the suffix decides"),
+                      ("cut.avif", "the suffix decides"), (".", "is a folder"),
                       ("photo.png", "photograph itself"), ("photo.png/cut.png", "cannot write")):
         assert word in _refused(capfd, photo, "--tap", "3,3", "-o", photo.parent / out)
     line = _refused(capfd, photo, "--tap", "3,3", "-o", photo.with_name("a.jpg"), "--kind",
@@ -175,7 +178,15 @@ def test_refuses_wrong_models(photo: Path, tiny_int8: Path, monkeypatch: pytest.
 def test_refuses_wrong_arguments(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "--kind" in _refused(capfd, photo, "--tap", "3,3", "--kind", "poster")
     assert "--threads" in _refused(capfd, photo, "--tap", "3,3", "--threads", "two")
-    assert "threads" in _refused(capfd, photo, "--tap", "3,3", "--threads", "0")
+    for count in ("0", "-1", "257", "100000"):
+        assert "threads must be from 1 to 256" in _refused(capfd, photo, "--tap", "3,3",
+                                                           f"--threads={count}")
+    assert "--taps FILE.csv" in _refused(capfd, photo, photo, "--tap", "3,3")
+    assert "--taps FILE.csv" in _refused(capfd, photo, "--tap", "3,3", "--kind", "labels")
+    for flags in (["--points", "2"], ["--tolerance", "-1"], ["--tolerance", "nan"]):
+        assert "polygon" in _refused(capfd, photo, "--tap", "3,3", *flags)
+    line = _refused(capfd, photo, "--tap", "3,3", "--format", "svg", "-o", photo.parent / "a.png")
+    assert "--format svg is for polygons" in line
     assert "photo" in _refused(capfd)
     assert "--frob" in _refused(capfd, photo, "--frob")
 
@@ -258,8 +269,108 @@ def test_a_damaged_photograph_is_one_line(photo: Path, capfd: pytest.CaptureFixt
 
 def test_too_little_memory_is_one_line(photo: Path, monkeypatch: pytest.MonkeyPatch,
                                        capfd: pytest.CaptureFixture[str]) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(TapSegmenter, "segment", full)
+    monkeypatch.setattr(segmenter.Photograph, "segment", full)
     assert "memory does not suffice" in _refused(capfd, photo, "--tap", "1,1")
+
+
+# --- gestures and polygons
+
+
+def test_gestures_as_options(photo: Path, tiny_multi: Path,
+                             capfd: pytest.CaptureFixture[str]) -> None:
+    """Each option is the keyword of the library."""
+    found, out = TapSegmenter(tiny_multi), photo.with_name("a_mask.png")
+    for options, words in (
+            (["--box", "4,20,40,50", "--tap", "24,30"], {"box": (4, 20, 40, 50)}),
+            (["--drag", "24,30,24,40", "--tap", "24,30"], {"drag": ((24, 30), (24, 40))}),
+            (["--scribble", "20,30,30,30", "--tap", "24,30"], {"scribble": [(20, 30), (30, 30)]}),
+            (["--scribble", "20,30 30,30", "--tap", "24,30"], {"scribble": [(20, 30), (30, 30)]})):
+        assert predict.main([str(photo), *options, "-o", str(out), "--model",
+                             str(tiny_multi)]) == 0
+        np.testing.assert_array_equal(
+            _written(out) > 0, found.segment(photo, taps=[(24, 30)], **words))
+    capfd.readouterr()
+    assert predict.main([str(photo), "--extreme", "-4,30,44,30,20,9,20,50", "-o", str(out),
+                         "--model", str(tiny_multi)]) == 0
+    assert "note: the mask is empty" in capfd.readouterr().err  # this file draws nothing for them
+
+
+@pytest.mark.parametrize("options", [
+    ["--box", "1,2,3"], ["--box", "a,b,c,d"], ["--box", "1,2,3,4,5,6"], ["--drag", "1,2"],
+    ["--extreme", "1,2,3,4"], ["--scribble", "1,2,3"], ["--scribble", ""]])
+def test_wrong_gestures_are_one_line(photo: Path, options: list[str],
+                                     capfd: pytest.CaptureFixture[str]) -> None:
+    line = _refused(capfd, photo, *options)
+    assert f"{options[0]} is written X,Y" in line and "for example 240,310" in line
+
+
+@pytest.mark.parametrize(("typed", "meant"), [
+    (["--tap", "24", "30"], ["--tap=24,30"]), (["--tap", "-5,3"], ["--tap=-5,3"]),
+    (["--tap", "24,30", "5"], ["--tap=24,30", "5"]), (["--tap=24,30", "7"], ["--tap=24,30", "7"]),
+    (["--box", "1", "-2", "3", "4", "p.jpg"], ["--box=1,-2,3,4", "p.jpg"]),
+    (["--scribble", "1,2", "3,4", "5,6", "-o", "x"], ["--scribble=1,2,3,4,5,6", "-o", "x"]),
+    (["--drag", "1,2", "3,4", "--tap", "5,6"], ["--drag=1,2,3,4", "--tap=5,6"]),
+    (["--tap", "p.jpg"], ["--tap", "p.jpg"]), (["--threads", "3", "4"], ["--threads", "3", "4"])])
+def test_numbers_of_a_gesture_may_stand_apart(typed: list[str], meant: list[str]) -> None:
+    assert predict._in_one_word(typed) == meant
+
+
+def test_a_folder_is_no_photograph(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for folder in (photo.parent, "."):
+        assert "is a folder; name a photograph" in _refused(capfd, folder, "--tap", "1,1")
+
+
+def test_a_file_that_knows_taps_alone_says_so(photo: Path,
+                                              capfd: pytest.CaptureFixture[str]) -> None:
+    assert "knows taps alone, no box" in _refused(capfd, photo, "--box", "4,20,40,50")
+    assert "knows taps alone, no drag" in _refused(capfd, photo, "--drag", "4,20,40,50")
+
+
+def test_a_missed_tap_is_said(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert predict.main([str(photo), "--tap", "80,30"]) == 0  # on blue, where nothing is found
+    assert capfd.readouterr().err == (
+        "python -m oace_tf.predict: note: the mask is empty: no object was found there\n")
+
+
+@pytest.mark.parametrize(("name", "flags"), [
+    ("a.json", []), ("a.svg", []), ("a.json", ["--format", "labelme"]),
+    ("a.JSON", ["--kind", "polygon", "--format", "coco", "--category", "cup"]),
+    ("photo_polygon.json", None), ("photo_polygon.svg", ["--format", "svg"])])
+def test_polygons(photo: Path, name: str, flags: list[str] | None) -> None:
+    beside = name.startswith("photo_")
+    options = (["--kind", "polygon"] if flags is None else flags) if beside else [
+        *(flags or []), "-o", str(photo.with_name(name))]
+    assert predict.main([str(photo), "--tap", "24,30", "--points", "12", *options]) == 0
+    text = photo.with_name(name).read_text()
+    if name.endswith("svg"):
+        assert text.startswith("<svg") and 'viewBox="0 0 96 64"' in text
+        return
+    content = json.loads(text)
+    if "labelme" in options:
+        assert content["imagePath"] == "photo.png"
+        points = content["shapes"][0]["points"]
+    else:
+        assert content["images"][0]["file_name"] == "photo.png"
+        assert content["categories"][0]["name"] == ("cup" if "cup" in options else "object")
+        points = np.reshape(content["annotations"][0]["segmentation"][0], (-1, 2))
+    assert 3 <= len(points) <= 12
+
+
+def test_polygons_are_refused_elsewhere(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name, flags, said in (
+            ("a.png", ["--kind", "polygon"], "name it .json, .svg"),
+            ("a.json", ["--kind", "mask"], "name it .png, .webp, .tif, .tiff, .jpg, .jpeg"),
+            ("a.json", ["--format", "svg"], "name it .svg")):
+        assert said in _refused(capfd, photo, "--tap", "24,30", "-o", photo.with_name(name), *flags)
+
+
+def test_help_names_every_gesture(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        predict.main(["--help"])
+    text = capfd.readouterr().out
+    for option in ("--box X0,Y0,X1,Y1", "--extreme X,Y", "--drag X0", "--scribble X,Y", "--taps",
+                   "photo,x,y,label,object,category", "Exit codes: 0 done, 1"):
+        assert option in text

@@ -72,6 +72,17 @@ def test_scores_are_written_into_the_record(tmp_path, weights):
         np.testing.assert_array_equal(array, after[name])
 
 
+def test_sets_are_chosen_by_name(tmp_path, weights, capsys):
+    write_sets(tmp_path)
+    arguments = [str(weights), "--data", str(tmp_path), "--limit", "1"]
+    assert score.main([*arguments, "--dataset", "grabcut"]) == 0
+    said = capsys.readouterr().out
+    assert "miou_at_1 grabcut: n 1" in said and "ecssd" not in said and "validation" not in said
+    assert score.main([*arguments, "--dataset", "grabcut", "nonesuch"]) == 2
+    error = capsys.readouterr().err
+    assert "there is no set 'nonesuch' in" in error and error.count("\n") == 1
+
+
 def test_bad_input_is_one_line(tmp_path, weights, capsys, monkeypatch):
     monkeypatch.delenv("OACE_DATA", raising=False)
     assert score.main([str(weights)]) == 2

@@ -1,10 +1,13 @@
 """TapSegmenter: the way from the photograph and back, on the tiny file."""
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,12 +16,12 @@ import pytest
 import oace_tf
 from oace_tf import pieces, segmenter
 from oace_tf.clicks import Click
-from oace_tf.errors import UsageError
-from oace_tf.geometry import Frame, Window
+from oace_tf.errors import MissedTapWarning, UsageError
+from oace_tf.geometry import Frame
 from oace_tf.gestures import Gesture
 from oace_tf.images import write_image
 from oace_tf.runtime.model import open_model
-from oace_tf.segmenter import TapSegmenter
+from oace_tf.segmenter import TAPS, TapSegmenter
 
 COFFEE = Path(__file__).resolve().parents[2] / "docs" / "samples" / "coffee.jpg"
 
@@ -57,7 +60,8 @@ def test_channels_are_rgb(tiny_int8: Path, tmp_path: Path) -> None:
     found = TapSegmenter(tiny_int8)
     for given in (image, tmp_path / "photo.png", str(tmp_path / "photo.png")):
         assert found.segment(given, [(16, 30)]).any()
-        assert not found.segment(given, [(48, 30)]).any()
+        with pytest.warns(MissedTapWarning, match="the mask is empty"):
+            assert not found.segment(given, [(48, 30)]).any()
 
 
 def test_pairs_and_clicks_are_the_same(tiny_int8: Path) -> None:
@@ -69,7 +73,8 @@ def test_pairs_and_clicks_are_the_same(tiny_int8: Path) -> None:
 def test_background_tap_takes_away(tiny_int8: Path) -> None:
     found, image = TapSegmenter(tiny_int8), _photograph(64, 64)
     alone = found.segment(image, [Click(14, 30)])
-    less = found.segment(image, [Click(14, 30), Click(20, 30, positive=False)])
+    with pytest.warns(MissedTapWarning, match="the tap 14,30 lies outside its own mask"):
+        less = found.segment(image, [Click(14, 30), Click(20, 30, positive=False)])
     assert less.sum() < alone.sum() and not (less & ~alone).any() and not less[30, 20]
 
 
@@ -210,20 +215,6 @@ def test_a_box_is_seen_with_a_margin(tiny_multi: Path) -> None:
     assert segmenter.window_of(Gesture(taps=(Click(1, 1),)), 64, 64) is None
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_the_mask_before_moves_to_another_window(dtype: type) -> None:
-    before, now = Window(10, 10, 42, 42), Window(10, 10, 74, 42)
-    mask: np.ndarray = np.zeros((32, 32), dtype)
-    mask[:, 16:] = 1 if dtype == np.float32 else 255
-    moved = segmenter._moved(mask, before, now, (100, 120))
-    assert moved.dtype == dtype and moved.shape == (32, 32)
-    full = float(mask.max())
-    np.testing.assert_allclose(moved[4, :8], 0, atol=full / 100)
-    np.testing.assert_allclose(moved[4, 9:15], full, rtol=0.01)
-    np.testing.assert_allclose(moved[4, 17:], 0)
-    assert segmenter._moved(mask, now, now, (100, 120)) is mask
-
-
 def test_alternatives(tiny_multi: Path, tiny_int8: Path) -> None:
     found, image = TapSegmenter(tiny_multi), _photograph(64, 64)
     masks, scores = found.alternatives(image, [(16, 30)])
@@ -239,3 +230,218 @@ def test_alternatives(tiny_multi: Path, tiny_int8: Path) -> None:
     with pytest.raises(ValueError, match="one mask"):
         open_model(tiny_int8).run_all(np.zeros((32, 32, 3), np.uint8),
                                       np.zeros((4, 3), np.float32))
+
+
+# --- gestures by keywords
+
+
+def test_keywords_are_the_gesture(tiny_multi: Path) -> None:
+    found, image = TapSegmenter(tiny_multi), _photograph(64, 64)
+    photograph = found.photograph(image)
+    for words, gesture in (
+            ({"taps": [(14, 30)]}, [(14, 30)]),
+            ({"taps": (14, 30, 1)}, None),
+            ({"taps": Click(14, 30)}, [(14, 30)]),
+            ({"taps": [(14, 30)], "background": [(28, 8)]}, [(14, 30), (28, 8, 0)]),
+            ({"box": (4, 20, 24, 40), "taps": [(14, 30)]},
+             Gesture(box=(4, 20, 24, 40), taps=(Click(14, 30),))),
+            ({"extreme": [(4, 30), (24, 30), (14, 20), (14, 40)]},
+             Gesture(extreme=((4, 30), (24, 30), (14, 20), (14, 40)))),
+            ({"drag": np.array([[14, 30], [14, 38]])}, Gesture(drag=((14, 30), (14, 38))))):
+        if gesture is None:
+            with pytest.raises(UsageError, match="numbers of a single one"):
+                found.segment(image, **words)
+            continue
+        expected = found.probability(image, gesture)
+        np.testing.assert_array_equal(found.probability(image, **words), expected)
+        np.testing.assert_array_equal(photograph.answer(**words)[0], expected)
+        if expected.any():  # this file draws nothing for a box
+            np.testing.assert_array_equal(found.segment(image, **words),
+                                          found.segment(image, gesture))
+        masks, _ = found.alternatives(image, **words)
+        np.testing.assert_array_equal(masks[0], expected)
+
+
+def test_a_scribble_is_a_row_of_taps(tiny_int8: Path) -> None:
+    """A file of four rows: the stroke gets what the tap on the background leaves."""
+    found, image = TapSegmenter(tiny_int8), _photograph(64, 96)
+    stroke = [(10, 10), (10, 50)]
+    np.testing.assert_array_equal(
+        found.probability(image, scribble=stroke, background=[(40, 3)]),
+        found.probability(image, [(10, 10), (10, 30), (10, 50), (40, 3, 0)]))
+    np.testing.assert_array_equal(found.probability(image, scribble=[stroke, [(40, 9)]]),
+                                  found.probability(image, [(10, 10), (10, 30), (10, 50), (40, 9)]))
+
+
+def test_what_a_file_does_not_know_is_one_line(tiny_int8: Path) -> None:
+    found, image = TapSegmenter(tiny_int8), _photograph(64, 64)
+    assert found.gestures == {"tap", "background"}
+    four = [(4, 30), (24, 30), (14, 20), (14, 40)]
+    for words, said in (({"box": (4, 20, 24, 40)}, "knows taps alone, no box"),
+                        ({"extreme": four}, "knows taps alone, no extreme"),
+                        ({"drag": ((9, 9), (9, 20))}, "knows taps alone, no drag"),
+                        ({"taps": [(9, 9)], "previous": np.zeros((64, 64), bool)},
+                         "takes no previous mask"),
+                        ({"background": [(9, 9)]}, "at least one tap must be on the object")):
+        with pytest.raises(UsageError, match=said) as error:
+            found.segment(image, **words)
+        assert "\n" not in str(error.value)
+    with pytest.raises(TypeError, match="unknown keyword 'tap'"):
+        found.probability(image, tap=[(9, 9)])  # type: ignore[call-arg]
+
+
+def test_gestures_beside_the_photograph_are_refused(tiny_multi: Path) -> None:
+    found, image = TapSegmenter(tiny_multi), _photograph(64, 64)
+    for words in ({"drag": [(-9, 9), (20, 9)]}, {"scribble": [(9, 9), (70, 9)]},
+                  {"box": (100, 100, 120, 130)}, {"box": (4, 4, 30, 30), "taps": [(99, 9)]}):
+        with pytest.raises(UsageError, match="outside the photograph"):
+            found.segment(image, **words)
+    found.probability(image, drag=[(9, 9), (-9, 9)])  # a finger may end beside it
+
+
+# --- the mask before
+
+
+class _Accumulating:
+    """A stand-in for a file with `previous`: object is what it was, and what is tapped."""
+
+    path, size, max_points, click_channels = "stand-in.tflite", 16, 4, 2
+    quantized, takes_previous, has_alternatives = True, True, False
+    gestures = frozenset(("tap", "background", "box"))
+
+    def run(self, image: np.ndarray, points: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+        self.previous = previous
+        mask = np.zeros((16, 16), np.uint8) if previous is None else previous.copy()
+        for x, y, label in points[points[:, 2] >= 0]:
+            row, column = (int(np.clip(round(float(v)), 0, 15)) for v in (y, x))
+            mask[row, column] = 255 * int(label > 0)
+        return mask
+
+
+@pytest.fixture
+def accumulating(tiny_int8: Path) -> TapSegmenter:
+    found = TapSegmenter(tiny_int8, tidy=False)
+    found.model = _Accumulating()  # type: ignore[assignment]
+    return found
+
+
+def test_previous_as_it_came_or_at_the_photographs_size(accumulating: TapSegmenter) -> None:
+    image, model = _photograph(64, 64), accumulating.model
+    accumulating.second_look = False  # `mask` is to be that of `frame`
+    probability, frame = accumulating.answer(image, taps=[(10, 10)])
+    mask = accumulating.segment(image, taps=[(10, 10)])
+    both = [(10, 10), (50, 50)]
+    expected = accumulating.probability(image, both, frame)
+    assert expected[10, 10] > 0.5 and expected[50, 50] > 0.5
+    for previous in (probability, mask, np.where(mask, np.uint8(255), np.uint8(0))):
+        accumulating.probability(image, both, previous)
+        given = model.previous  # type: ignore[union-attr]
+        assert given.dtype == np.uint8 and given.shape == (16, 16)
+        np.testing.assert_array_equal(given >= 128, frame >= 128)
+    photograph = accumulating.photograph(image)
+    np.testing.assert_array_equal(photograph.segment(both, mask), photograph.segment(
+        taps=both, previous=mask))
+    accumulating.segment(image, box=(4, 4, 23, 23), taps=[(10, 10)], previous=mask)
+    part = model.previous  # type: ignore[union-attr]
+    assert part[5, 5] > 128 and part[12, 12] == 0  # the part around the box alone
+
+
+@pytest.mark.parametrize(("previous", "said"), [
+    (np.zeros((16, 16), np.float32), r"must be \(16, 16\) uint8"),
+    (np.zeros((64, 63), bool), "the photograph's size"),
+    (np.full((64, 64), 2.0), "probabilities"), (np.zeros((64, 64), np.int64), "int64")])
+def test_other_previous_masks_are_refused(accumulating: TapSegmenter, previous: np.ndarray,
+                                          said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        accumulating.segment(_photograph(64, 64), [(9, 9)], previous=previous)
+
+
+# --- what a mask does not follow
+
+
+def test_a_missed_tap_is_said_where_the_library_is_called(tiny_int8: Path) -> None:
+    found, image = TapSegmenter(tiny_int8, tidy=False), _photograph(64, 64)
+    with pytest.warns(MissedTapWarning, match="^1 of 2 taps on the object lie outside the mask, "
+                      "the first at 48,30$") as caught:
+        found.segment(image, [(16, 30), (48, 30)])
+    assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(MissedTapWarning, match="empty") as caught:
+        found.photograph(image).cutout([(48, 30)])
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+# --- the object in a program
+
+
+def test_with_closes(tiny_int8: Path) -> None:
+    with TapSegmenter(tiny_int8) as found:
+        assert found.segment(_photograph(64, 64), [(16, 30)]).any()
+        photograph = found.photograph(_photograph(64, 64))
+        assert "tiny_int8.tflite: 32 px, 4 rows of background, tap>" in repr(found)
+        assert repr(photograph).startswith("<Photograph of 64x64 pixels for <TapSegmenter")
+    assert repr(found) == "<TapSegmenter, closed>"
+    for ask in (lambda: found.segment(_photograph(64, 64), [(16, 30)]),
+                lambda: photograph.segment([(16, 30)])):
+        with pytest.raises(UsageError, match="closed"):
+            ask()
+
+
+def test_pickle_opens_the_file_again(tiny_int8: Path) -> None:
+    found = TapSegmenter(tiny_int8, refine=True, tidy=False)
+    rgba = np.dstack([_photograph(64, 64), np.full((64, 64), 200, np.uint8)])
+    photograph = found.photograph(rgba)
+    expected = photograph.cutout([(16, 30)])
+    for clone in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert clone.refinement == found.refinement and not clone.tidy
+        np.testing.assert_array_equal(clone.cutout(rgba, [(16, 30)]), expected)
+    again = pickle.loads(pickle.dumps(photograph))
+    np.testing.assert_array_equal(again.cutout([(16, 30)]), expected)
+
+
+def test_cutout_keeps_the_arrays_transparency(tiny_int8: Path) -> None:
+    found, image = TapSegmenter(tiny_int8), _photograph(64, 64)
+    alpha = np.full((64, 64), 255, np.uint8)
+    plain = found.cutout(image, [(16, 30)])
+    np.testing.assert_array_equal(found.cutout(np.dstack([image, alpha]), [(16, 30)]), plain)
+    np.testing.assert_array_equal(plain[..., 3] > 0, found.segment(image, [(16, 30)]))
+    alpha[:30] = 90
+    rgba = np.dstack([image, alpha])
+    cut = found.cutout(rgba, taps=[(16, 36)])
+    mask = found.segment(rgba, taps=[(16, 36)])
+    np.testing.assert_array_equal(cut[..., 3], np.where(mask, alpha, 0))
+    assert (cut[..., 0][mask] == 240).all()  # its own colours, without the white
+    np.testing.assert_array_equal(found.cutout(rgba / 255.0, [(16, 36)]), cut)
+
+
+@pytest.mark.parametrize("second_look", [True, False])
+def test_a_small_object_is_looked_at_twice(monkeypatch: pytest.MonkeyPatch,
+                                           second_look: bool) -> None:
+    """The file answers with a square in the middle of what it sees, and says how it was asked."""
+    asked: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def run(image: np.ndarray, points: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+        asked.append((image, points[:2].copy()))
+        mask = np.zeros((512, 512), np.uint8)
+        side = 20 if len(asked) == 1 else 120
+        mask[256 - side:256 + side, 256 - side:256 + side] = 255
+        return mask
+
+    model = SimpleNamespace(size=512, max_points=8, click_channels=2, quantized=True, run=run,
+                            gestures=frozenset(TAPS), takes_previous=True, path="fake",
+                            has_alternatives=False)
+    monkeypatch.setattr(segmenter, "open_model", lambda *_: model)
+    found = TapSegmenter("fake", second_look=second_look)
+    image = np.random.default_rng(1).integers(0, 256, (512, 512, 3), np.uint8)
+    mask = found.segment(image, taps=[(250, 260)], background=[(400, 40)])
+    if not second_look:
+        assert len(asked) == 1 and mask.sum() == 40 * 40
+        return
+    # First 40 px wide; then 240 of 512 of a part of 62 px (a quarter more on each side): 29 px.
+    assert len(asked) == 2 and 28**2 <= mask.sum() <= 30**2
+    (_, first), (part, second) = asked
+    np.testing.assert_array_equal(first, [[250, 260, 1], [400, 40, 0]])
+    assert second[0, 2] == 1 and 180 < second[0, 0] < 230 and second[1, 0] > 512
+    assert not np.array_equal(part, image)
+    asked.clear()
+    found.segment(image, taps=[(250, 260)], previous=mask)  # a correction is not
+    assert len(asked) == 1

@@ -49,6 +49,12 @@ def files_of(folder):
 TINY = ("--data", "data", "--preset", "tiny", "--config", "tiny.json", "--workers", 0)
 
 
+def test_a_loss_below_zero_is_explained(command):
+    for stage, told in (("prior", True), ("msfnet", False)):
+        code, _, err = command(stage, *TINY, "--out", stage, "--stop-at", 1)
+        assert code == 0 and ("the loss may lie below zero" in err) == told
+
+
 def test_a_run_is_recorded_stopped_and_resumed(command, tmp_path):
     code, out, _ = command("msfnet", *TINY, "--out", "run", "--stop-at", 2)
     assert code == 0

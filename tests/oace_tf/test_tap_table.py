@@ -1,0 +1,82 @@
+"""Tables of taps: their forms, their faults, and where their photographs lie."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from oace_tf.clicks import Click
+from oace_tf.errors import UsageError
+from oace_tf.tap_table import TappedObject, TappedPhotograph, find_photograph, read_tap_table
+
+
+def _table(tmp_path: Path, text: str | bytes) -> Path:
+    path = tmp_path / "taps.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("text", [
+    "photo,x,y,label,object,category\na.jpg,290,120.5,1,left,cup\nb.jpg,8,6,1,,\n"
+    "a.jpg,150,250,0,left,\n",
+    "\ufeffphoto;x;y;label;object;category\r\na.jpg;290;120,5;1;left;cup\r\nb.jpg;8;6;;;\r\n"
+    "a.jpg;150;250;0;left;\r\n",
+    'Object , PHOTO,y,x,label,category\n"left",a.jpg,120.5,290,1,\n\n,b.jpg,6,8,1,\n'
+    "left,a.jpg,250,150,0,cup"])
+def test_tables(tmp_path: Path, text: str) -> None:
+    assert read_tap_table(_table(tmp_path, text)) == (
+        TappedPhotograph(name="a.jpg", objects=(TappedObject(
+            name="left", category="cup", taps=(Click(290, 120.5), Click(150, 250, False))),)),
+        TappedPhotograph(name="b.jpg", objects=(TappedObject(
+            name="", category="", taps=(Click(8, 6),)),)))
+
+
+def test_three_columns_are_enough(tmp_path: Path) -> None:
+    (photograph,) = read_tap_table(_table(tmp_path, "photo,x,y\na.jpg,1,2\na.jpg,3,4\n"))
+    assert photograph.objects[0].taps == (Click(1, 2), Click(3, 4))
+
+
+@pytest.mark.parametrize(("row", "said"), [
+    ("a.jpg,x,2,1", "line 3: x must be a number of pixels, got x"),
+    ("a.jpg,1,,1", "line 3: y must be a number of pixels, got nothing"),
+    ("a.jpg,1,2,2", "line 3: the label must be 1"), ("a.jpg,1", "line 3: y must be"),
+    ("a.jpg,nan,2,1", "line 3: a click must have finite"), (",1,2,1", "no photograph is named")])
+def test_a_faulty_row_spoils_its_object_alone(tmp_path: Path, row: str, said: str) -> None:
+    table = read_tap_table(_table(tmp_path, f"photo,x,y,label,object\nb.jpg,1,2,1,\n{row}\n"
+                                  "a.jpg,5,5,1,other\n"))
+    things = [thing for photograph in table for thing in photograph.objects]
+    assert [said in thing.fault for thing in things].count(True) == 1
+    assert [thing.fault for thing in things].count("") == 2
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("", "is empty"), ("\n\n", "is empty"), ("photo,x,y\n", "no row"),
+    ("a.jpg,1,2,1\n", "its first line must name each of photo, x, y"),
+    ("photo,x,x\na,1,2\n", "must name each"), (b"\xff\xfep\0h\0", "UTF-16"),
+    (b"photo,x,y\n\xe9,1,2\n", "save it as CSV in UTF-8"),
+    ('photo,x,y\n"a.jpg,1,2\n', "is no table of taps")])
+def test_what_is_no_table_is_one_line(tmp_path: Path, text: str | bytes, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as error:
+        read_tap_table(_table(tmp_path, text))
+    assert "\n" not in str(error.value) and "taps.csv" in str(error.value)
+
+
+def test_where_photographs_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "set" / "taps.csv"
+    for folder in ("set", "here"):
+        (tmp_path / folder / "sub").mkdir(parents=True)
+    (tmp_path / "set" / "a.jpg").touch()
+    (tmp_path / "here" / "a.jpg").touch()
+    (tmp_path / "here" / "b.jpg").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    assert find_photograph("a.jpg", table) == tmp_path / "set" / "a.jpg"
+    assert find_photograph("b.jpg", table) == Path("b.jpg")
+    assert find_photograph("none.jpg", table) == tmp_path / "set" / "none.jpg"
+    named = [Path("b.jpg"), tmp_path / "set" / "a.jpg"]
+    assert find_photograph("a.jpg", table, named) == named[1]
+    assert find_photograph(os.path.join("x", "b.jpg"), table, named) == named[0]
+    with pytest.raises(UsageError, match="c.jpg: none of the photographs"):
+        find_photograph("c.jpg", table, named)
+    with pytest.raises(UsageError, match="b.jpg: 2 of the photographs"):
+        find_photograph("x/b.jpg", table, [Path("b.jpg"), Path("sub/b.jpg")])
