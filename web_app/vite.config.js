@@ -8,6 +8,7 @@ import { defineConfig } from "vite";
 const APP = import.meta.dirname, ROOT = resolve(APP, "..");
 const PAGE = join(ROOT, "oace_tf/demo/page"), SAMPLES = join(ROOT, "docs/samples");
 const MODEL = resolve(process.env.OACE_MODEL ?? join(ROOT, "oace_tf/weights/oace_int8.tflite"));
+const DECODER = process.env.OACE_DECODER ? resolve(process.env.OACE_DECODER) : null;  // OACE_MODEL is its encoder then
 const LITERT = join(APP, "node_modules/@litertjs/core");
 const ICONS = ["icon-192.png", "icon-512.png"];
 
@@ -16,23 +17,27 @@ const POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker
   + "style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; manifest-src 'self'; "
   + "form-action 'none'; base-uri 'none'";
 
-if (!existsSync(MODEL)) throw new Error(`there is no model at ${MODEL}; build one, or set OACE_MODEL`);
-const model = readFileSync(MODEL);
+for (const path of [MODEL, DECODER]) {
+  if (path && !existsSync(path)) throw new Error(`there is no model at ${path}; build one, or set OACE_MODEL`);
+}
+const model = readFileSync(MODEL), decoder = DECODER && readFileSync(DECODER);
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 const version = JSON.parse(readFileSync(join(LITERT, "package.json"))).version;
 const runtime = `runtime-${version}/`, file = basename(MODEL);
-const modelPath = `model/${basename(MODEL, ".tflite")}-${sha256(model).slice(0, 8)}.tflite`;
+const pathOf = (name, bytes) => `model/${basename(name, ".tflite")}-${sha256(bytes).slice(0, 8)}.tflite`;
+const modelPath = pathOf(MODEL, model), decoderPath = decoder && pathOf(DECODER, decoder);
 const samples = JSON.parse(readFileSync(join(SAMPLES, "samples.json")));
 
 /** Everything that the page needs and that is not of its own source. */
 function site() {
-  const files = new Map([[modelPath, model], ["golden.json", readFileSync(join(APP, "golden/scenes.json"))],
+  const files = new Map([[modelPath, model], ...(decoder ? [[decoderPath, decoder]] : []), ["golden.json", readFileSync(join(APP, "golden/scenes.json"))],
     ["manifest.webmanifest", readFileSync(join(APP, "site/manifest.webmanifest"))],
     ...ICONS.map((name) => [name, readFileSync(join(APP, "site", name))]),
     ...samples.map((one) => [`samples/${one.file}`, readFileSync(join(SAMPLES, one.file))]),
     ...readdirSync(join(LITERT, "wasm")).map((name) => [runtime + name, readFileSync(join(LITERT, "wasm", name))])]);
   const facts = {
-    MODEL: { file, path: modelPath, bytes: model.length, sha256: sha256(model) }, RUNTIME: runtime,
+    MODEL: { file, path: modelPath, decoder: decoderPath, bytes: model.length + (decoder?.length ?? 0),
+             sha256: sha256(model) }, RUNTIME: runtime,
     RUNTIME_VERSION: `@litertjs/core ${version}`, GOLDEN: "golden.json",
     SAMPLES: samples.map(({ source_sha256: _, ...one }) => ({ ...one, path: `samples/${one.file}` })) };
   return {

@@ -23,6 +23,8 @@ EXAMPLE = "example: %(prog)s --no-browser --port 8000"
 FIRST_PORT, PORTS = 7860, 20
 BUILT_FLOAT = Path("build") / "oace_float32.tflite"  # where export/quantize.py writes it
 MAX_IMAGE_PIXELS = 2**28  # OpenCV refuses larger pictures before it asks for their memory
+# Addresses of the documentation (RFC 5737, RFC 3849), to ask the way out; nobody has them.
+ROUTES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -37,6 +39,8 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
     add("--port", type=int, metavar="N",
         help=f"default: the first free one from {FIRST_PORT} on; 0: any")
     add("--model", type=Path, metavar="FILE", help="int8 file (default: the one in the package)")
+    add("--decoder", type=Path, metavar="FILE",
+        help="the decoder, where --model names an encoder: the mask then follows the pointer")
     add("--float", type=Path, metavar="FILE", dest="float32",
         help=f"its float twin, timed beside it (default: {BUILT_FLOAT} where it is there)")
     add("--threads", type=int, default=1, metavar="N",
@@ -63,12 +67,15 @@ def run(args: argparse.Namespace) -> int:
     silence_opencv()
     engine = open_engine(args)
     listener = listen(args.host, args.port)
-    address = url(args.host, listener.getsockname()[1])
+    port = listener.getsockname()[1]
+    address = url(args.host, port)
     local = is_loopback(args.host)
     app = make_app(engine, page_facts(engine, args.threads), LOOPBACK if local else None)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none",
                                            lifespan="off", server_header=False))
     print(f"{address} (Ctrl-C ends it)", flush=True)
+    for other in phone_addresses(args.host):
+        print(f"on a phone in the same network: {url(other, port)}", flush=True)
     if not local:
         print(f"{args.prog}: warning: everybody who reaches this machine's port can use the page",
               file=sys.stderr)
@@ -114,6 +121,30 @@ def url(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
 
 
+def phone_addresses(host: str) -> list[str]:
+    """Return the addresses at which other devices of the network reach a page at `host`.
+
+    A wildcard stands for every address of this machine. No packet is sent: connecting a datagram
+    socket only asks the system which of its addresses it would send from.
+    """
+    try:
+        if not ipaddress.ip_address(host).is_unspecified:
+            return []
+    except ValueError:  # a name
+        return []
+    addresses = []
+    for family, anywhere in ROUTES[:1] if host == "0.0.0.0" else ROUTES:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as asked:
+                asked.connect((anywhere, 9))
+                own = asked.getsockname()[0]
+        except OSError:  # no network of this kind
+            continue
+        if not is_loopback(own) and not ipaddress.ip_address(own).is_link_local:
+            addresses.append(own)
+    return addresses
+
+
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach the address."""
     try:
@@ -126,11 +157,15 @@ def _write_site(args: argparse.Namespace) -> int:
     """Write the static site; return 0."""
     from oace_tf.demo.static import write_site
     from oace_tf.runtime.model import open_model
+    from oace_tf.runtime.split_model import open_split
     from oace_tf.segmenter import model_file
 
     model = model_file(args.model)
-    open_model(model)  # refused here, not in somebody's browser
-    size = write_site(args.static, model)
+    if args.decoder is None:  # refused here, not in somebody's browser
+        open_model(model)
+    else:
+        open_split(model, args.decoder)
+    size = write_site(args.static, model, args.decoder)
     print(f"{args.static}: {size / 1e6:.1f} MB, of which a visitor loads a third; any static host "
           f"will do, such as: python -m http.server -d {args.static}")
     return 0
@@ -152,7 +187,7 @@ def open_engine(args: argparse.Namespace) -> Engine:
         built, shipped = (open_model(path).metadata for path in (BUILT_FLOAT, int8))
         if built.get("weights_sha256") == shipped.get("weights_sha256"):
             float32 = BUILT_FLOAT
-    return Engine(int8, float32, args.threads)
+    return Engine(int8, float32, args.threads, args.decoder)
 
 
 def page_facts(engine: Engine, threads: int) -> dict[str, Any]:
@@ -160,8 +195,17 @@ def page_facts(engine: Engine, threads: int) -> dict[str, Any]:
     path = Path(engine.model.path)
     return {"model": path.name, "size_mb": round(path.stat().st_size / 1e6, 2),
             "weights_sha256": str(engine.model.metadata.get("weights_sha256", "")),
-            "max_points": engine.model.max_points, "click_channels": engine.model.click_channels,
-            "threads": threads, "has_float": engine.float_model is not None}
+            "max_points": engine.model.max_points, "kinds": known_kinds(engine),
+            "encoder": engine.is_split, "threads": threads,
+            "has_float": engine.float_model is not None}
+
+
+def known_kinds(engine: Engine) -> list[str]:
+    """Return what the file knows: tap, background, box, extreme, drag."""
+    from oace_tf.segmenter import TAPS
+
+    kinds = engine.model.gestures or TAPS
+    return sorted(kinds if engine.model.click_channels > 1 else kinds - {"background"})
 
 
 def has_screen() -> bool:

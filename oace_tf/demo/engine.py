@@ -1,4 +1,4 @@
-"""Engine of the page: photograph + taps -> mask, OACE picture, cutout, milliseconds."""
+"""Engine of the page: photograph + marks -> mask, several answers, OACE picture, cutout."""
 from __future__ import annotations
 
 import threading
@@ -10,27 +10,44 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from oace_tf import pictures
 from oace_tf.clicks import Click, pack_points
+from oace_tf.demo.answers import Said, ask, whole_window
+from oace_tf.demo.cutouts import CutoutOptions, cutout
+from oace_tf.demo.marks import Mark, gesture_of
 from oace_tf.demo.photos import Photo
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.metrics import mask_agreement
-from oace_tf.geometry import Frame
+from oace_tf.geometry import BYTE_SCALE, Frame, Window
 from oace_tf.pieces import tidy
+from oace_tf.runtime.edge_refinement import refine as refined
 from oace_tf.runtime.model import TfliteModel, open_model
 from oace_tf.runtime.oace_reader import OaceReader, oace_picture
-from oace_tf.segmenter import THRESHOLD
+from oace_tf.runtime.split_model import SplitModel, open_split
+from oace_tf.segmenter import THRESHOLD, taps_of
 
 OACE_SIDE = 512  # px, the longer side of its picture; the prior makes it smaller still
+SMALL_SIDE = 512  # px, the longer side of masks under the pointer
+THUMBNAIL_SIDE = 256  # px, the longer side of the several answers
 FLOAT_HINT = "not built here: python export/quantize.py --int8 makes it"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A mask for the screen, (h, w) bool, and how long the file took, in milliseconds."""
+    """A mask for the screen, (h, w) bool, how long the file took, and its several answers.
+
+    Attributes:
+      mask: at the size of the preview.
+      milliseconds: of the file.
+      alternatives: (h, w) bool each, small; none where the file gives one answer.
+      scores: the IoU that the file expects of each.
+      taken: which of them `mask` is, or None.
+    """
 
     mask: np.ndarray
     milliseconds: float
+    alternatives: tuple[np.ndarray, ...] = ()
+    scores: tuple[float, ...] = ()
+    taken: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +73,19 @@ class Engine:
     """The files at work. Calls from several threads wait for each other, so that times are true.
 
     Args:
-      int8: the file that answers.
+      int8: the file that answers, or an encoder.
       float32: its float twin, or None where there is none.
       threads: threads of each interpreter.
+      decoder: the decoder's file, where `int8` is that of an encoder.
     Raises:
       UsageError: a file cannot be opened; see `runtime.model.open_model`.
     """
 
-    def __init__(self, int8: Path, float32: Path | None, threads: int = 1) -> None:
-        self.model = open_model(int8, threads)
+    def __init__(self, int8: Path, float32: Path | None, threads: int = 1,
+                 decoder: Path | None = None) -> None:
+        self.model: TfliteModel | SplitModel
+        self.model = (open_model(int8, threads) if decoder is None
+                      else open_split(int8, decoder, threads))
         self.float_model = None if float32 is None else open_model(float32, threads)
         if self.float_model is not None and self.float_model.size != self.model.size:
             raise UsageError(f"{float32} takes {self.float_model.size} px, {int8} takes "
@@ -75,52 +96,68 @@ class Engine:
         self._lock = threading.Lock()
         self._warm_up()
 
-    def answer(self, photo: Photo, taps: Sequence[Click]) -> Answer:
-        """Return the mask of the tapped object at the size of the preview.
+    @property
+    def is_split(self) -> bool:
+        """Whether an encoder and a decoder answer, so that masks follow the pointer."""
+        return isinstance(self.model, SplitModel)
+
+    def answer(self, photo: Photo, marks: Sequence[Mark], refine: bool = False) -> Answer:
+        """Return the mask of the marked object at the size of the preview.
 
         Args:
           photo: made for this engine's frame.
-          taps: in pixels of the photograph.
+          marks: in pixels of the photograph.
+          refine: whether the mask's edges follow those of the photograph.
         Raises:
-          UsageError: the taps do not fit; see `Frame.points`.
+          UsageError: the marks do not fit; see `answers.ask`.
         """
-        raw, milliseconds = self._run(self.model, photo, taps)
-        return Answer(_mask(raw, photo, photo.preview_frame, taps), milliseconds)
+        said = self._ask(photo, marks)
+        raw = said.chosen(marks[-1].choice)
+        small = _size_within(photo.preview, THUMBNAIL_SIDE)
+        masks = tuple(_mask(one, said.look.window, photo, small, marks) for one in said.masks)
+        mask = _mask(raw, said.look.window, photo, photo.preview, marks,
+                     said.look.seen if refine else None)
+        same = [k for k, one in enumerate(said.masks) if np.array_equal(one, raw)]
+        return Answer(mask, said.milliseconds, masks, tuple(float(one) for one in said.scores),
+                      marks[-1].choice if marks[-1].choice is not None else
+                      same[0] if same else None)
 
-    def details(self, photo: Photo, taps: Sequence[Click]) -> Details:
+    def glance(self, photo: Photo, marks: Sequence[Mark]) -> Answer:
+        """Return a small mask of what one more tap, the last mark, would give."""
+        said = self._ask(photo, marks)
+        small = _size_within(photo.preview, SMALL_SIDE)
+        return Answer(_mask(said.mask, said.look.window, photo, small, marks), said.milliseconds)
+
+    def details(self, photo: Photo, marks: Sequence[Mark]) -> Details:
         """Return the OACE picture and what the float file says; arguments as `answer`."""
-        oace, oace_note = self._oace_picture(photo, taps)
+        said = self._ask(photo, marks)
+        oace, oace_note = self._oace_picture(photo, said)
         if self.float_model is None:
             return Details(oace, oace_note, None, None, FLOAT_HINT)
-        raw, milliseconds = self._run(self.float_model, photo, taps)
-        masks = (_mask(raw, photo, photo.preview_frame, taps), self.answer(photo, taps).mask)
-        return Details(oace, oace_note, milliseconds, mask_agreement(*masks), "")
-
-    def cutout(self, photo: Photo, taps: Sequence[Click]) -> bytes:
-        """Return the cutout at the photograph's own size as the bytes of a PNG file."""
-        raw, _ = self._run(self.model, photo, taps)
-        rgba = pictures.cutout(photo.image, _mask(raw, photo, photo.frame, taps))
-        if photo.alpha is not None:
-            rgba[..., 3] = np.minimum(rgba[..., 3], photo.alpha)
-        return encode(".png", rgba)
-
-    def points(self, photo: Photo, taps: Sequence[Click]) -> np.ndarray:
-        """Return the taps as the file's `points`, (N, 3) float32."""
-        if self.model.click_channels == 1 and not all(tap.positive for tap in taps):
-            raise UsageError("this file has one click channel and takes no background taps")
-        return photo.frame.points(taps, self.model.max_points)
-
-    def _run(self, model: TfliteModel, photo: Photo,
-             taps: Sequence[Click]) -> tuple[np.ndarray, float]:
-        """Return the raw mask and the milliseconds of the one call."""
-        points = self.points(photo, taps)
+        previous = None
+        if self.float_model.takes_previous and said.previous is not None:
+            previous = said.previous.astype(np.float32) / np.float32(BYTE_SCALE)
         with self._lock:
             start = time.perf_counter()
-            raw = model.run(photo.small, points)
-            return raw, 1000 * (time.perf_counter() - start)
+            raw = self.float_model.run(said.look.seen, said.points, previous)
+            milliseconds = 1000 * (time.perf_counter() - start)
+        masks = (_mask(one, said.look.window, photo, photo.preview, marks)
+                 for one in (raw, said.mask))
+        return Details(oace, oace_note, milliseconds, mask_agreement(*masks), "")
 
-    def _oace_picture(self, photo: Photo, taps: Sequence[Click]) -> tuple[np.ndarray | None, str]:
-        points = self.points(photo, taps)
+    def cutout(self, photo: Photo, marks: Sequence[Mark],
+               options: CutoutOptions = CutoutOptions()) -> bytes:
+        """Return the cutout at the photograph's own size as the bytes of a PNG file."""
+        said = self._ask(photo, marks)
+        mask = _mask(said.chosen(marks[-1].choice), said.look.window, photo, photo.image, marks,
+                     said.look.seen if options.refine else None)
+        return encode(".png", cutout(photo.image, mask, photo.alpha, options))
+
+    def _ask(self, photo: Photo, marks: Sequence[Mark]) -> Said:
+        with self._lock:
+            return ask(self.model, photo.image, photo.memory, marks)
+
+    def _oace_picture(self, photo: Photo, said: Said) -> tuple[np.ndarray | None, str]:
         with self._lock:
             if self._oace is None and not self._oace_note:
                 try:
@@ -129,9 +166,11 @@ class Engine:
                     self._oace_note = str(error)
             if self._oace is None:
                 return None, self._oace_note
-            oace = self._oace.read(photo.small, points)
-        scale = min(1.0, OACE_SIDE / max(photo.preview.shape[:2]))
-        height, width = (max(1, round(side * scale)) for side in photo.preview.shape[:2])
+            oace = self._oace.read(said.look.seen, said.points)
+        window = said.look.window
+        scale = min(1.0, OACE_SIDE / max(photo.image.shape[:2]))
+        height, width = (max(1, round(side * scale)) for side in (
+            window.bottom - window.top, window.right - window.left))
         return oace_picture(oace, (height, width)), ""
 
     def _warm_up(self) -> None:
@@ -143,12 +182,42 @@ class Engine:
                 model.run(np.zeros((size, size, 3), np.uint8), points)
 
 
-def _mask(raw: np.ndarray, photo: Photo, frame: Frame, taps: Sequence[Click]) -> np.ndarray:
-    """Return the mask as `TapSegmenter.segment` gives it, at the size of a frame's picture."""
-    across, down = frame.width / photo.frame.width, frame.height / photo.frame.height
-    shown = [Click((tap.x + 0.5) * across - 0.5, (tap.y + 0.5) * down - 0.5, tap.positive)
-             for tap in taps]
-    return tidy(frame.mask_back(raw) >= THRESHOLD, shown)
+def _size_within(picture: np.ndarray, side: int) -> tuple[int, int]:
+    """Return height and width of a picture whose longer side is at most `side` px."""
+    scale = min(1.0, side / max(picture.shape[:2]))
+    return max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))
+
+
+def _mask(raw: np.ndarray, window: Window, photo: Photo, picture: np.ndarray | tuple[int, int],
+          marks: Sequence[Mark], seen: np.ndarray | None = None) -> np.ndarray:
+    """Return the mask as `TapSegmenter.segment` gives it, at the size of a picture.
+
+    Args:
+      raw: as the file gives it.
+      window: the part of the photograph that the file saw.
+      photo: the photograph.
+      picture: the photograph at some size, (h, w, 3) uint8, or that size alone.
+      marks: in pixels of the photograph.
+      seen: what the file saw, where edges are to follow those of the picture; else None.
+    """
+    height, width = picture if isinstance(picture, tuple) else picture.shape[:2]
+    across, down = width / photo.image.shape[1], height / photo.image.shape[0]
+    shown = window
+    if (height, width) != photo.image.shape[:2]:  # whole pixels of the picture, one at least
+        left, top = min(round(window.left * across), width - 1), min(round(window.top * down),
+                                                                     height - 1)
+        shown = Window(left, top, max(left + 1, round(window.right * across)),
+                       max(top + 1, round(window.bottom * down)))
+    if seen is not None and not isinstance(picture, tuple):
+        probability = refined(raw, seen, np.ascontiguousarray(shown.crop(picture)))
+    else:
+        frame = Frame(shown.bottom - shown.top, shown.right - shown.left, raw.shape[0])
+        probability = frame.mask_back(raw)
+    if shown != whole_window(height, width):
+        probability = shown.paste(probability, height, width)
+    taps = [Click((tap.x + 0.5) * across - 0.5, (tap.y + 0.5) * down - 0.5, tap.positive)
+            for tap in taps_of(gesture_of(marks))]
+    return tidy(probability >= THRESHOLD, taps)
 
 
 def encode(suffix: str, image: np.ndarray) -> bytes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from oace_tf.geometry import Frame
+from oace_tf.demo.answers import Memory
 from oace_tf.images import MAX_PIXELS, decode_photograph
 from oace_tf.quiet import quiet_libraries
 
@@ -26,29 +26,19 @@ class Photo:
       image: (H, W, 3) uint8 RGB; transparent parts stand on white.
       alpha: (H, W) uint8, the file's own transparency, or None.
       preview: (h, w, 3) uint8 RGB, neither side above 1600 px.
-      small: (size, size, 3) uint8 RGB, what the network sees.
       note: one sentence on what was done with the file, or nothing.
+      memory: what the file saw of it and said of it, for the next question.
     """
 
     name: str
     image: np.ndarray
     alpha: np.ndarray | None
     preview: np.ndarray
-    small: np.ndarray
     note: str
-
-    @property
-    def frame(self) -> Frame:
-        """Return the way between the photograph and the network's frame."""
-        return Frame(self.image.shape[0], self.image.shape[1], self.small.shape[0])
-
-    @property
-    def preview_frame(self) -> Frame:
-        """Return the way between the preview and the network's frame."""
-        return Frame(self.preview.shape[0], self.preview.shape[1], self.small.shape[0])
+    memory: Memory = field(default_factory=Memory, repr=False, compare=False)
 
 
-def read_photo(data: bytes, name: str, size: int) -> Photo:
+def read_photo(data: bytes, name: str) -> Photo:
     """Return the photograph that these bytes are.
 
     EXIF rotation is applied, of an animation the first picture is taken.
@@ -56,7 +46,6 @@ def read_photo(data: bytes, name: str, size: int) -> Photo:
     Args:
       data: the bytes of a JPEG, PNG, WebP, GIF, TIFF, AVIF or BMP file.
       name: the file's name.
-      size: side of the network's frame, pixels.
     Raises:
       UsageError: the bytes are no readable image, or too large a one.
     """
@@ -67,9 +56,8 @@ def read_photo(data: bytes, name: str, size: int) -> Photo:
         notes.append("This file is animated: its first picture is used.")
     if alpha is not None:
         notes.append("Transparent parts stand on white, and stay transparent in the cutout.")
-    frame = Frame(image.shape[0], image.shape[1], size)
     return Photo(name=name, image=image, alpha=alpha, preview=_preview(image),
-                 small=frame.image(image), note=" ".join(notes))
+                 note=" ".join(notes))
 
 
 def _is_animated(data: bytes) -> bool:

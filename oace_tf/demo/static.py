@@ -12,12 +12,13 @@ APP = Path(__file__).resolve().parents[2] / "web_app"
 NPM_LINES = 3  # of npm's last words in an error
 
 
-def write_site(folder: Path, model: Path) -> int:
+def write_site(folder: Path, model: Path, decoder: Path | None = None) -> int:
     """Build the site with npm and write it to a folder; return its size in bytes.
 
     Args:
       folder: where the site shall be: new, empty, or an earlier site, whose files are replaced.
-      model: the int8 file that it shall run.
+      model: the int8 file that it shall run, or an encoder.
+      decoder: the decoder's file, where `model` is that of an encoder.
     Raises:
       UsageError: there is no checkout or no npm here, the folder holds something else, or npm
         fails.
@@ -36,7 +37,8 @@ def write_site(folder: Path, model: Path) -> int:
     if not (APP / "node_modules").is_dir():
         _npm([npm, "ci", "--no-fund", "--no-audit"], {})
     _npm([npm, "run", "build", "--", "--outDir", str(folder.resolve()), "--emptyOutDir"],
-         {"OACE_MODEL": str(model.resolve())})
+         {"OACE_MODEL": str(model.resolve()),
+          "OACE_DECODER": "" if decoder is None else str(decoder.resolve())})
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 

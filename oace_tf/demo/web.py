@@ -7,13 +7,12 @@ from another origin is refused.
 from __future__ import annotations
 
 import base64
-import json
-import math
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
@@ -25,15 +24,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oace_tf import pictures
-from oace_tf.clicks import Click
 from oace_tf.demo import samples
+from oace_tf.demo.cutouts import CutoutOptions
 from oace_tf.demo.engine import Engine, encode
+from oace_tf.demo.marks import parse_request
 from oace_tf.demo.photos import Photo, Shelf, read_photo
 from oace_tf.errors import UsageError
 
 MAX_UPLOAD_BYTES = 256 * 2**20
 PAGE = Path(__file__).resolve().parent / "page"
-_FILES = ("page.js", "show.js", "state.js", "engine.js", "benchmark.js", "style.css", "icon.svg")
+_FILES = tuple(sorted(path.name for path in PAGE.iterdir() if path.name != "index.html"))
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; connect-src 'self'; form-action 'none'; base-uri 'none'; "
@@ -116,33 +116,41 @@ class Pages:
         return Response(encode(".jpg", self._photo(request).preview), media_type="image/jpeg")
 
     async def mask(self, request: Request) -> Response:
-        """Return mask and time of the int8 file."""
-        photo, taps = self._photo(request), _taps(await _body(request))
-        answer = await run_in_threadpool(self._engine.answer, photo, taps)
+        """Return mask, time and several answers of the int8 file."""
+        photo, (marks, values) = self._photo(request), parse_request(await _body(request))
+        options = CutoutOptions.of(values)
+        answer = await run_in_threadpool(self._engine.answer, photo, marks, options.refine)
         return JSONResponse({
-            "mask": _data_url(pictures.cutout(photo.preview * 0, answer.mask)),
-            "share": float(answer.mask.mean()), "ms": round(answer.milliseconds, 1)})
+            "mask": _mask_url(answer.mask), "share": float(answer.mask.mean()),
+            "ms": round(answer.milliseconds, 1), "taken": answer.taken,
+            "alternatives": [{"mask": _mask_url(mask), "score": score}
+                             for mask, score in zip(answer.alternatives, answer.scores)]})
+
+    async def glance(self, request: Request) -> Response:
+        """Return the small mask of what a tap under the pointer would give."""
+        photo, (marks, _) = self._photo(request), parse_request(await _body(request))
+        answer = await run_in_threadpool(self._engine.glance, photo, marks)
+        return JSONResponse({"mask": _mask_url(answer.mask), "ms": round(answer.milliseconds, 1)})
 
     async def details(self, request: Request) -> Response:
         """Return the OACE picture and what the float file says."""
-        photo, taps = self._photo(request), _taps(await _body(request))
-        answer = await run_in_threadpool(self._engine.details, photo, taps)
+        photo, (marks, _) = self._photo(request), parse_request(await _body(request))
+        answer = await run_in_threadpool(self._engine.details, photo, marks)
         return JSONResponse({
             "oace": None if answer.oace is None else _data_url(answer.oace),
             "oace_note": answer.oace_note, "float_note": answer.float_note,
             "float_ms": None if answer.float_ms is None else round(answer.float_ms, 1),
             "agreement": answer.agreement})
 
-    def cutout(self, request: Request) -> Response:
-        """Return the cutout, as large as the photograph, as a download."""
-        photo = self._photo(request)
-        data = self._engine.cutout(photo, _taps(request.query_params.get("taps", "").encode()))
-        name = quote(f"{PurePosixPath(photo.name).stem}_cutout.png")
-        return Response(data, media_type="image/png", headers={
-            "Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
+    async def cutout(self, request: Request) -> Response:
+        """Return the cutout, as large as the photograph or as the object."""
+        photo, (marks, values) = self._photo(request), parse_request(await _body(request))
+        data = await run_in_threadpool(self._engine.cutout, photo, marks,
+                                       CutoutOptions.of(values))
+        return Response(data, media_type="image/png")
 
     def _open(self, data: bytes, name: str) -> Response:
-        photo = read_photo(data, name, self._engine.model.size)
+        photo = read_photo(data, name)
         height, width = photo.image.shape[:2]
         return JSONResponse({
             "key": self._shelf.put(photo), "name": name, "width": width, "height": height,
@@ -175,7 +183,8 @@ def make_app(engine: Engine, facts: dict[str, Any], hosts: Sequence[str] | None)
         Route("/photos/{key}/preview", pages.preview),
         Route("/photos/{key}/mask", pages.mask, methods=["POST"]),
         Route("/photos/{key}/details", pages.details, methods=["POST"]),
-        Route("/photos/{key}/cutout.png", pages.cutout),
+        Route("/photos/{key}/glance", pages.glance, methods=["POST"]),
+        Route("/photos/{key}/cutout", pages.cutout, methods=["POST"]),
         Route("/{name}", pages.file),
     ]
     return Starlette(
@@ -208,22 +217,9 @@ def _host_name(host: str) -> str | None:
         return None
 
 
-def _taps(body: bytes) -> list[Click]:
-    """Return the taps of a JSON list [[x, y, positive], ...].
-
-    Raises:
-      UsageError: it is no such list, or a tap is not finite.
-    """
-    try:
-        rows = json.loads(body)
-        taps = [(float(x), float(y), positive) for x, y, positive in rows]
-    except (ValueError, TypeError, RecursionError, OverflowError):
-        raise UsageError("taps are a JSON list of [x, y, true or false]") from None
-    if not all(isinstance(positive, bool) for _, _, positive in taps):
-        raise UsageError("taps are a JSON list of [x, y, true or false]")
-    if not all(math.isfinite(x) and math.isfinite(y) for x, y, _ in taps):
-        raise UsageError("a tap must have finite coordinates")
-    return [Click(x, y, positive) for x, y, positive in taps]
+def _mask_url(mask: Any) -> str:
+    """Return a mask, (h, w) bool, as a picture that is opaque on the object."""
+    return _data_url(pictures.cutout(np.zeros((*mask.shape, 3), np.uint8), mask))
 
 
 def _data_url(image: Any) -> str:

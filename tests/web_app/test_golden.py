@@ -1,4 +1,4 @@
-"""The same photograph and taps give the same tensors in JavaScript and in the package.
+"""The same photograph and gesture give the same tensors and mask in JavaScript and in the package.
 
 The cases and the oracle are those of the Kotlin twin (tests/android_app/test_golden.py). The site
 itself is tested by `npm test` in web_app/, against the golden files that are checked here.
@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from oace_tf.clicks import Click
+from oace_tf.pieces import tidy
+from oace_tf.segmenter import THRESHOLD, taps_of
 from tests.android_app import test_golden as kotlin
 from web_app.golden import make
 
@@ -36,7 +39,14 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[kotli
         height, width = case.upright.shape[:2]
         taps = [f"{x!r} {y!r} {int(on_object)}" for x, y, on_object in case.taps]
         lines.append(" ".join([case.name, str(width), str(height), str(case.size),
-                               str(kotlin.MAX_POINTS), *taps]))
+                               str(kotlin.MAX_POINTS), "0", *taps]))
+    for shown in kotlin.gesture_cases():
+        (folder / f"{shown.name}.rgb").write_bytes(shown.photograph.tobytes())
+        (folder / f"{shown.name}.mask").write_bytes(kotlin.blobs(512).tobytes())
+        height, width = shown.photograph.shape[:2]
+        rows = [f"{x!r} {y!r} {int(label)}" for x, y, label in shown.gesture.rows().tolist()]
+        lines.append(" ".join([shown.name, str(width), str(height), "512", str(kotlin.ROWS), "1",
+                               *rows]))
     (folder / "cases.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     done = subprocess.run([node, str(PROGRAM), str(folder)], capture_output=True, text=True,
                           check=False)
@@ -68,6 +78,37 @@ def test_the_mask_comes_back_to_the_photograph(answered, without_ipp):
         np.testing.assert_array_equal(rgba[inside, :3], case.upright[inside], case.name)
         np.testing.assert_array_equal(rgba[..., 3], np.where(inside, 255, 0), case.name)
         assert not rgba[~inside].any()
+
+
+def test_masks_are_tidied_alike(answered, without_ipp):
+    folder, found = answered
+    changed = 0
+    for case in found:
+        if case.name == "phone":
+            continue
+        mask = kotlin.frame_of(case).mask_back(case.mask) >= THRESHOLD
+        expected = tidy(mask, [Click(*tap) for tap in case.taps])
+        ours = np.fromfile(folder / f"{case.name}.tidied", np.uint8).reshape(mask.shape)
+        np.testing.assert_array_equal(ours, expected, case.name)
+        changed += int((mask != expected).any())
+    assert changed > 10
+
+
+def test_gestures_are_answered_as_by_the_package(answered, without_ipp):
+    folder, _ = answered
+    for case in kotlin.gesture_cases():
+        probability, handed = case.package()
+        image = np.fromfile(folder / f"{case.name}.image", np.uint8).reshape(512, 512, 3)
+        np.testing.assert_array_equal(image, handed[1]["image"], case.name)
+        points = np.fromfile(folder / f"{case.name}.points", "<f4").reshape(-1, 3)
+        np.testing.assert_array_equal(points, handed[1]["points"], case.name)
+        previous = np.fromfile(folder / f"{case.name}.previous", np.uint8).reshape(2, 512, 512)
+        np.testing.assert_array_equal(previous, [call["previous"] for call in handed], case.name)
+        ours = np.fromfile(folder / f"{case.name}.probability", "<f4")
+        np.testing.assert_array_equal(ours.reshape(probability.shape), probability, case.name)
+        expected = tidy(probability >= THRESHOLD, taps_of(case.gesture))
+        tidied = np.fromfile(folder / f"{case.name}.tidied", np.uint8)
+        np.testing.assert_array_equal(tidied.reshape(expected.shape), expected, case.name)
 
 
 def test_a_changed_pixel_is_seen(answered):

@@ -3,7 +3,7 @@
 scenes.json: pictures that both languages draw from whole numbers; part of the site, for its
 benchmark. photographs.json: the samples; for the tests alone. Each case is a picture, taps on it,
 the SHA-256 of its pixels and of the tensors `image` and `points`, and what the shipped file makes
-of them: the mask of a scene, the SHA-256 of a photograph's cutout.
+of them: the mask of a scene, the SHA-256 of a photograph's tidied cutout.
 """
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def golden() -> dict[str, dict[str, Any]]:
     before = cv2.ipp.useIPP()
     cv2.ipp.setUseIPP(False)  # Intel's library rounds otherwise where masks are resized
     try:
-        return _golden(TapSegmenter(tidy=False))
+        return _golden(TapSegmenter())
     finally:
         cv2.ipp.setUseIPP(before)
 
@@ -93,7 +93,8 @@ def _golden(segmenter: TapSegmenter) -> dict[str, dict[str, Any]]:
         cutout = pictures.cutout(pixels, segmenter.segment(pixels, [Click(*middle)]))
         photographs.append({**case, "cutout_sha256": _sha256(cutout)})
     sha256 = fileio.sha256_bytes(fileio.read_bytes(DEFAULT_MODEL))
-    return {name: {"model_sha256": sha256, "cases": found}
+    return {name: {"model_sha256": sha256, "max_points": segmenter.model.max_points,
+                   "cases": found}
             for name, found in (("scenes.json", scenes), ("photographs.json", photographs))}
 
 

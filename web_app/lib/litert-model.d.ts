@@ -11,6 +11,8 @@ export interface Way {
 export interface LiteRtTapModel extends TapModel {
   /** What the file says about itself. */
   readonly metadata: Record<string, unknown>;
+  /** What the file was trained on; empty: taps alone. */
+  readonly gestures: readonly string[];
   /** 2 where taps on the background count, else 1. */
   readonly clickChannels: number;
   run(image: Uint8Array, points: Float32Array, previous?: Uint8Array | null): Promise<Uint8Array>;
@@ -27,6 +29,9 @@ export function loadRuntime(folder: string, way?: Way):
 
 /** Opens a .tflite file's bytes. Raises for files of another interface. */
 export function openModel(bytes: Uint8Array, way?: Way): Promise<LiteRtTapModel>;
+
+/** Opens an encoder and its decoder: a photograph is encoded once, every gesture costs the decoder alone. */
+export function openSplit(encoder: Uint8Array, decoder: Uint8Array, way?: Way): Promise<LiteRtTapModel>;
 
 /** Whether several threads can be had here. */
 export function canThread(): Promise<boolean>;

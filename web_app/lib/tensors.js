@@ -16,7 +16,10 @@ export function imageTensor(photograph, size) {
   return area(photograph, size);
 }
 
-/** Rows {x, y, label} of the photograph as the tensor `points`; unused rows are 0, 0, -1. */
+/**
+ * Rows {x, y, label} of a photograph, or of a part of it, as the tensor `points`; unused rows are
+ * 0, 0, -1. Corners, points on the outline and the end of a drag may lie outside.
+ */
 export function pointsTensor(rows, width, height, size, maxPoints) {
   if (rows.length > maxPoints) {
     throw new RangeError(`${rows.length} points, but the model takes ${maxPoints}`);
@@ -24,9 +27,6 @@ export function pointsTensor(rows, width, height, size, maxPoints) {
   const points = new Float32Array(maxPoints * 3);
   for (let k = 2; k < points.length; k += 3) points[k] = -1;
   rows.forEach(({ x, y, label }, k) => {
-    if (!(x >= -0.5 && x <= width - 0.5 && y >= -0.5 && y <= height - 0.5)) {
-      throw new RangeError(`the point ${x}, ${y} is outside the photograph of ${width}x${height}`);
-    }
     points[3 * k] = (x + 0.5) * size / width - 0.5;
     points[3 * k + 1] = (y + 0.5) * size / height - 0.5;
     points[3 * k + 2] = label;
@@ -34,13 +34,22 @@ export function pointsTensor(rows, width, height, size, maxPoints) {
   return points;
 }
 
-/** The network's mask, bytes 256 p of the square frame, read at another size. */
-export class FrameMask {
-  constructor(bytes, size, width, height) {
-    Object.assign(this, { bytes, size, width, height });
-    this.columns = linearTable(size, width, true);
-    this.rows = linearTable(size, height, false);
-    this.lines = [new Float32Array(width), new Float32Array(width)];  // of two rows of the frame
+/** Raises where a tap lies outside the photograph. */
+export function checkTaps(rows, width, height) {
+  for (const { x, y } of rows) {
+    if (!(x >= -0.5 && x <= width - 0.5 && y >= -0.5 && y <= height - 0.5)) {
+      throw new RangeError(`the point ${x}, ${y} is outside the photograph of ${width}x${height}`);
+    }
+  }
+}
+
+/** Numbers of a grid, `across` x `down`, divided by `divisor` and read linearly at another size. */
+class LinearMask {
+  constructor(values, across, down, divisor, width, height) {
+    Object.assign(this, { values, across, divisor, width, height });
+    this.columns = linearTable(across, width, true);
+    this.rows = linearTable(down, height, false);
+    this.lines = [new Float32Array(width), new Float32Array(width)];  // of two rows of the grid
     this.held = [-1, -1];
   }
 
@@ -54,11 +63,7 @@ export class FrameMask {
   }
 
   /** The probability of every pixel, row by row. */
-  probability() {
-    const all = new Float32Array(this.width * this.height);
-    for (let y = 0; y < this.height; y++) this.row(y, all.subarray(y * this.width));
-    return all;
-  }
+  probability() { return allRows(this); }
 
   stretched(row, place) {
     if (this.held[place] === row) return this.lines[place];
@@ -67,15 +72,89 @@ export class FrameMask {
       this.held.reverse();
       return this.lines[place];
     }
-    const { first, second, weight } = this.columns, line = this.lines[place];
-    const start = row * this.size;
+    const { values, divisor } = this, { first, second, weight } = this.columns, line = this.lines[place];
+    const start = row * this.across;
     for (let x = 0; x < this.width; x++) {
-      const left = this.bytes[start + first[x]] / 256, right = this.bytes[start + second[x]] / 256;
+      const left = values[start + first[x]] / divisor, right = values[start + second[x]] / divisor;
       line[x] = fround(left * fround(1 - weight[x])) + fround(right * weight[x]);
     }
     this.held[place] = row;
     return line;
   }
+}
+
+/** The network's mask, bytes 256 p of the square frame, read at another size. */
+export class FrameMask extends LinearMask {
+  constructor(bytes, size, width, height) { super(bytes, size, size, 256, width, height); }
+}
+
+/** The mask of a part of a photograph, nothing around it. */
+export class PastedMask {
+  constructor(part, window, width, height) { Object.assign(this, { part, window, width, height }); }
+
+  /** As FrameMask. */
+  row(y, into) {
+    into.fill(0, 0, this.width);
+    const { left, top, bottom } = this.window;
+    if (y >= top && y < bottom) this.part.row(y - top, into.subarray(left));
+  }
+
+  /** As FrameMask. */
+  probability() { return allRows(this); }
+}
+
+/** A mask in the frame of one window, bytes, in the frame of another: as Python's, bit for bit. */
+export function movedBytes(bytes, size, before, now, width, height) {
+  if (sameWindow(before, now)) return bytes;
+  const old = new FrameMask(bytes, size, before.right - before.left, before.bottom - before.top);
+  const whole = new PastedMask(old, before, width, height), line = new Float32Array(width);
+  const across = now.right - now.left, down = now.bottom - now.top, part = new Float32Array(across * down);
+  for (let y = 0; y < down; y++) {
+    whole.row(now.top + y, line);
+    part.set(line.subarray(now.left, now.right), y * across);
+  }
+  const seen = new LinearMask(part, across, down, 1, size, size).probability();
+  return Uint8Array.from(seen, (value) => Math.min(roundHalfEven(value * 256), 255));
+}
+
+/** The window of all of a photograph. */
+export const wholeWindow = (width, height) => ({ left: 0, top: 0, right: width, bottom: height });
+
+/** Whether two windows are the same. */
+export const sameWindow = (one, other) => ["left", "top", "right", "bottom"].every(
+  (side) => one[side] === other[side]);
+
+/**
+ * The window of a photograph around rows: columns `left` to `right`, rows `top` to `bottom`, ends
+ * excluded. `margin` is a share of the longer side of their bounding box.
+ */
+export function windowAround(rows, width, height, margin) {
+  const xs = rows.map(({ x }) => x), ys = rows.map(({ y }) => y);
+  const [lowX, lowY, highX, highY] = [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+  const room = margin * Math.max(highX - lowX, highY - lowY);
+  const window = { left: Math.max(0, Math.floor(lowX - room)), top: Math.max(0, Math.floor(lowY - room)),
+                   right: Math.min(width, Math.ceil(highX + room) + 1),
+                   bottom: Math.min(height, Math.ceil(highY + room) + 1) };
+  if (window.right - window.left < 1 || window.bottom - window.top < 1) {
+    throw new RangeError(`the box lies outside the photograph of ${width}x${height}`);
+  }
+  return window;
+}
+
+/** The part of a photograph in a window. */
+export function cropped({ width, rgba }, { left, top, right, bottom }) {
+  const across = right - left, down = bottom - top, part = new Uint8ClampedArray(4 * across * down);
+  for (let y = 0; y < down; y++) {
+    const start = 4 * ((top + y) * width + left);
+    part.set(rgba.subarray(start, start + 4 * across), 4 * y * across);
+  }
+  return { width: across, height: down, rgba: part };
+}
+
+function allRows(mask) {
+  const all = new Float32Array(mask.width * mask.height);
+  for (let y = 0; y < mask.height; y++) mask.row(y, all.subarray(y * mask.width));
+  return all;
 }
 
 /**

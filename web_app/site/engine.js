@@ -8,7 +8,8 @@ const MOST_THREADS = 4;  // more than a phone's fast cores only slow it down
 const here = (path) => new URL(path, document.baseURI).href;
 const newWorker = () => new Caller(new Worker(new URL("./worker.js", import.meta.url)));
 const threads = Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1);
-const place = { model: here(MODEL.path), runtime: here(RUNTIME), golden: here(GOLDEN) };
+const place = { model: here(MODEL.path), decoder: MODEL.decoder && here(MODEL.decoder), runtime: here(RUNTIME),
+                golden: here(GOLDEN) };
 
 /** @param tell shows words while the page waits */
 export async function openEngine(tell = () => {}) {
@@ -18,17 +19,19 @@ export async function openEngine(tell = () => {}) {
   const loaded = await worker.call("load", [place, { accelerator: "wasm", threads }]);
   return {
     facts: {
-      title: `${MODEL.file}, ${(MODEL.bytes / 1e6).toFixed(2)} MB`,
-      how: `in this browser, ${loaded.threads === 1 ? "one thread" : `${loaded.threads} threads`}`,
-      points: loaded.maxPoints, channels: loaded.clickChannels, maxBytes: 256 * 2 ** 20,
-      place: `Nothing leaves this device: photograph, model and cutout stay here.${
+      kinds: loaded.gestures.length ? loaded.gestures : loaded.clickChannels > 1 ? ["background", "tap"] : ["tap"],
+      points: loaded.maxPoints, encoder: Boolean(MODEL.decoder), refines: false, maxBytes: 256 * 2 ** 20,
+      model: `${MODEL.file}, ${(MODEL.bytes / 1e6).toFixed(2)} MB, in this browser, ${
+        loaded.threads === 1 ? "one thread" : `${loaded.threads} threads`}.`,
+      place: `Nothing leaves this device.${
         offline ? " Works without a network from now on." : ""}`,
       samples: SAMPLES.map((one) => ({ ...one, url: here(one.path) })),
     },
     open: (source) => open(worker, source),
-    mask: ({ key }, taps, signal) => worker.call("mask", [key, taps], signal),
-    cutout: ({ key }, taps) => worker.call("cutout", [key, taps]),
-    benchmark,
+    mask: ({ key }, marks, options, signal) => worker.call("mask", [key, marks], signal),
+    glance: ({ key }, marks) => worker.call("glance", [key, marks]),
+    cutout: ({ key }, marks, options) => worker.call("cutout", [key, marks, options]),
+    benchmark: MODEL.decoder ? undefined : benchmark,  // it measures one file
     shared: await takeShared(),
   };
 }

@@ -1,22 +1,27 @@
 // The worker of the site: holds model and photographs, answers the page's calls (calls.js).
-import { loadRuntime, openModel } from "../lib/litert-model.js";
-import { FrameMask, TapSegmenter, cutoutPixels, tap } from "../lib/tap-segmenter.js";
+import { loadRuntime, openModel, openSplit } from "../lib/litert-model.js";
+import { TapSegmenter, cutoutPixels } from "../lib/tap-segmenter.js";
+import { ask } from "./answers.js";
+import { cropped, softened } from "./cutouts.js";
 import { measure } from "./measure.js";
 import { answerCalls } from "./calls.js";
 import { openPhotograph, pngOf } from "./photographs.js";
 
 const KEPT = 2;  // the photograph that is shown, and the one before while it is being saved
+const GLANCE_SIDE = 512, THUMBNAIL_SIDE = 256;  // px, the longer sides of small masks
 const photographs = new Map();
 let model = null, lastKey = 0;
 
 answerCalls({
   async load(place, way) {
-    const bytes = fetchBytes(place.model);  // both downloads at once
+    const files = [place.model, place.decoder].filter(Boolean).map(fetchBytes);  // all downloads at once
     const runs = await loadRuntime(place.runtime, way);
-    model = await openModel(await bytes, runs);
+    const bytes = await Promise.all(files);
+    model = await (place.decoder ? openSplit : openModel)(...bytes, runs);
     const points = new Float32Array(model.maxPoints * 3).fill(-1);  // the first answer packs the weights
     await model.run(new Uint8Array(model.size ** 2 * 3), points);
-    return { result: { ...runs, maxPoints: model.maxPoints, clickChannels: model.clickChannels } };
+    return { result: { ...runs, maxPoints: model.maxPoints, clickChannels: model.clickChannels,
+                       gestures: [...model.gestures] } };
   },
 
   async open(blob, name) {
@@ -24,36 +29,45 @@ answerCalls({
     const segmenter = new TapSegmenter(model);
     segmenter.setPhotograph(photograph);
     const key = ++lastKey, size = [preview.width, preview.height];
-    photographs.set(key, { photograph, segmenter, size });
-    for (const old of photographs.keys()) if (photographs.size > KEPT) photographs.delete(old);
+    photographs.set(key, { photograph, segmenter, size, answers: new Map() });
+    for (const [old, one] of photographs) {
+      if (photographs.size <= KEPT) break;
+      one.segmenter.delete();
+      photographs.delete(old);
+    }
     const { width, height } = photograph;
     return { result: { key, name, width, height, preview, note }, transfer: [preview] };
   },
 
-  async mask(key, taps) {
-    const { segmenter, size: [width, height] } = kept(key);
-    const start = performance.now();
-    const bytes = await segmenter.bytes(gestures(taps));
-    const ms = performance.now() - start;
-    const frame = new FrameMask(bytes, model.size, width, height);
-    const picture = new ImageData(width, height), row = new Float32Array(width);
-    let count = 0;
-    for (let y = 0; y < height; y++) {
-      frame.row(y, row);
-      for (let x = 0; x < width; x++) {
-        if (row[x] < 0.5) continue;
-        picture.data[4 * (y * width + x) + 3] = 255;
-        count++;
-      }
-    }
-    const mask = await createImageBitmap(picture);
-    return { result: { mask, share: count / (width * height), ms }, transfer: [mask] };
+  async mask(key, marks) {
+    const { segmenter, size: [width, height], answers } = kept(key);
+    const { answer: said, ms } = await ask(segmenter, answers, marks);
+    const choice = marks.at(-1).choice ?? null, several = said.alternatives;
+    const answer = choice === null ? said : several[choice].answer;
+    const tidy = answer.tidied(width, height);
+    const alternatives = await Promise.all(several.map(async (one) => ({
+      mask: await bitmapOf(one.answer.tidied(...within(width, height, THUMBNAIL_SIDE))), score: one.score })));
+    const same = several.findIndex((one) => one.answer.bytes.every((value, k) => value === answer.bytes[k]));
+    const mask = await bitmapOf(tidy), taken = choice ?? (same < 0 ? null : same);
+    return { result: { mask, share: tidy.share, ms, taken, alternatives },
+             transfer: [mask, ...alternatives.map((one) => one.mask)] };
   },
 
-  async cutout(key, taps) {
-    const { photograph, segmenter } = kept(key);
-    const pixels = cutoutPixels(photograph, await segmenter.segment(gestures(taps)));
-    return { result: await pngOf(pixels, photograph.width, photograph.height) };
+  async glance(key, marks) {
+    const { segmenter, size: [width, height], answers } = kept(key), start = performance.now();
+    const { answer } = await ask(segmenter, answers, marks);
+    const mask = await bitmapOf(answer.tidied(...within(width, height, GLANCE_SIDE)));
+    return { result: { mask, ms: performance.now() - start }, transfer: [mask] };
+  },
+
+  async cutout(key, marks, { feather, crop }) {
+    const { photograph, segmenter, answers } = kept(key), { answer } = await ask(segmenter, answers, marks);
+    const { choice } = marks.at(-1), taken = choice === undefined ? answer : answer.alternatives[choice].answer;
+    const mask = taken.tidied();
+    let picture = { width: photograph.width, height: photograph.height };
+    picture.rgba = feather ? softened(photograph, mask, feather) : cutoutPixels(photograph, mask);
+    if (crop) picture = cropped(picture);
+    return { result: await pngOf(picture.rgba, picture.width, picture.height) };
   },
 
   async benchmark(place, way, sha256) {
@@ -61,12 +75,21 @@ answerCalls({
   },
 });
 
-const gestures = (taps) => taps.map(([x, y, positive]) => tap(x, y, positive));
-
 function kept(key) {
   const photograph = photographs.get(key);
   if (!photograph) throw new Error("this photograph is not kept any more; open it again");
   return photograph;
+}
+
+function within(width, height, side) {
+  const scale = Math.min(1, side / Math.max(width, height));
+  return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+}
+
+function bitmapOf({ width, height, bits }) {  // opaque on the object
+  const picture = new ImageData(width, height);
+  for (let k = 0; k < bits.length; k++) if (bits[k]) picture.data[4 * k + 3] = 255;
+  return createImageBitmap(picture);
 }
 
 async function fetchBytes(url) {

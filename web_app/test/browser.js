@@ -62,6 +62,17 @@ export async function tapAt(page, x, y, turn, button = "left") {
   await page.waitForSelector(`#results[data-turn='${turn}']`);
 }
 
+/** Moves the pressed mouse along places given as shares of width and height; waits for the answer. */
+export async function drawAlong(page, places, turn) {
+  const box = await page.locator("#photo").boundingBox();
+  const at = ([x, y]) => [box.x + x * box.width, box.y + y * box.height];
+  await page.mouse.move(...at(places[0]));
+  await page.mouse.down();
+  for (const place of places.slice(1)) await page.mouse.move(...at(place), { steps: 5 });
+  await page.mouse.up();
+  await page.waitForSelector(`#results[data-turn='${turn}']`);
+}
+
 /** How many pixels of the small picture of the mask are white. */
 export const maskArea = (page) => page.evaluate(() => {
   const canvas = document.getElementById("mask");

@@ -3,22 +3,22 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { FrameMask, LABEL, TapSegmenter, box, cutoutPixels, drag, extremes, imageTensor, pointsTensor,
-         scribble, tap } from "oace-tap-segmenter";
+import { BitMask, FrameMask, LABEL, TapSegmenter, box, cutoutPixels, drag, extremes, imageTensor, pointsTensor,
+         scribble, tap, tidied } from "oace-tap-segmenter";
 import { readMetadata } from "../lib/tflite-metadata.js";
 import { drawScene, goldenMask } from "../site/golden.js";
 import { difference } from "../site/difference.js";
 
 const file = (path) => new URL(path, import.meta.url);
 const read = (path) => readFileSync(file(path));
-const scenes = JSON.parse(read("../golden/scenes.json")).cases;
+const { cases: scenes, max_points: maxPoints } = JSON.parse(read("../golden/scenes.json"));
 const sha256 = (array) => createHash("sha256").update(Buffer.from(array.buffer)).digest("hex");
 const rgb = (rgba) => rgba.filter((_, k) => k % 4 !== 3);
 
 /** A model that keeps what it is asked and answers with the number of the question. */
 class Recorded {
-  constructor({ size = 8, maxPoints = 20, takesPrevious = false } = {}) {
-    Object.assign(this, { size, maxPoints, takesPrevious, asked: [] });
+  constructor({ size = 8, maxPoints = 20, takesPrevious = false, gestures = [], clickChannels = 2 } = {}) {
+    Object.assign(this, { size, maxPoints, takesPrevious, gestures, clickChannels, asked: [] });
   }
 
   run(image, points, previous) {
@@ -26,6 +26,8 @@ class Recorded {
     return new Uint8Array(this.size ** 2).fill(this.asked.length);
   }
 }
+const KINDS = ["background", "box", "drag", "extreme", "tap"];
+const used = ({ points }) => points.filter((value, k) => k % 3 === 2 && value >= 0).length;
 const photograph = (width, height) => ({ width, height, rgba: new Uint8ClampedArray(4 * width * height).fill(255) });
 
 for (const one of scenes) {
@@ -34,7 +36,7 @@ for (const one of scenes) {
     assert.equal(sha256(Uint8Array.from(rgb(scene.rgba))), one.pixels_sha256);
     assert.equal(sha256(imageTensor(scene, 512)), one.image_sha256);
     const rows = one.taps.flatMap(([x, y, onObject]) => tap(x, y, onObject));
-    assert.equal(sha256(pointsTensor(rows, width, height, 512, 20)), one.points_sha256);
+    assert.equal(sha256(pointsTensor(rows, width, height, 512, maxPoints)), one.points_sha256);
   });
 }
 
@@ -74,22 +76,63 @@ test("a file without `previous` is asked once", async () => {
   assert.equal(model.asked[0].previous, undefined);
 });
 
-test("a file with `previous` sees its masks one by one, and none twice", async () => {
+test("a file of taps with `previous` sees its masks one by one", async () => {
   const model = new Recorded({ takesPrevious: true, maxPoints: 48 }), segmenter = new TapSegmenter(model);
   segmenter.setPhotograph(photograph(4, 3));
-  const gestures = [tap(0, 0, false), tap(1, 1), box(0, 0, 2, 2), tap(2, 2)];
-  await segmenter.segment(gestures.slice(0, 2));
-  assert.deepEqual(model.asked.map(({ previous }) => previous?.[0]), [undefined]);
-  const last = await segmenter.bytes(gestures);
-  assert.deepEqual(model.asked.map(({ previous }) => previous?.[0]), [undefined, 1, 2]);
-  assert.equal(last[0], 3);
-  const used = ({ points }) => points.filter((value, k) => k % 3 === 2 && value >= 0).length;
-  assert.deepEqual(model.asked.map(used), [2, 4, 5]);  // a box is one gesture of two rows
-  assert.equal((await segmenter.bytes(gestures.slice(0, 3)))[0], 2);  // undo: not asked again
+  const gestures = [tap(0, 0, false), tap(1, 1), tap(2, 2)];
+  const last = await segmenter.answer(gestures);
+  assert.equal(last.bytes[0], 2);
+  assert.deepEqual(model.asked.map(({ previous }) => previous?.[0]), [undefined, 1]);
+  assert.deepEqual(model.asked.map(used), [2, 3]);
+  await segmenter.answer([...gestures, tap(3, 1)], last);  // handed back: asked once
   assert.equal(model.asked.length, 3);
-  segmenter.setPhotograph(photograph(4, 3));  // another photograph: nothing is kept
-  await segmenter.bytes(gestures.slice(0, 2));
-  assert.equal(model.asked.length, 4);
+  assert.equal(model.asked[2].previous[0], 2);
+});
+
+test("a file of gestures starts from nothing, or from the answer that is handed back", async () => {
+  const model = new Recorded({ takesPrevious: true, maxPoints: 48, gestures: KINDS });
+  const segmenter = new TapSegmenter(model);
+  segmenter.setPhotograph(photograph(40, 30));
+  const first = await segmenter.answer([tap(9, 9), tap(8, 8)]);
+  assert.deepEqual(model.asked.map(({ previous }) => previous), [null]);
+  await segmenter.answer([tap(9, 9), tap(8, 8), box(2, 3, 20, 25)], first);  // in the box's own part
+  assert.equal(model.asked[1].previous.length, 64);
+  assert.notEqual(model.asked[1].image, model.asked[0].image);
+  assert.equal(used(model.asked[1]), 4);
+  const { window } = await segmenter.answer([box(2, 3, 20, 25)]);
+  assert.deepEqual(window, { left: 0, top: 0, right: 24, bottom: 29 });
+});
+
+test("a photograph is encoded once by an encoder, and its features are freed", async () => {
+  const log = [], model = new Recorded({ takesPrevious: true, gestures: KINDS });
+  model.encode = async () => { log.push("encode"); return { one: { delete: () => log.push("free") } }; };
+  model.decode = async (features, points) => { log.push(Object.keys(features)[0]); return model.run(null, points); };
+  const segmenter = new TapSegmenter(model);
+  segmenter.setPhotograph(photograph(40, 30));
+  await segmenter.segment([tap(1, 1)]);
+  await segmenter.segment([tap(2, 2)]);
+  assert.deepEqual(log.splice(0), ["encode", "one", "one"]);
+  await segmenter.segment([box(2, 3, 20, 25)]);
+  await segmenter.segment([box(2, 3, 10, 25)]);  // of parts the newest is kept
+  await segmenter.segment([tap(2, 2)]);
+  await new Promise((resolve) => { setTimeout(resolve); });
+  assert.deepEqual(log.splice(0).sort(), ["encode", "encode", "free", "one", "one", "one"]);
+  segmenter.delete();
+  await new Promise((resolve) => { setTimeout(resolve); });
+  assert.deepEqual(log, ["free", "free"]);
+});
+
+test("a file with several answers gives them all", async () => {
+  const model = new Recorded({ maxPoints: 4 });
+  model.hasAlternatives = true;
+  model.runAll = async () => ({ mask: new Uint8Array(64).fill(200), scores: [0.5, 0.9],
+                                masks: [new Uint8Array(64), new Uint8Array(64).fill(255)] });
+  const segmenter = new TapSegmenter(model);
+  segmenter.setPhotograph(photograph(4, 3));
+  const { alternatives, bytes } = await segmenter.answer([tap(1, 1)]);
+  assert.equal(bytes[0], 200);
+  assert.deepEqual(alternatives.map(({ score }) => score), [0.5, 0.9]);
+  assert.deepEqual(alternatives.map(({ answer }) => answer.tidied().share), [0, 1]);
 });
 
 test("what makes no sense is refused in one line", async () => {
@@ -98,17 +141,46 @@ test("what makes no sense is refused in one line", async () => {
   assert.throws(() => segmenter.setPhotograph({ width: 4, height: 3, rgba: new Uint8Array(11) }),
                 /4x3 needs 48 bytes RGBA, got 11/);
   segmenter.setPhotograph(photograph(4, 3));
-  for (const [gestures, words] of [
-    [[], /at least one gesture must mark the object/],
-    [[tap(0, 0, false)], /at least one gesture must mark the object/],
-    [[[{ x: 0, y: 0, label: 2 }]], /at least one gesture must mark the object/],
-    [[tap(0, 0), tap(0, 0), tap(0, 0)], /3 points, but the model takes 2/],
-    [[tap(3.6, 0)], /the point 3.6, 0 is outside the photograph of 4x3/],
-    [[tap(0, -0.6)], /is outside/], [[tap(NaN, 0)], /is outside/]]) {
-    await assert.rejects(segmenter.segment(gestures), words);
+  const all = new TapSegmenter(new Recorded({ gestures: KINDS }));
+  all.setPhotograph(photograph(4, 3));
+  const one = new TapSegmenter(new Recorded({ clickChannels: 1 }));
+  one.setPhotograph(photograph(4, 3));
+  for (const [asked, gestures, words] of [
+    [segmenter, [], /at least one gesture must mark the object/],
+    [segmenter, [tap(0, 0, false)], /at least one gesture must mark the object/],
+    [segmenter, [tap(0, 0), tap(0, 0), tap(0, 0)], /3 points, but the model takes 2/],
+    [segmenter, [tap(3.6, 0)], /the point 3.6, 0 is outside the photograph of 4x3/],
+    [segmenter, [tap(0, -0.6)], /is outside/], [segmenter, [tap(NaN, 0)], /not finite/],
+    [segmenter, [box(0, 0, 3, 2)], /was not trained on box; it knows background, tap/],
+    [segmenter, [drag(0, 0, 3, 2)], /was not trained on drag/],
+    [one, [tap(0, 0), tap(1, 1, false)], /takes no background taps/],
+    [all, [[{ x: 0, y: 0, label: 2 }]], /a box has two opposite corners/],
+    [all, [box(0, 0, 3, 2), box(0, 0, 1, 1)], /one box at most/],
+    [all, [drag(0, 0, 3, 2), drag(0, 0, 1, 1)], /one drag at most/],
+    [all, [extremes([[0, 0], [1, 1]])], /2 points on the outline; give four/],
+    [all, [box(-9, 0, -5, 2)], /the box lies outside the photograph of 4x3/]]) {
+    await assert.rejects(asked.segment(gestures), words);
   }
   await segmenter.segment([tap(3.5, -0.5)]);
-  await segmenter.segment([box(0, 0, 3, 2)]);
+  for (const gesture of [box(-1, 0, 9, 2), drag(0, 0, 9, 9), extremes([[0, 1], [3, 1], [1, 0], [1, 2]])]) {
+    await all.segment([gesture]);
+  }
+});
+
+test("a mask is tidied: one piece under the taps, no small holes but where the background was tapped", () => {
+  const of = (...lines) => new BitMask(lines[0].length, lines.length,
+                                       Uint8Array.from(lines.join(""), (letter) => (letter === "#" ? 1 : 0)));
+  const shown = ({ width, height, bits }) => Array.from({ length: height }, (_, y) => (
+    [...bits.subarray(y * width, (y + 1) * width)].map((bit) => (bit ? "#" : ".")).join("")));
+  const mask = of("#######..", "###.###..", "#######.#", ".......#.", "#........");  // the crumb holds by a corner
+  const on = [{ x: 1, y: 1, label: 1 }];
+  const whole = ["#######..", "#######..", "#######..", ".........", "........."];
+  assert.deepEqual(shown(tidied(mask, on)).slice(0, 2), whole.slice(0, 2));
+  assert.equal(tidied(mask, on).bits[4 * 9], 0);
+  assert.equal(tidied(mask, [{ x: 0, y: 4, label: 1 }]).share, 1 / 45);  // the crumb was tapped
+  assert.equal(tidied(mask, [...on, { x: 3, y: 1, label: 0 }]).bits[9 + 3], 0);  // a hole that is meant
+  assert.deepEqual(shown(tidied(of("...", "..."), on)), ["...", "..."]);
+  assert.equal(tidied(of("##.", "##.", "..."), []).share, 4 / 9);
 });
 
 test("the cutout keeps colours and transparency where the mask is, and nothing elsewhere", () => {

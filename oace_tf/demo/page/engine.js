@@ -9,17 +9,27 @@
  * @property {ImageBitmap} preview  what is shown of it
  * @property {string} note   a sentence on what was done with the file, or nothing
  *
- * @typedef {[number, number, boolean]} Tap  x, y in pixels of the photograph; whether on the object
+ * @typedef {object} Mark  What one movement of the hand drew, in pixels of the photograph.
+ * @property {"tap" | "scribble" | "box" | "drag" | "extreme"} kind
+ * @property {[number, number][]} points  one; taps along a stroke; two corners; beginning and end; four
+ * @property {boolean} object  whether it is on the object; false for taps and scribbles alone
+ * @property {number} [choice]  which of several answers was taken
  *
  * @typedef {object} Engine
  * @property {object} facts
- *   title, how: the model in words; points: taps it takes; channels: 1 if only taps on the object
- *   count; maxBytes: of a file; place: where the photograph stays, a sentence;
+ *   kinds: what the file knows (tap, background, box, drag, extreme); points: rows that it takes;
+ *   encoder: whether photographs are encoded once, so that masks can follow the pointer; refines:
+ *   whether edges can follow those of the photograph; model: the file in words, for the curious;
+ *   maxBytes: of a photograph's file; place: where the photograph stays, a sentence;
  *   samples: file, title, photographer, licence, source, url
  * @property {(source: File | string) => Promise<Photo>} open  a file, or a sample by its name
- * @property {(photo: Photo, taps: Tap[], signal: AbortSignal) =>
- *   Promise<{mask: ImageBitmap, share: number, ms: number}>} mask  at the preview's size
- * @property {(photo: Photo, taps: Tap[]) => Promise<Blob>} cutout  a PNG of the photograph's size
+ * @property {(photo: Photo, marks: Mark[], options: {refine: boolean}, signal: AbortSignal) =>
+ *   Promise<{mask: ImageBitmap, share: number, ms: number, taken: number | null,
+ *            alternatives: {mask: ImageBitmap, score: number}[]}>} mask  at the preview's size
+ * @property {(photo: Photo, marks: Mark[]) => Promise<{mask: ImageBitmap, ms: number}>} glance
+ *   a small mask, quickly
+ * @property {(photo: Photo, marks: Mark[], options: {feather: number, crop: boolean, refine: boolean}) =>
+ *   Promise<Blob>} cutout  a PNG of the photograph's size or, cropped, of the object's; feather in its pixels
  * @property {Function} [details]  as `mask`: OACE and float file, where the engine can show them
  * @property {File} [shared]  a photograph that another app handed over
  * @property {Function} [benchmark]  (tell: (words) => void) => the record, where it can measure
@@ -31,21 +41,27 @@ export async function openEngine() {
   const threads = facts.threads === 1 ? "one thread" : `${facts.threads} threads`;
   return {
     facts: {
-      title: `${facts.model}, ${facts.size_mb} MB`, how: threads, points: facts.max_points,
-      channels: facts.click_channels, maxBytes: facts.max_bytes,
-      place: "The photograph stays on this computer.",
+      kinds: facts.kinds, points: facts.max_points, encoder: facts.encoder, refines: true,
+      model: `${facts.model}, ${facts.size_mb} MB, ${threads} on this computer's processor.`,
+      maxBytes: facts.max_bytes, place: "The photograph stays on this computer.",
       samples: facts.samples.map((one) => ({ ...one, url: `samples/${encodeURIComponent(one.file)}` })),
     },
     open,
-    mask: async (photo, taps, signal) => {
-      const { mask, share, ms } = await (await about(photo, "mask", taps, signal)).json();
-      return { mask: await bitmap(mask), share, ms };
+    mask: async (photo, marks, { refine }, signal) => {
+      const said = await (await about(photo, "mask", { marks, refine }, signal)).json();
+      const alternatives = await Promise.all(said.alternatives.map(
+        async (one) => ({ ...one, mask: await bitmap(one.mask) })));
+      return { ...said, mask: await bitmap(said.mask), alternatives };
     },
-    details: async (photo, taps, signal) => {
-      const more = await (await about(photo, "details", taps, signal)).json();
-      return { ...more, oace: more.oace && await bitmap(more.oace), wantsFloat: facts.has_float };
+    glance: async (photo, marks) => {
+      const { mask, ms } = await (await about(photo, "glance", { marks })).json();
+      return { mask: await bitmap(mask), ms };
     },
-    cutout: async (photo, taps) => (await about(photo, "cutout.png", taps)).blob(),
+    details: async (photo, marks, signal) => {
+      const more = await (await about(photo, "details", { marks }, signal)).json();
+      return { ...more, oace: more.oace && await bitmap(more.oace) };
+    },
+    cutout: async (photo, marks, options) => (await about(photo, "cutout", { marks, ...options })).blob(),
   };
 }
 
@@ -64,16 +80,13 @@ async function send(source) {  // what the server says of a photograph that it o
   return answer.json();
 }
 
-async function about(photo, what, taps, signal, second = false) {
-  const body = JSON.stringify(taps);
+async function about(photo, what, request, signal, second = false) {
   try {
-    return await (what === "cutout.png"
-      ? ask(`photos/${photo.key}/${what}?taps=${encodeURIComponent(body)}`)
-      : ask(`photos/${photo.key}/${what}`, { method: "POST", body, signal }));
+    return await ask(`photos/${photo.key}/${what}`, { method: "POST", body: JSON.stringify(request), signal });
   } catch (error) {
     if (!error.gone || second) throw error;
     photo.key = (await send(photo.source)).key;  // the server keeps a few only: send it again
-    return about(photo, what, taps, signal, true);
+    return about(photo, what, request, signal, true);
   }
 }
 

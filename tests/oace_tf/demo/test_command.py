@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import json
 import signal
 import socket
@@ -41,6 +42,27 @@ def test_addresses() -> None:
     assert command.url("::", 1) == "http://[::1]:1/"
 
 
+def test_the_address_for_the_phone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command.phone_addresses("127.0.0.1") == command.phone_addresses("my-computer") == []
+    for found in map(ipaddress.ip_address, command.phone_addresses("::")):
+        assert not found.is_loopback and not found.is_unspecified
+
+    class Wired(socket.socket):
+        """A socket of a machine with one address of IPv4 and none of IPv6."""
+
+        def connect(self, address: Any) -> None:
+            """Send nothing; there is no way out by IPv6."""
+            if self.family == socket.AF_INET6:
+                raise OSError("no route")
+
+        def getsockname(self) -> Any:
+            """Return the address of the network's card."""
+            return ("192.168.7.21", 40000)
+
+    monkeypatch.setattr(socket, "socket", Wired)
+    assert command.phone_addresses("0.0.0.0") == command.phone_addresses("::") == ["192.168.7.21"]
+
+
 def test_the_next_port_where_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     first = command.listen("127.0.0.1", 0)
     taken = first.getsockname()[1]
@@ -62,6 +84,7 @@ def test_refuses(capfd: pytest.CaptureFixture[str], tiny_int8: Path, tmp_path: P
     assert "none.tflite" in _refused(capfd, "--model", tmp_path / "none.tflite")
     assert "none.tflite" in _refused(capfd, "--model", tiny_int8, "--float",
                                      tmp_path / "none.tflite")
+    assert "encoder" in _refused(capfd, "--model", tiny_int8, "--decoder", tiny_int8)
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec",
                         lambda name: None if name == "uvicorn" else found(name))
@@ -130,7 +153,7 @@ def _other_address() -> str:
 NPM = """#!/bin/sh
 [ "$1" = ci ] && exit 0
 [ -n "$FAIL" ] && { echo "why it failed" >&2; exit 1; }
-mkdir -p "$5" && printf '%s' "$OACE_MODEL" >"$5/service-worker.js"
+mkdir -p "$5" && printf '%s' "$OACE_MODEL$OACE_DECODER" >"$5/service-worker.js"
 """
 
 
@@ -151,6 +174,11 @@ def test_the_static_site_is_built_around_the_model(
         assert command.main(["--static", str(site), "--model", str(tiny_int8)]) == 0
     assert (site / "service-worker.js").read_text() == str(tiny_int8.resolve())
     assert "http.server" in capsys.readouterr().out
+    pair = Path(__file__).resolve().parents[3] / "web_app" / "test"
+    encoder, decoder = pair / "encoder.tflite", pair / "decoder.tflite"
+    assert command.main(["--static", str(site), "--model", str(encoder), "--decoder",
+                         str(decoder)]) == 0
+    assert (site / "service-worker.js").read_text() == f"{encoder}{decoder}"
 
 
 def test_the_static_site_is_refused_in_one_line(

@@ -1,6 +1,7 @@
 """What the page shows is what the library says."""
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +11,42 @@ import pytest
 
 from oace_tf import pictures
 from oace_tf.clicks import Click
+from oace_tf.demo.cutouts import CutoutOptions
 from oace_tf.demo.engine import Engine, encode
+from oace_tf.demo.marks import Mark
 from oace_tf.demo.photos import Photo, read_photo
 from oace_tf.errors import UsageError
+from oace_tf.gestures import Gesture
 from oace_tf.segmenter import DEFAULT_MODEL, TapSegmenter
 
 TAPS = [Click(22, 40), Click(30, 30, positive=False)]
+MARKS = [Mark("tap", ((tap.x, tap.y),), tap.positive) for tap in TAPS]
+BOX = Mark("box", ((600.0, 300.0), (1500.0, 1300.0)))
 
 
 @pytest.fixture
 def photo(kinds: Any) -> Photo:
-    return read_photo(kinds.encoded(kinds.halves(), "PNG"), "halves.png", 32)
+    return read_photo(kinds.encoded(kinds.halves(), "PNG"), "halves.png")
 
 
 def test_mask_and_cutout_are_the_library_s(tiny_int8: Path, photo: Photo, kinds: Any) -> None:
     engine = Engine(tiny_int8, None)
     expected = TapSegmenter(tiny_int8).segment(photo.image, TAPS)
-    answer = engine.answer(photo, TAPS)
+    answer = engine.answer(photo, MARKS)
     assert expected.any() and not expected.all() and answer.milliseconds > 0
     np.testing.assert_array_equal(answer.mask, expected)
-    np.testing.assert_array_equal(kinds.decoded(engine.cutout(photo, TAPS)),
+    np.testing.assert_array_equal(kinds.decoded(engine.cutout(photo, MARKS)),
                                   pictures.cutout(photo.image, expected))
 
 
 def test_a_large_photograph_has_a_small_mask_and_a_large_cutout(tiny_int8: Path,
                                                                 kinds: Any) -> None:
     large = cv2.resize(kinds.halves(), (2400, 1600), interpolation=cv2.INTER_NEAREST)
-    photo = read_photo(kinds.encoded(large, "PNG"), "a.png", 32)
+    photo = read_photo(kinds.encoded(large, "PNG"), "a.png")
     engine, taps = Engine(tiny_int8, None), [Click(600, 1000)]
-    mask = engine.answer(photo, taps).mask
-    cutout = kinds.decoded(engine.cutout(photo, taps))
+    marks = [Mark("tap", ((600.0, 1000.0),))]
+    mask = engine.answer(photo, marks).mask
+    cutout = kinds.decoded(engine.cutout(photo, marks))
     assert mask.shape == (1067, 1600) and cutout.shape == (1600, 2400, 4)
     np.testing.assert_array_equal(cutout[..., 3] == 255,
                                   TapSegmenter(tiny_int8).segment(large, taps))
@@ -50,14 +57,14 @@ def test_a_large_photograph_has_a_small_mask_and_a_large_cutout(tiny_int8: Path,
 def test_transparency_of_the_photograph_stays(tiny_int8: Path, kinds: Any) -> None:
     image = np.dstack([kinds.halves(), np.full((60, 90), 255, np.uint8)])
     image[36:44, 16:22, 3] = 90
-    photo = read_photo(kinds.encoded(image, "PNG"), "a.png", 32)
-    cutout = kinds.decoded(Engine(tiny_int8, None).cutout(photo, TAPS[:1]))
+    photo = read_photo(kinds.encoded(image, "PNG"), "a.png")
+    cutout = kinds.decoded(Engine(tiny_int8, None).cutout(photo, MARKS[:1]))
     assert set(np.unique(cutout[..., 3])) == {0, 90, 255}
     assert (cutout[38:42, 18:20, 3] == 90).all()
 
 
 def test_float_file(tiny_int8: Path, tiny_float32: Path, photo: Photo) -> None:
-    details = Engine(tiny_int8, tiny_float32).details(photo, TAPS)
+    details = Engine(tiny_int8, tiny_float32).details(photo, MARKS)
     assert details.float_ms is not None and details.float_ms > 0
     assert details.agreement == 1.0 and details.float_note == ""
     assert details.oace is None and "TANH" in details.oace_note
@@ -65,7 +72,7 @@ def test_float_file(tiny_int8: Path, tiny_float32: Path, photo: Photo) -> None:
 
 def test_without_a_float_file_the_page_says_where_it_comes_from(tiny_int8: Path,
                                                                 photo: Photo) -> None:
-    details = Engine(tiny_int8, None).details(photo, TAPS)
+    details = Engine(tiny_int8, None).details(photo, MARKS)
     assert details.float_ms is None and details.agreement is None
     assert "export/quantize.py" in details.float_note
 
@@ -75,14 +82,49 @@ def test_files_of_two_sizes_are_no_pair(tiny_float32: Path) -> None:
         Engine(DEFAULT_MODEL, tiny_float32)
 
 
-def test_wrong_taps(tiny_int8: Path, tiny_one_channel: Path, photo: Photo) -> None:
+def test_a_box_is_answered_in_its_window_at_every_size(tiny_multi: Path, kinds: Any) -> None:
+    """The file draws disks at corners alone; what counts here is where its mask is put."""
+    large = cv2.resize(kinds.halves(), (2400, 1600), interpolation=cv2.INTER_NEAREST)
+    photo = read_photo(kinds.encoded(large, "PNG"), "a.png")
+    engine = Engine(tiny_multi, None)
+    marks = [BOX, Mark("tap", ((900.0, 900.0),))]
+    answer = engine.answer(photo, marks)
+    gesture = Gesture(box=(600, 300, 1500, 1300), taps=(Click(900, 900),))
+    expected = TapSegmenter(tiny_multi).segment(large, gesture)
+    cutout = kinds.decoded(engine.cutout(photo, marks))
+    np.testing.assert_array_equal(cutout[..., 3] == 255, expected)
+    alike = cv2.resize(expected.astype(np.uint8), (1600, 1067), interpolation=cv2.INTER_NEAREST)
+    assert answer.mask.any() and np.mean((alike == 1) != answer.mask) < 0.005
+    small = engine.glance(photo, marks).mask
+    assert small.shape == (341, 512) and abs(small.mean() - expected.mean()) < 0.01
+
+
+def test_several_answers_to_choose_from(tiny_multi: Path, photo: Photo) -> None:
+    engine, mark = Engine(tiny_multi, None), MARKS[0]
+    answer = engine.answer(photo, [mark])
+    assert len(answer.alternatives) == len(answer.scores) == 3
+    chosen = engine.answer(photo, [replace(mark, choice=2)])
+    assert chosen.taken == 2
+    np.testing.assert_array_equal(chosen.mask, answer.alternatives[2])
+
+
+def test_an_encoder_and_its_decoder(photo: Photo) -> None:
+    folder = Path(__file__).resolve().parents[3] / "web_app" / "test"
+    engine = Engine(folder / "encoder.tflite", None, decoder=folder / "decoder.tflite")
+    assert engine.is_split and not Engine(DEFAULT_MODEL, None).is_split
+    one, two = engine.answer(photo, MARKS[:1]), engine.answer(photo, MARKS)
+    assert one.mask[40, 10] and not one.mask[40, 80] and two.mask.any()
+    assert len(photo.memory.looks) == 1 and engine.glance(photo, MARKS).mask.shape == (60, 90)
+    assert engine.details(photo, MARKS).oace is None
+
+
+def test_refined_soft_and_cropped(tiny_int8: Path, photo: Photo, kinds: Any) -> None:
     engine = Engine(tiny_int8, None)
-    for taps, words in (([Click(500, 3)], "outside"), ([], "at least one"),
-                        ([Click(3, 3)] * 5, "at most 4")):
-        with pytest.raises(UsageError, match=words):
-            engine.answer(photo, taps)
-    with pytest.raises(UsageError, match="one click channel"):
-        Engine(tiny_one_channel, None).answer(photo, TAPS)
+    refined = TapSegmenter(tiny_int8, refine=True).segment(photo.image, TAPS[:1])
+    np.testing.assert_array_equal(engine.answer(photo, MARKS[:1], refine=True).mask, refined)
+    cutout = kinds.decoded(engine.cutout(photo, MARKS[:1], CutoutOptions(
+        feather=4, crop=True, refine=True)))
+    assert cutout.shape[0] < 60 and len(np.unique(cutout[..., 3])) > 4
 
 
 def test_encode(kinds: Any) -> None:

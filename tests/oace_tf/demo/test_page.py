@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from oace_tf import pictures
 from oace_tf.clicks import Click
 from oace_tf.images import read_image
+from oace_tf.samples.coco import decode_mask, load_coco
 from oace_tf.segmenter import DEFAULT_MODEL, TapSegmenter
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -106,8 +108,31 @@ def _pixels(page: Any, canvas: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(flat), np.uint8).reshape(height, width, 4)
 
 
+def _marks(page: Any) -> list[Any]:
+    """Return what was drawn: (kind, points, whether on the object)."""
+    marks = page.evaluate("async () => (await import('/state.js')).state.marks")
+    return [(mark["kind"], mark["points"], mark["object"]) for mark in marks]
+
+
 def _taps(page: Any) -> list[Any]:
-    return page.evaluate("async () => (await import('/state.js')).state.taps")
+    """Return the taps alone: [x, y, whether on the object]."""
+    return [[*points[0], on_object] for kind, points, on_object in _marks(page) if kind == "tap"]
+
+
+def _draw(page: Any, *places: tuple[float, float]) -> None:
+    """Move the pressed mouse along places, shares of width and height."""
+    points = [(place["clientX"], place["clientY"]) for place in (_centre(page, *one)
+                                                                 for one in places)]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=6)
+    page.mouse.up()
+
+
+def _choose(page: Any, tool: str) -> None:
+    page.click(f"[data-tool={tool}]")
+    assert page.get_attribute(f"[data-tool={tool}]", "aria-checked") == "true"
 
 
 def _mask(page: Any) -> np.ndarray:
@@ -118,8 +143,9 @@ def test_load_tap_mask_and_download(visit: Callable[..., Any], address: str, tmp
                                     kinds: Any) -> None:
     """The whole way with the shipped file: what is seen and saved is what the library says."""
     page = visit(address)
-    page.click("#sample-list button")  # coffee
+    page.click("#sample-list button:has(b:text-is('Coffee'))")
     page.wait_for_selector("#stage[data-state=open]")
+    page.click("#how summary")
     assert not _mask(page).any()
     _tap(page, 0.48, 0.3, 1)
     image = read_image(ROOT / "docs" / "samples" / "coffee.jpg")
@@ -132,7 +158,8 @@ def test_load_tap_mask_and_download(visit: Callable[..., Any], address: str, tmp
     oace = _pixels(page, "oace")
     assert (oace[..., 3] == 255).all() and oace[..., :3].std() > 10
     assert page.inner_text("#int8-ms").endswith(" ms")
-    assert "quantize.py" in page.inner_text("#notes")
+    assert "oace_int8.tflite" in page.inner_text("#model")
+    assert "tflite" not in page.inner_text("header") + page.inner_text("#work")
     before = page.locator("#photo").screenshot()
     with page.expect_download() as saved:
         page.click("#download")
@@ -165,13 +192,18 @@ def test_left_adds_right_and_toggle_remove_undo_clear(visit: Callable[..., Any],
     _tap(page, 0.33, 0.7, 2)
     np.testing.assert_array_equal(_mask(page), two)
     page.click("#clear")
-    page.wait_for_selector("#undo:disabled")
-    assert not _mask(page).any() and page.locator("#undo").is_disabled()
-    assert page.locator("#download").is_disabled()
+    page.wait_for_selector("#clear:disabled")
+    assert not _mask(page).any() and page.locator("#download").is_disabled()
+    page.click("#undo")  # what was cleared comes back
+    page.wait_for_selector(ANSWERED.format(2))
+    np.testing.assert_array_equal(_mask(page), two)
+    page.click("#redo")
+    page.wait_for_selector("#clear:disabled")
+    assert page.locator("#redo").is_disabled()
     box = page.locator("#photo").bounding_box()
     page.mouse.click(box["x"] + 50, box["y"] + 50)  # still in the mode that removes
     page.wait_for_selector("#message:not([hidden])")
-    assert "First tap the object" in page.inner_text("#message")
+    assert "First mark the object" in page.inner_text("#message")
 
 
 def test_keyboard_alone(visit: Callable[..., Any], small: str, kinds: Any) -> None:
@@ -197,13 +229,16 @@ def test_keyboard_alone(visit: Callable[..., Any], small: str, kinds: Any) -> No
     with page.expect_download():
         page.keyboard.press("d")
     page.keyboard.press("c")
-    page.wait_for_selector("#undo:disabled")
-    for _ in range(12):  # everything can be reached with Tab
+    page.wait_for_selector("#clear:disabled")
+    for key in ("Control+z", "Control+Shift+z", "u", "r"):
+        page.keyboard.press(key)
+    page.wait_for_selector("#clear:disabled")
+    for _ in range(20):  # everything can be reached with Tab
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.closest('#sample-list') !== null"):
             break
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.getElementById('status').textContent.includes('600')")
+    page.wait_for_function("() => document.getElementById('status').textContent.includes('451')")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -213,7 +248,8 @@ def test_touch_at_phone_width(visit: Callable[..., Any], small: str, kinds: Any,
                  color_scheme=scheme)
     _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    for button in ("#add", "#remove", "#open", "#undo", "#clear", "#download"):
+    for button in ("#add", "#remove", "#open", "#undo", "#redo", "#clear", "#closer",
+                   "[data-tool=tap]", "[data-tool=scribble]", "#download", "#save-svg"):
         box = page.locator(button).bounding_box()
         assert box["height"] >= 44 and 0 <= box["x"] and box["x"] + box["width"] <= 360
     _tap(page, 0.25, 0.7, 1, "touch")
@@ -233,20 +269,292 @@ def _centre(page: Any, x: float, y: float) -> dict[str, float]:
     return {"clientX": box["x"] + x * box["width"], "clientY": box["y"] + y * box["height"]}
 
 
-def test_two_fingers_and_moving_ones_do_not_tap(visit: Callable[..., Any], small: str,
-                                                kinds: Any) -> None:
+def _touch(page: Any, *events: tuple[str, int, dict[str, float]]) -> None:
+    """Send pointer events of fingers: down, move or up; its number; where."""
+    for kind, finger, at in events:
+        page.locator("#photo").dispatch_event(f"pointer{kind}", {
+            "pointerId": finger, "pointerType": "touch", "button": 0, "bubbles": True, **at})
+
+
+def test_two_fingers_zoom_and_a_moving_one_does_not_tap(visit: Callable[..., Any], small: str,
+                                                        kinds: Any) -> None:
     page = visit(small, has_touch=True)
     _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
-    photo, place = page.locator("#photo"), _centre(page, 0.3, 0.7)
-    moved = {**place, "clientX": place["clientX"] + 40}
-    touch = {"pointerType": "touch", "button": 0}
-    for events in (
-            [("down", 1, place), ("move", 1, moved), ("up", 1, moved)],
-            [("down", 1, place), ("down", 2, moved), ("up", 1, place), ("up", 2, moved)]):
-        for kind, pointer, at in events:
-            photo.dispatch_event(f"pointer{kind}", {"pointerId": pointer, **touch, **at})
+    left, right = _centre(page, 0.4, 0.5), _centre(page, 0.6, 0.5)
+    _touch(page, ("down", 1, left), ("move", 1, right), ("up", 1, right))
+    assert page.locator("#fit").is_hidden()
+    _touch(page, ("down", 1, left), ("down", 2, right), ("move", 2, _centre(page, 0.8, 0.5)),
+           ("up", 1, left), ("up", 2, right))
+    page.wait_for_selector("#fit:not([hidden])")
     page.wait_for_timeout(700)  # longer than a long touch
-    assert _taps(page) == []
+    assert _marks(page) == []
+    scale = page.evaluate("async () => (await import('/view.js')).view.scale")
+    assert scale == pytest.approx(2, abs=0.01)
+    page.click("#fit")
+    page.wait_for_selector("#fit", state="hidden")
+
+
+def test_a_zoomed_photograph_is_tapped_where_it_is_seen(visit: Callable[..., Any], small: str,
+                                                        kinds: Any) -> None:
+    page = visit(small)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    page.mouse.move(**{axis[-1].lower(): value for axis, value in _centre(page, 0, 0.99).items()})
+    page.mouse.wheel(0, -462)  # doubled, the lower left corner stays
+    page.wait_for_selector("#fit:not([hidden])")
+    _tap(page, 0.5, 0.4, 1)
+    (x, y, _), = _taps(page)
+    scale = page.evaluate("async () => (await import('/view.js')).view.scale")
+    assert scale == pytest.approx(2, abs=0.02)
+    assert (x, y) == pytest.approx((90 / 4 - 0.5, 60 * 0.7 - 0.5), abs=0.6)
+    _draw(page, (0.5, 0.5), (0.2, 0.5))  # with the tap tool: pans
+    assert len(_marks(page)) == 1
+    assert page.evaluate("async () => (await import('/view.js')).view.x") == pytest.approx(
+        13.5, abs=0.8)
+    page.focus("#photo")
+    for key in ("+", "-", "0"):
+        page.keyboard.press(key)
+    page.wait_for_selector("#fit", state="hidden")
+
+
+@pytest.fixture(scope="module")
+def gestures(serve: Callable[..., Any], tiny_multi: Path) -> Iterator[str]:
+    """Return the address of a page whose tiny file knows all gestures and gives three answers."""
+    with serve(tiny_multi) as url:
+        yield url
+
+
+def test_what_the_file_does_not_know_is_not_offered(visit: Callable[..., Any], small: str,
+                                                    gestures: str, kinds: Any) -> None:
+    shown = "button => button.offsetParent === null ? null : button.dataset.tool"
+    for url, tools in ((small, ["tap", "scribble"]),
+                       (gestures, ["tap", "scribble", "box", "drag", "extreme"])):
+        page = visit(url)
+        assert page.locator("#tools").is_hidden()  # nothing to draw on yet
+        _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+        buttons = page.locator("[data-tool]")
+        assert [name for name in buttons.evaluate_all(f"all => all.map({shown})") if name] == tools
+
+
+# In tenths of the photograph of 90 x 60 pixels: what is drawn, and what it is in pixels.
+BOX = [(0.2, 0.2), (0.6, 0.8)], [[17.5, 11.5], [53.5, 47.5]]
+DRAG = [(0.4, 0.5), (0.2, 0.5)], [[35.5, 29.5], [17.5, 29.5]]
+EXTREME = ([(0.1, 0.5), (0.6, 0.5), (0.3, 0.1), (0.3, 0.9)],
+           [[8.5, 29.5], [53.5, 29.5], [26.5, 5.5], [26.5, 53.5]])
+DRAWN = {"box": BOX, "drag": DRAG, "extreme": EXTREME}
+
+
+def _same(page: Any, kind: str, points: list[list[float]], on_object: bool = True) -> None:
+    found, places, positive = _marks(page)[-1]
+    assert (found, positive) == (kind, on_object)
+    np.testing.assert_allclose(places, points, atol=0.3)
+
+
+@pytest.mark.parametrize("kind", list(DRAWN))
+def test_gestures_with_the_mouse(visit: Callable[..., Any], gestures: str, kinds: Any,
+                                 kind: str) -> None:
+    page = visit(gestures)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    _choose(page, kind)
+    places, points = DRAWN[kind]
+    if kind == "extreme":
+        for place in places[:-1]:
+            page.mouse.click(*_centre(page, *place).values())
+        page.wait_for_selector("#undo:not([disabled])")
+        assert _marks(page) == []
+        page.mouse.click(*_centre(page, *places[-1]).values())
+    else:
+        _draw(page, *places)
+    page.wait_for_selector(ANSWERED.format(1))
+    _same(page, kind, points)
+    if kind != "extreme":  # its four points are all that this file takes
+        _tap(page, 0.3, 0.6, 2)  # a click with any tool is a tap
+        assert [mark[0] for mark in _marks(page)] == [kind, "tap"]
+        assert _mask(page)[36, 26]
+        page.click("#undo")
+        page.wait_for_selector(ANSWERED.format(1))
+    page.click("#undo")
+    page.wait_for_selector("#undo:disabled")
+    page.click("#redo")
+    page.wait_for_selector(ANSWERED.format(1))
+    _same(page, kind, points)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", list(DRAWN))
+def test_gestures_with_a_finger_at_phone_width(visit: Callable[..., Any], gestures: str, kinds: Any,
+                                               kind: str, scheme: str) -> None:
+    page = visit(gestures, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True,
+                 color_scheme=scheme)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for tool in ("tap", "scribble", "box", "drag", "extreme"):
+        box = page.locator(f"[data-tool={tool}]").bounding_box()
+        assert box["height"] >= 44 and 0 <= box["x"] and box["x"] + box["width"] <= 360
+    _choose(page, kind)
+    places, points = DRAWN[kind]
+    if kind == "extreme":
+        for place in places:
+            page.touchscreen.tap(*_centre(page, *place).values())
+    else:
+        assert page.evaluate("getComputedStyle(document.getElementById('photo')).touchAction"
+                             ) == "none"  # the finger draws, it does not scroll
+        middle = tuple(sum(one) / 2 for one in zip(*places))
+        start, halfway, end = (_centre(page, *place) for place in (places[0], middle, places[1]))
+        _touch(page, ("down", 3, start), ("move", 3, halfway), ("move", 3, end), ("up", 3, end))
+    page.wait_for_selector(ANSWERED.format(1))
+    _same(page, kind, points)
+    if folder := os.environ.get("OACE_SCREENSHOTS"):
+        page.screenshot(path=str(Path(folder) / f"phone-{kind}-{scheme}.png"), full_page=True)
+
+
+def _cross_to(page: Any, fro: tuple[float, float], to: tuple[float, float]) -> None:
+    """Move the cross between places in tenths of the width: two large steps each."""
+    for distance, keys in ((to[0] - fro[0], ("ArrowLeft", "ArrowRight")),
+                           ((to[1] - fro[1]) * 60 / 90, ("ArrowUp", "ArrowDown"))):
+        for _ in range(abs(round(distance * 100))):
+            page.keyboard.press(keys[distance > 0])
+
+
+@pytest.mark.parametrize("kind", list(DRAWN))
+def test_gestures_with_keys(visit: Callable[..., Any], gestures: str, kinds: Any,
+                            kind: str) -> None:
+    page = visit(gestures)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    page.focus("#photo")
+    page.keyboard.press({"box": "3", "drag": "4", "extreme": "5"}[kind])
+    assert page.get_attribute(f"[data-tool={kind}]", "aria-checked") == "true"
+    places, points = DRAWN[kind]
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")  # half drawn, dropped
+    at = (0.5, 0.5)
+    for place in places:
+        _cross_to(page, at, place)
+        page.keyboard.press("Enter")
+        at = place
+    page.wait_for_selector(ANSWERED.format(1))
+    found, marked, _ = _marks(page)[0]
+    assert found == kind
+    np.testing.assert_allclose(marked, points, atol=1)
+
+
+def test_scribbles_add_and_remove(visit: Callable[..., Any], small: str, kinds: Any) -> None:
+    page = visit(small)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    _choose(page, "scribble")
+    _draw(page, (0.1, 0.6), (0.2, 0.8), (0.4, 0.6))
+    page.wait_for_selector(ANSWERED.format(1))
+    kind, points, on_object = _marks(page)[0]
+    assert (kind, on_object, len(points)) == ("scribble", True, 2)  # a fourth of the file's four
+    one = _mask(page)
+    assert one[36, 9] and one[36, 35]
+    page.click("#remove")
+    _draw(page, (0.37, 0.6), (0.4, 0.62))
+    page.wait_for_selector(ANSWERED.format(2))
+    assert _marks(page)[1][2] is False and _mask(page).sum() < one.sum()
+    page.click("#clear")
+    page.click("#add")
+    page.focus("#photo")
+    page.keyboard.press("Enter")
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(ANSWERED.format(1))
+    assert _marks(page)[0][0] == "scribble"
+
+
+def test_several_answers_to_choose_from(visit: Callable[..., Any], gestures: str,
+                                        kinds: Any) -> None:
+    page = visit(gestures)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    assert page.locator("#alternatives").is_hidden()
+    _tap(page, 0.25, 0.7, 1)
+    choices = page.locator("#choices button")
+    assert choices.count() == 3
+    first = _mask(page)
+    seen = set()
+    for number in range(3):
+        choices.nth(number).click()
+        page.wait_for_selector(f"#choices button:nth-child({number + 1})[aria-checked=true]")
+        page.wait_for_selector(ANSWERED.format(1))
+        seen.add(_mask(page).tobytes())
+    assert len(seen) > 1
+    while page.locator("#undo").is_enabled() and len(_marks(page)):
+        page.click("#undo")
+        page.wait_for_timeout(100)
+    page.click("#redo")
+    page.wait_for_selector(ANSWERED.format(1))
+    np.testing.assert_array_equal(_mask(page), first)
+
+
+def _saved(page: Any, button: str, folder: Path) -> Path:
+    with page.expect_download() as download:
+        page.click(button)
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def test_what_is_saved(visit: Callable[..., Any], small: str, kinds: Any, tmp_path: Path) -> None:
+    """PNG with a soft edge and cropped, SVG and COCO JSON: all of the same mask."""
+    page = visit(small)
+    image = np.zeros((200, 300, 3), np.uint8)
+    image[40:160, 30:150, 0] = 240
+    image[80:120, 70:110] = (0, 0, 240)  # a hole of a ninth of it
+    _open(page, kinds.encoded(image, "PNG"), "halves.png")
+    _tap(page, 0.2, 0.3, 1)
+    _tap(page, 0.3, 0.7, 2)
+    page.click("#refine")
+    page.wait_for_selector(ANSWERED.format(2))
+    page.click("#refine")
+    page.wait_for_selector(ANSWERED.format(2))
+    mask = _mask(page)
+    svg = _saved(page, "#save-svg", tmp_path).read_text(encoding="utf-8")
+    assert 'viewBox="0 0 300 200"' in svg and svg.count("M") >= 1
+    written = _saved(page, "#save-coco", tmp_path)
+    (photograph,) = load_coco(written, tmp_path).images  # as strict as with any set
+    assert (photograph.path.name, photograph.width, photograph.height) == ("halves.png", 300, 200)
+    drawn = decode_mask(photograph.annotations[0], 200, 300) == 1
+    (annotation,) = json.loads(written.read_text(encoding="utf-8"))["annotations"]
+    assert (drawn & mask).sum() / (drawn | mask).sum() > 0.97
+    assert annotation["area"] == pytest.approx(mask.sum(), rel=0.03)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    assert annotation["bbox"] == pytest.approx(
+        [columns[0], rows[0], np.ptp(columns) + 1, np.ptp(rows) + 1], abs=2)
+    page.click("#crop")
+    cropped = kinds.decoded(_saved(page, "#download", tmp_path).read_bytes())
+    assert cropped.shape[:2] == (np.ptp(rows) + 1, np.ptp(columns) + 1)
+    page.locator("#feather").fill("10")
+    soft = kinds.decoded(_saved(page, "#download", tmp_path).read_bytes())
+    assert len(np.unique(soft[..., 3])) > 4 > len(np.unique(cropped[..., 3]))
+
+
+def test_the_cutout_is_copied(visit: Callable[..., Any], small: str, kinds: Any) -> None:
+    page = visit(small, permissions=["clipboard-read", "clipboard-write"])
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    _tap(page, 0.25, 0.7, 1)
+    page.click("#copy")
+    page.wait_for_function("() => document.getElementById('status').textContent.includes('copied')")
+    width = page.evaluate("""async () => {
+        const [item] = await navigator.clipboard.read();
+        return (await createImageBitmap(await item.getType("image/png"))).width;
+    }""")
+    assert width == 90
+
+
+def test_the_mask_follows_the_pointer_where_the_file_is_fast(visit: Callable[..., Any], small: str,
+                                                             kinds: Any) -> None:
+    page = visit(small)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    glance = "async () => (await import('/state.js')).state.glance !== null"
+    page.mouse.move(*_centre(page, 0.3, 0.5).values())
+    page.wait_for_timeout(200)
+    assert not page.evaluate(glance)  # nothing is known of its speed yet
+    _tap(page, 0.25, 0.7, 1)
+    page.mouse.move(*_centre(page, 0.35, 0.5).values())
+    page.wait_for_function(glance)
+    page.mouse.move(5, 5)
+    page.wait_for_function("async () => (await import('/state.js')).state.glance === null")
+    assert len(_marks(page)) == 1
 
 
 def test_difficult_files(visit: Callable[..., Any], small: str, kinds: Any) -> None:
@@ -272,10 +580,12 @@ def test_difficult_files(visit: Callable[..., Any], small: str, kinds: Any) -> N
         assert words in page.inner_text("#status")
         seen = _pixels(page, "photo")
         height, width = seen.shape[:2]
-        assert width > height and max(width, height) <= 1600
+        assert width > height
         assert seen[height // 2, width // 4, 0] > 200 > 60 > seen[height // 2, width // 4, 2]
         _tap(page, 0.25, 0.7, 1)
         mask = _mask(page)
+        height, width = mask.shape
+        assert max(width, height) <= 1600
         assert mask[int(0.7 * height), width // 4] and not mask[:, width // 2 + 30:].any()
 
 

@@ -17,7 +17,7 @@ from oace_tf.clicks import Click
 from oace_tf.demo import web
 from oace_tf.segmenter import TapSegmenter
 
-TAP = [[22, 40, True]]
+TAP = [{"kind": "tap", "points": [[22, 40]]}]
 Ask = Callable[..., tuple[int, dict[str, str], bytes]]
 
 
@@ -49,8 +49,8 @@ def key(ask: Ask, kinds: Any) -> str:
     return json.loads(body)["key"]
 
 
-def _taps(taps: Any) -> bytes:
-    return json.dumps(taps).encode()
+def _marks(marks: Any, **values: Any) -> bytes:
+    return json.dumps({"marks": marks, **values}).encode()
 
 
 def test_the_page_names_no_other_server(ask: Ask) -> None:
@@ -70,16 +70,21 @@ def test_from_photograph_to_cutout(ask: Ask, key: str, kinds: Any, tiny_int8: Pa
     status, headers, body = ask(f"/photos/{key}/preview")
     assert status == 200 and headers["content-type"] == "image/jpeg"
     assert kinds.decoded(body).shape == (60, 90, 3)
-    status, _, body = ask(f"/photos/{key}/mask", _taps(TAP))
+    status, _, body = ask(f"/photos/{key}/mask", _marks(TAP))
     found = json.loads(body)
     assert status == 200 and found["ms"] > 0
     assert found["share"] == pytest.approx(expected.mean())
     png = base64.b64decode(found["mask"].removeprefix("data:image/png;base64,"))
     np.testing.assert_array_equal(kinds.decoded(png)[..., 3] == 255, expected)
-    status, headers, body = ask(f"/photos/{key}/cutout.png?taps={quote(json.dumps(TAP))}")
-    assert status == 200 and "cat_cutout.png" in headers["content-disposition"]
+    assert found["alternatives"] == [] and found["taken"] is None
+    glance = json.loads(ask(f"/photos/{key}/glance", _marks(TAP))[2])
+    assert glance["mask"] == found["mask"] and glance["ms"] > 0
+    status, headers, body = ask(f"/photos/{key}/cutout", _marks(TAP))
+    assert status == 200 and headers["content-type"] == "image/png"
     np.testing.assert_array_equal(kinds.decoded(body), pictures.cutout(kinds.halves(), expected))
-    details = json.loads(ask(f"/photos/{key}/details", _taps(TAP))[2])
+    body = ask(f"/photos/{key}/cutout", _marks(TAP, crop=True, feather=2.5, refine=True))[2]
+    assert kinds.decoded(body).shape[0] < 60
+    details = json.loads(ask(f"/photos/{key}/details", _marks(TAP))[2])
     assert details["float_ms"] is None and "quantize.py" in details["float_note"]
 
 
@@ -95,13 +100,20 @@ def test_samples(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("body", [
-    b"", b"x", b"{}", b"[[1]]", b"[[1,2,3]]", b'[["a",2,true]]', b"[[NaN,2,true]]",
-    b"[[1e999,2,true]]", b"[" * 5000, b"[[1,2,false]]", b"[[500,2,true]]", b"[]", b"\xff", b"null"])
-def test_wrong_taps(ask: Ask, key: str, body: bytes) -> None:
-    for path in ("mask", "details"):
+    b"", b"x", b"[]", b"{}", b"null", b"\xff", b"[" * 5000, _marks([]), _marks([[1, 2, True]]),
+    _marks([{"kind": "tap", "points": [[1e999, 2]]}]),
+    _marks([{"kind": "tap", "points": [[1, 2]], "object": False}]),
+    _marks([{"kind": "tap", "points": [[500, 2]]}]),
+    _marks([{"kind": "box", "points": [[1, 2], [9, 9]]}])])
+def test_wrong_marks(ask: Ask, key: str, body: bytes) -> None:
+    for path in ("mask", "glance", "details", "cutout"):
         status, _, answer = ask(f"/photos/{key}/{path}", body)
         assert status == 400 and json.loads(answer)["error"]
-    assert ask(f"/photos/{key}/cutout.png?taps={quote(body)}")[0] == 400
+
+
+def test_wrong_options(ask: Ask, key: str) -> None:
+    for values in ({"feather": -1}, {"crop": "yes"}, {"refine": 2}):
+        assert ask(f"/photos/{key}/cutout", _marks(TAP, **values))[0] == 400
 
 
 def test_wrong_photographs(ask: Ask) -> None:
@@ -112,9 +124,9 @@ def test_wrong_photographs(ask: Ask) -> None:
 
 
 def test_a_photograph_that_is_not_kept(ask: Ask) -> None:
-    for path in ("preview", "cutout.png?taps=[]"):
-        assert ask(f"/photos/none/{path}")[0] == 410
-    assert ask("/photos/none/mask", _taps(TAP))[0] == 410
+    assert ask("/photos/none/preview")[0] == 410
+    for path in ("mask", "glance", "details", "cutout"):
+        assert ask(f"/photos/none/{path}", _marks(TAP))[0] == 410
 
 
 def test_too_large_an_upload(serve: Callable[..., Any], tiny_int8: Path,
