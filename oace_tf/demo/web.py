@@ -7,18 +7,21 @@ from another origin is refused.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import anyio
 import numpy as np
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +35,9 @@ from oace_tf.demo.photos import Photo, Shelf, read_photo
 from oace_tf.errors import UsageError
 
 MAX_UPLOAD_BYTES = 256 * 2**20
+MAX_PENDING_BYTES = 2 * MAX_UPLOAD_BYTES  # of all bodies that are on their way together
+OPENED_AT_ONCE = 2  # photographs that are decoded together: each may take a gigabyte
+STALL = 30.0  # seconds that a body may pause
 PAGE = Path(__file__).resolve().parent / "page"
 _FILES = tuple(sorted(path.name for path in PAGE.iterdir() if path.name != "index.html"))
 _HEADERS = {
@@ -78,6 +84,8 @@ class Pages:
         self._engine = engine
         self._facts = facts
         self._shelf = Shelf()
+        self._bodies = Bodies(MAX_UPLOAD_BYTES, MAX_PENDING_BYTES)
+        self._opening = anyio.CapacityLimiter(OPENED_AT_ONCE)
 
     def index(self, request: Request) -> Response:
         """Return the page."""
@@ -100,16 +108,18 @@ class Pages:
         """Return a sample's file, for its small picture."""
         return Response(_sample(request), media_type="image/jpeg")
 
-    def open_sample(self, request: Request) -> Response:
+    async def open_sample(self, request: Request) -> Response:
         """Open a sample."""
-        return self._open(_sample(request), request.path_params["name"])
+        return await to_thread.run_sync(self._open, _sample(request), request.path_params["name"],
+                                        limiter=self._opening)
 
     async def open_upload(self, request: Request) -> Response:
         """Open the photograph in the request's body."""
         given = unquote(request.headers.get("x-file-name", "")).replace("\\", "/")
         name = PurePosixPath(given).name
-        data = await _body(request)
-        return await run_in_threadpool(self._open, data, name or "the photograph")
+        async with self._bodies.body(request) as data:
+            return await to_thread.run_sync(self._open, data, name or "the photograph",
+                                            limiter=self._opening)
 
     def preview(self, request: Request) -> Response:
         """Return the photograph for the screen."""
@@ -117,7 +127,7 @@ class Pages:
 
     async def mask(self, request: Request) -> Response:
         """Return mask, time and several answers of the int8 file."""
-        photo, (marks, values) = self._photo(request), parse_request(await _body(request))
+        photo, (marks, values) = self._photo(request), parse_request(await self._small(request))
         options = CutoutOptions.of(values)
         answer = await run_in_threadpool(self._engine.answer, photo, marks, options.refine)
         return JSONResponse({
@@ -128,13 +138,13 @@ class Pages:
 
     async def glance(self, request: Request) -> Response:
         """Return the small mask of what a tap under the pointer would give."""
-        photo, (marks, _) = self._photo(request), parse_request(await _body(request))
+        photo, (marks, _) = self._photo(request), parse_request(await self._small(request))
         answer = await run_in_threadpool(self._engine.glance, photo, marks)
         return JSONResponse({"mask": _mask_url(answer.mask), "ms": round(answer.milliseconds, 1)})
 
     async def details(self, request: Request) -> Response:
         """Return the OACE picture and what the float file says."""
-        photo, (marks, _) = self._photo(request), parse_request(await _body(request))
+        photo, (marks, _) = self._photo(request), parse_request(await self._small(request))
         answer = await run_in_threadpool(self._engine.details, photo, marks)
         return JSONResponse({
             "oace": None if answer.oace is None else _data_url(answer.oace),
@@ -144,10 +154,14 @@ class Pages:
 
     async def cutout(self, request: Request) -> Response:
         """Return the cutout, as large as the photograph or as the object."""
-        photo, (marks, values) = self._photo(request), parse_request(await _body(request))
+        photo, (marks, values) = self._photo(request), parse_request(await self._small(request))
         data = await run_in_threadpool(self._engine.cutout, photo, marks,
                                        CutoutOptions.of(values))
         return Response(data, media_type="image/png")
+
+    async def _small(self, request: Request) -> bytes:
+        async with self._bodies.body(request) as data:
+            return data
 
     def _open(self, data: bytes, name: str) -> Response:
         photo = read_photo(data, name)
@@ -199,15 +213,51 @@ def _sample(request: Request) -> bytes:
         raise HTTPException(404, "there is no such sample") from None
 
 
-async def _body(request: Request) -> bytes:
-    """Return the body of a request; 413 where it is too large."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > MAX_UPLOAD_BYTES:
-            raise HTTPException(413, f"the file is larger than {MAX_UPLOAD_BYTES // 2**20} MB; "
-                                     "make it smaller")
-    return bytes(data)
+class Bodies:
+    """The bodies of requests that are on their way: all together stay below a size.
+
+    Args:
+      most: bytes of one body.
+      most_pending: bytes of all of them, those whose photographs are being read included.
+      stall: seconds that a body may pause.
+    """
+
+    def __init__(self, most: int, most_pending: int, stall: float = STALL) -> None:
+        self._most, self._most_pending, self._stall = most, most_pending, stall
+        self._pending = 0
+
+    @asynccontextmanager
+    async def body(self, request: Request) -> AsyncIterator[bytes]:
+        """Give the body of a request; it counts as pending until the block ends.
+
+        Raises:
+          HTTPException: 413 where it is too large, 503 where too much is on its way already, 408
+            where it pauses.
+        """
+        data = bytearray()
+        stream = request.stream()
+        try:
+            while True:
+                try:
+                    with anyio.fail_after(self._stall):
+                        part = await anext(stream, None)
+                except TimeoutError:
+                    raise HTTPException(408, "the upload came to a halt; try again") from None
+                except ClientDisconnect:  # nobody reads the answer
+                    raise HTTPException(400, "the connection was cut") from None
+                if part is None:
+                    break
+                data += part
+                self._pending += len(part)
+                if len(data) > self._most:
+                    raise HTTPException(413, f"the file is larger than {self._most // 2**20} MB; "
+                                             "make it smaller")
+                if self._pending > self._most_pending:
+                    raise HTTPException(503, "too many photographs arrive at once; try again in "
+                                             "a moment")
+            yield bytes(data)
+        finally:
+            self._pending -= len(data)
 
 
 def _host_name(host: str) -> str | None:
