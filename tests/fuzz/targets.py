@@ -45,7 +45,7 @@ def _photograph(path: Path) -> None:
 
     read_image(path)
     read_brightest(path)
-    read_photo(path.read_bytes(), path.name, 32)
+    read_photo(path.read_bytes(), path.name)
 
 
 def _checkpoint(path: Path) -> None:
