@@ -17,7 +17,7 @@ from oace_tf.demo.marks import Mark, gesture_of, steps, unchosen
 from oace_tf.errors import UsageError
 from oace_tf.geometry import BYTE_SCALE, Frame, Window
 from oace_tf.gestures import Gesture, pack_rows
-from oace_tf.looks import window_of
+from oace_tf.looks import around_small, window_of
 from oace_tf.runtime.model import TfliteModel
 from oace_tf.runtime.split_model import SplitModel
 from oace_tf.segmenter import TAPS
@@ -77,10 +77,11 @@ class Said:
 
 @dataclass(slots=True)
 class Memory:
-    """What is kept of one photograph: what the file saw of it, and what it said."""
+    """What is kept of one photograph: what the file saw of it and said, also at a second look."""
 
     looks: dict[Window, Look] = field(default_factory=dict)
     said: OrderedDict[tuple[Mark, ...], Said] = field(default_factory=OrderedDict)
+    second: OrderedDict[tuple[Mark, ...], Said | None] = field(default_factory=OrderedDict)
 
 
 def ask(model: TfliteModel | SplitModel, image: np.ndarray, memory: Memory,
@@ -113,6 +114,27 @@ def ask(model: TfliteModel | SplitModel, image: np.ndarray, memory: Memory,
         before, before_mask = said, said.chosen(part[-1].choice)
     assert before is not None  # `gesture_of` refuses marks that mean nothing
     return before
+
+
+def second_look(model: TfliteModel | SplitModel, image: np.ndarray, memory: Memory,
+                marks: Sequence[Mark], mask: np.ndarray) -> Said | None:
+    """Return what a file says of the part around a small object, as `TapSegmenter.segment` asks.
+
+    Args:
+      model, image, memory, marks: as in `ask`.
+      mask: (H, W) bool, the first answer, tidied.
+    Returns:
+      the second answer, whose mean with the first counts; None where the object is not small.
+    """
+    key = unchosen(marks)
+    if key not in memory.second:
+        gesture = gesture_of(marks)
+        window = around_small(mask, gesture)
+        memory.second[key] = None if window is None else _run(model, image, memory, gesture, None,
+                                                              None, window)
+        while len(memory.second) > KEPT:
+            memory.second.popitem(last=False)
+    return memory.second[key]
 
 
 def check(model: TfliteModel | SplitModel, gesture: Gesture, height: int, width: int) -> None:
@@ -150,9 +172,10 @@ def whole_window(height: int, width: int) -> Window:
 
 
 def _run(model: TfliteModel | SplitModel, image: np.ndarray, memory: Memory, gesture: Gesture,
-         before: Said | None, before_mask: np.ndarray | None) -> Said:
+         before: Said | None, before_mask: np.ndarray | None,
+         window: Window | None = None) -> Said:
     height, width = image.shape[:2]
-    window = window_of(gesture, height, width) or whole_window(height, width)
+    window = window or window_of(gesture, height, width) or whole_window(height, width)
     look = look_at(model, image, memory, window)
     frame = Frame(window.bottom - window.top, window.right - window.left, model.size)
     points = pack_rows(frame.rows(window.rows(gesture.rows())), model.max_points)

@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 
 from oace_tf.clicks import Click, pack_points
-from oace_tf.demo.answers import Said, ask, whole_window
+from oace_tf.demo.answers import Look, Said, ask, second_look, whole_window
 from oace_tf.demo.cutouts import CutoutOptions, cutout
 from oace_tf.demo.marks import Mark, gesture_of
 from oace_tf.demo.photos import Photo
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.geometry import BYTE_SCALE, Frame, Window
+from oace_tf.looks import SMALL_SHARE
 from oace_tf.pieces import tidy
 from oace_tf.runtime.edge_refinement import refine as refined
 from oace_tf.runtime.model import TfliteModel, open_model
@@ -28,7 +29,11 @@ from oace_tf.segmenter import THRESHOLD, taps_of
 OACE_SIDE = 512  # px, the longer side of its picture; the prior makes it smaller still
 SMALL_SIDE = 512  # px, the longer side of masks under the pointer
 THUMBNAIL_SIDE = 256  # px, the longer side of the several answers
+SURELY = 2  # times as large in the preview: such an object is not small in the photograph either
 FLOAT_HINT = "not built here: python export/quantize.py --int8 makes it"
+
+
+View = tuple[np.ndarray, Look]  # a mask as the file gives it, and what it saw
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +116,11 @@ class Engine:
         Raises:
           UsageError: the marks do not fit; see `answers.ask`.
         """
-        said = self._ask(photo, marks)
-        raw = said.chosen(marks[-1].choice)
+        said, views = self._views(photo, marks)
+        raw = views[0][0]
         small = _size_within(photo.preview, THUMBNAIL_SIDE)
-        masks = tuple(_mask(one, said.look.window, photo, small, marks) for one in said.masks)
-        mask = _mask(raw, said.look.window, photo, photo.preview, marks,
-                     said.look.seen if refine else None)
+        masks = tuple(_mask([(one, said.look)], photo, small, marks) for one in said.masks)
+        mask = _mask(views, photo, photo.preview, marks, refine)
         same = [k for k, one in enumerate(said.masks) if np.array_equal(one, raw)]
         return Answer(mask, said.milliseconds, masks, tuple(float(one) for one in said.scores),
                       marks[-1].choice if marks[-1].choice is not None else
@@ -126,7 +130,7 @@ class Engine:
         """Return a small mask of what one more tap, the last mark, would give."""
         said = self._ask(photo, marks)
         small = _size_within(photo.preview, SMALL_SIDE)
-        return Answer(_mask(said.mask, said.look.window, photo, small, marks), said.milliseconds)
+        return Answer(_mask([(said.mask, said.look)], photo, small, marks), said.milliseconds)
 
     def details(self, photo: Photo, marks: Sequence[Mark]) -> Details:
         """Return the OACE picture and what the float file says; arguments as `answer`."""
@@ -141,21 +145,35 @@ class Engine:
             start = time.perf_counter()
             raw = self.float_model.run(said.look.seen, said.points, previous)
             milliseconds = 1000 * (time.perf_counter() - start)
-        masks = (_mask(one, said.look.window, photo, photo.preview, marks)
+        masks = (_mask([(one, said.look)], photo, photo.preview, marks)
                  for one in (raw, said.mask))
         return Details(oace, oace_note, milliseconds, mask_agreement(*masks), "")
 
     def cutout(self, photo: Photo, marks: Sequence[Mark],
                options: CutoutOptions = CutoutOptions()) -> bytes:
         """Return the cutout at the photograph's own size as the bytes of a PNG file."""
-        said = self._ask(photo, marks)
-        mask = _mask(said.chosen(marks[-1].choice), said.look.window, photo, photo.image, marks,
-                     said.look.seen if options.refine else None)
+        _, views = self._views(photo, marks)
+        mask = _mask(views, photo, photo.image, marks, options.refine)
         return encode(".png", cutout(photo.image, mask, photo.alpha, options))
 
     def _ask(self, photo: Photo, marks: Sequence[Mark]) -> Said:
         with self._lock:
             return ask(self.model, photo.image, photo.memory, marks)
+
+    def _views(self, photo: Photo, marks: Sequence[Mark]) -> tuple[Said, list[View]]:
+        """Return what the file said, and the masks whose mean counts: one, of small objects two."""
+        said, choice = self._ask(photo, marks), marks[-1].choice
+        first = (said.chosen(choice), said.look)
+        if choice is not None or said.previous is not None or not self.model.gestures:
+            return said, [first]
+        mask = _mask([first], photo, photo.preview, marks)
+        if not 0 < mask.mean() < SURELY * SMALL_SHARE:
+            return said, [first]
+        if mask.shape != photo.image.shape[:2]:
+            mask = _mask([first], photo, photo.image, marks)
+        with self._lock:
+            second = second_look(self.model, photo.image, photo.memory, marks, mask)
+        return said, [first] if second is None else [first, (second.mask, second.look)]
 
     def _oace_picture(self, photo: Photo, said: Said) -> tuple[np.ndarray | None, str]:
         with self._lock:
@@ -188,36 +206,45 @@ def _size_within(picture: np.ndarray, side: int) -> tuple[int, int]:
     return max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))
 
 
-def _mask(raw: np.ndarray, window: Window, photo: Photo, picture: np.ndarray | tuple[int, int],
-          marks: Sequence[Mark], seen: np.ndarray | None = None) -> np.ndarray:
+def _mask(views: Sequence[View], photo: Photo, picture: np.ndarray | tuple[int, int],
+          marks: Sequence[Mark], refine: bool = False) -> np.ndarray:
     """Return the mask as `TapSegmenter.segment` gives it, at the size of a picture.
 
     Args:
-      raw: as the file gives it.
-      window: the part of the photograph that the file saw.
+      views: masks as the file gives them, with what it saw of the photograph; their mean counts.
       photo: the photograph.
       picture: the photograph at some size, (h, w, 3) uint8, or that size alone.
       marks: in pixels of the photograph.
-      seen: what the file saw, where edges are to follow those of the picture; else None.
+      refine: whether edges follow those of the picture, if it is one.
     """
     height, width = picture if isinstance(picture, tuple) else picture.shape[:2]
     across, down = width / photo.image.shape[1], height / photo.image.shape[0]
-    shown = window
+    probabilities = [_probability(raw, look, photo, picture, refine) for raw, look in views]
+    mean = sum(probabilities[1:], probabilities[0]) / len(views)
+    taps = [Click((tap.x + 0.5) * across - 0.5, (tap.y + 0.5) * down - 0.5, tap.positive)
+            for tap in taps_of(gesture_of(marks))]
+    return tidy(mean >= THRESHOLD, taps)
+
+
+def _probability(raw: np.ndarray, look: Look, photo: Photo,
+                 picture: np.ndarray | tuple[int, int], refine: bool) -> np.ndarray:
+    """Return a mask as probabilities at the size of a picture, (h, w) float32."""
+    height, width = picture if isinstance(picture, tuple) else picture.shape[:2]
+    across, down = width / photo.image.shape[1], height / photo.image.shape[0]
+    shown = window = look.window
     if (height, width) != photo.image.shape[:2]:  # whole pixels of the picture, one at least
-        left, top = min(round(window.left * across), width - 1), min(round(window.top * down),
-                                                                     height - 1)
+        left = min(round(window.left * across), width - 1)
+        top = min(round(window.top * down), height - 1)
         shown = Window(left, top, max(left + 1, round(window.right * across)),
                        max(top + 1, round(window.bottom * down)))
-    if seen is not None and not isinstance(picture, tuple):
-        probability = refined(raw, seen, np.ascontiguousarray(shown.crop(picture)))
+    if refine and not isinstance(picture, tuple):
+        probability = refined(raw, look.seen, np.ascontiguousarray(shown.crop(picture)))
     else:
         frame = Frame(shown.bottom - shown.top, shown.right - shown.left, raw.shape[0])
         probability = frame.mask_back(raw)
-    if shown != whole_window(height, width):
-        probability = shown.paste(probability, height, width)
-    taps = [Click((tap.x + 0.5) * across - 0.5, (tap.y + 0.5) * down - 0.5, tap.positive)
-            for tap in taps_of(gesture_of(marks))]
-    return tidy(probability >= THRESHOLD, taps)
+    if shown == whole_window(height, width):
+        return probability
+    return shown.paste(probability, height, width)
 
 
 def encode(suffix: str, image: np.ndarray) -> bytes:

@@ -60,14 +60,17 @@ export class Gestures {
     const of = (...labels) => others.filter(({ label }) => labels.includes(label));
     const corners = of(LABEL.CORNER, LABEL.OPPOSITE_CORNER), extreme = of(LABEL.EXTREME);
     this.taps = of(LABEL.BACKGROUND, LABEL.OBJECT);
-    this.pressed = drags.flatMap((rows) => rows.slice(0, 1));
+    this.drag = drags.flat();
+    this.pressed = this.drag.slice(0, 1);
     this.bounds = [...corners, ...extreme];
-    this.rows = [...drags.flat(), ...corners, ...extreme, ...this.taps];  // in Python's order
+    this.rows = [...this.drag, ...corners, ...extreme, ...this.taps];  // in Python's order
     const count = (label) => of(label).length;
     if (count(LABEL.CORNER) !== count(LABEL.OPPOSITE_CORNER) || corners.length > 2) {
       throw new RangeError("a box has two opposite corners, and there is one box at most");
     }
-    if (drags.length > 1 || count(LABEL.RELEASE)) throw new RangeError("there is one drag at most: where it begins, and where it ends");
+    if (this.drag.length > 2 || count(LABEL.RELEASE)) {
+      throw new RangeError("there is one drag at most: where it begins, and where it ends");
+    }
     if (extreme.length && extreme.length !== 4) {
       throw new RangeError(`${extreme.length} points on the outline; give four: leftmost, rightmost, top and bottom`);
     }

@@ -44,16 +44,21 @@ export class TapSegmenter {
   constructor(model: TapModel);
   /** Scales the photograph once, for all answers about it. */
   setPhotograph(photograph: Photograph): void;
-  /** The mask at the photograph's size, in one piece and without small holes. */
+  /** The mask at the photograph's size, in one piece and without small holes; a small object gets a second look. */
   segment(gestures: Gesture[]): Promise<BitMask>;
   /**
    * What the file says. Raises where nothing marks the object, and for gestures that the file does not know.
    * `previous`: the answer to the gestures before, for a file that takes it.
    */
   answer(gestures: Gesture[], previous?: Answer | null): Promise<Answer>;
+  /** An answer of taps alone, or its mean with a second one about the part around a small object. */
+  lookTwice(gestures: Gesture[], answer: Answer): Promise<Answer>;
   /** Forgets the photograph. */
   delete(): void;
 }
+
+/** Of the photograph: a smaller object gets a second look. */
+export const SMALL_SHARE: number;
 
 /** What a file said of gestures. */
 export class Answer {

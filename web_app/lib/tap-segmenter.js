@@ -2,7 +2,7 @@
 // Not for the main thread: an answer takes tens of milliseconds.
 import { Gestures, LABEL, TAPS, marksObject } from "./gestures.js";
 import { BitMask, tidied } from "./pieces.js";
-import { FrameMask, PastedMask, checkPhotograph, checkTaps, cropped, imageTensor, movedBytes, pointsTensor,
+import { FrameMask, MeanMask, PastedMask, checkPhotograph, checkTaps, cropped, imageTensor, movedBytes, pointsTensor,
          sameWindow, windowAround, wholeWindow } from "./tensors.js";
 
 export { LABEL, box, drag, extremes, scribble, tap } from "./gestures.js";
@@ -10,6 +10,10 @@ export { BitMask, tidied } from "./pieces.js";
 export { FrameMask, cutoutPixels, imageTensor, pointsTensor } from "./tensors.js";
 
 const MARGIN = 0.1;  // of the box's longer side, shown around it
+// Of the photograph: a smaller object gets a second look, with this margin around it.
+export const SMALL_SHARE = 0.02;
+const SMALL_MARGIN = 0.25;
+const LEAST_PART = 0.08;  // of the photograph's longer side: no part is smaller
 
 export class TapSegmenter {
   /** @param model what litert-model.js opens, or anything with size, maxPoints, takesPrevious, run */
@@ -25,8 +29,22 @@ export class TapSegmenter {
     this.look(wholeWindow(width, height));
   }
 
-  /** The mask of what the gestures mark, in one piece and without small holes: a BitMask. */
-  async segment(gestures) { return (await this.answer(gestures)).tidied(); }
+  /**
+   * The mask of what the gestures mark, in one piece and without small holes: a BitMask. A small object
+   * gets a second look.
+   */
+  async segment(gestures) { return (await this.lookTwice(gestures, await this.answer(gestures))).tidied(); }
+
+  /**
+   * An answer of taps alone, given without `previous`, or its mean with a second one, which sees the part
+   * around a small object; for files of gestures.
+   */
+  async lookTwice(gestures, answer) {
+    const { model, photograph: { width, height } } = this, known = new Gestures(gestures);
+    if (!model.gestures?.length || known.bounds.length) return answer;
+    const window = aroundSmall(answer.tidied(), known);
+    return window ? answer.with(await this.ask(known, null, window)) : answer;
+  }
 
   /**
    * What the file says of gestures, an Answer. With a box or points on the outline it sees the
@@ -50,9 +68,10 @@ export class TapSegmenter {
   /** Raises for gestures that the file does not take; see `check`. */
   checkAll(gestures) { this.check(new Gestures(gestures)); }
 
-  async ask(known, previous) {
+  async ask(known, previous, window = null) {
     const { model, photograph } = this, { width, height } = photograph;
-    const window = windowOf(known, width, height), look = this.look(window);
+    window ??= windowOf(known, width, height);
+    const look = this.look(window);
     const rows = known.rows.map(({ x, y, label }) => ({ x: x - window.left, y: y - window.top, label }));
     const points = pointsTensor(rows, window.right - window.left, window.bottom - window.top,
                                 model.size, model.maxPoints);
@@ -103,6 +122,32 @@ function windowOf({ bounds, taps }, width, height) {
   return windowAround([...bounds, ...inside], width, height, MARGIN);
 }
 
+/** The part around a small object that taps gave, as `around_small` of oace_tf/looks.py; else null. */
+function aroundSmall({ width, height, bits }, { taps, drag }) {
+  let [left, top, right, bottom, count] = [width, height, -1, -1, 0];
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at++) {
+      if (!bits[at]) continue;
+      count++;
+      if (x < left) left = x;
+      if (x > right) right = x;
+      if (y < top) top = y;
+      bottom = y;
+    }
+  }
+  if (!count || count >= SMALL_SHARE * width * height) return null;
+  const places = [{ x: left, y: top }, { x: right, y: bottom }, ...drag,
+                  ...taps.filter(({ label }) => label === LABEL.OBJECT)];
+  const half = LEAST_PART * Math.max(width, height) / 2;
+  const middle = (axis) => {
+    const values = places.map((one) => one[axis]);
+    return (Math.min(...values) + Math.max(...values)) / 2;
+  };
+  const [x, y] = [middle("x"), middle("y")];
+  return windowAround([...places, { x: x - half, y: y - half }, { x: x + half, y: y + half }], width, height,
+                      SMALL_MARGIN);
+}
+
 class Look {
   constructor(model, window, image) { Object.assign(this, { model, window, image, features: null }); }
 
@@ -135,8 +180,12 @@ export class Answer {
   mask(width = this.width, height = this.height) {
     const { bytes, size } = this, window = this.windowAt(width, height);
     const frame = new FrameMask(bytes, size, window.right - window.left, window.bottom - window.top);
-    return sameWindow(window, wholeWindow(width, height)) ? frame : new PastedMask(frame, window, width, height);
+    const own = sameWindow(window, wholeWindow(width, height)) ? frame : new PastedMask(frame, window, width, height);
+    return this.second ? new MeanMask(own, this.second.mask(width, height)) : own;
   }
+
+  /** This answer, whose probability is the mean of its own and of a second one's. */
+  with(second) { return Object.assign(Object.create(Answer.prototype), this, { second }); }
 
   /** The mask as people expect it; see pieces.js. */
   tidied(width = this.width, height = this.height) {

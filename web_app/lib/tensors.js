@@ -103,6 +103,23 @@ export class PastedMask {
   probability() { return allRows(this); }
 }
 
+/** The mean of two masks of one size. */
+export class MeanMask {
+  constructor(one, other) {
+    Object.assign(this, { one, other, width: one.width, height: one.height, line: new Float32Array(one.width) });
+  }
+
+  /** As FrameMask. */
+  row(y, into) {
+    this.one.row(y, into);
+    this.other.row(y, this.line);
+    for (let x = 0; x < this.width; x++) into[x] = fround(into[x] + this.line[x]) / 2;
+  }
+
+  /** As FrameMask. */
+  probability() { return allRows(this); }
+}
+
 /** A mask in the frame of one window, bytes, in the frame of another: as Python's, bit for bit. */
 export function movedBytes(bytes, size, before, now, width, height) {
   if (sameWindow(before, now)) return bytes;

@@ -15,7 +15,10 @@ const GESTURES = {
 /** Marks as the library's gestures. */
 export const gesturesOf = (marks) => marks.flatMap(({ kind, points, object }) => GESTURES[kind](points, object));
 
-/** What a segmenter says of marks: { answer, ms }; `kept` is a Map of this photograph, in the order of use. */
+/**
+ * What a segmenter says of marks: { answer, ms, first: whether no answer was handed back }.
+ * @param kept  a Map of this photograph, in the order of use
+ */
 export async function ask(segmenter, kept, marks) {
   if (!segmenter.model.takesPrevious) return once(segmenter, kept, marks, null);
   segmenter.checkAll(gesturesOf(marks));  // refuses first
@@ -41,7 +44,7 @@ async function once(segmenter, kept, marks, before) {
   let said = kept.get(key);
   if (!said) {
     const answer = await segmenter.answer(gesturesOf(marks), before);
-    said = { answer, ms: performance.now() - start };
+    said = { answer, ms: performance.now() - start, first: !before };
   }
   kept.delete(key);
   kept.set(key, said);

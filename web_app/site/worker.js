@@ -1,7 +1,7 @@
 // The worker of the site: holds model and photographs, answers the page's calls (calls.js).
 import { loadRuntime, openModel, openSplit } from "../lib/litert-model.js";
-import { TapSegmenter, cutoutPixels } from "../lib/tap-segmenter.js";
-import { ask } from "./answers.js";
+import { SMALL_SHARE, TapSegmenter, cutoutPixels } from "../lib/tap-segmenter.js";
+import { ask, gesturesOf } from "./answers.js";
 import { cropped, softened } from "./cutouts.js";
 import { measure } from "./measure.js";
 import { answerCalls } from "./calls.js";
@@ -9,6 +9,7 @@ import { openPhotograph, pngOf } from "./photographs.js";
 
 const KEPT = 2;  // the photograph that is shown, and the one before while it is being saved
 const GLANCE_SIDE = 512, THUMBNAIL_SIDE = 256;  // px, the longer sides of small masks
+const SURELY = 2;  // times as large in the preview: such an object is not small in the photograph either
 const photographs = new Map();
 let model = null, lastKey = 0;
 
@@ -41,9 +42,9 @@ answerCalls({
 
   async mask(key, marks) {
     const { segmenter, size: [width, height], answers } = kept(key);
-    const { answer: said, ms } = await ask(segmenter, answers, marks);
-    const choice = marks.at(-1).choice ?? null, several = said.alternatives;
-    const answer = choice === null ? said : several[choice].answer;
+    const said = await ask(segmenter, answers, marks), choice = marks.at(-1).choice ?? null;
+    const several = said.answer.alternatives, { ms } = said;
+    const answer = choice === null ? await lookedTwice(segmenter, said, marks, width, height) : several[choice].answer;
     const tidy = answer.tidied(width, height);
     const alternatives = await Promise.all(several.map(async (one) => ({
       mask: await bitmapOf(one.answer.tidied(...within(width, height, THUMBNAIL_SIDE))), score: one.score })));
@@ -61,9 +62,11 @@ answerCalls({
   },
 
   async cutout(key, marks, { feather, crop }) {
-    const { photograph, segmenter, answers } = kept(key), { answer } = await ask(segmenter, answers, marks);
-    const { choice } = marks.at(-1), taken = choice === undefined ? answer : answer.alternatives[choice].answer;
-    const mask = taken.tidied();
+    const { photograph, segmenter, size, answers } = kept(key), said = await ask(segmenter, answers, marks);
+    const { choice } = marks.at(-1);
+    const answer = choice === undefined ? await lookedTwice(segmenter, said, marks, ...size)
+      : said.answer.alternatives[choice].answer;
+    const mask = answer.tidied();
     let picture = { width: photograph.width, height: photograph.height };
     picture.rgba = feather ? softened(photograph, mask, feather) : cutoutPixels(photograph, mask);
     if (crop) picture = cropped(picture);
@@ -74,6 +77,15 @@ answerCalls({
     return { result: await measure(place, way, sha256) };
   },
 });
+
+/** The first answer, or its mean with a second look at a small object; kept beside it. */
+async function lookedTwice(segmenter, said, marks, width, height) {
+  if (!said.first) return said.answer;
+  const { share } = said.answer.tidied(width, height);  // of the preview: quicker than the photograph
+  if (share === 0 || share >= SURELY * SMALL_SHARE) return said.answer;
+  said.twice ??= segmenter.lookTwice(gesturesOf(marks), said.answer);
+  return said.twice;
+}
 
 function kept(key) {
   const photograph = photographs.get(key);

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from oace_tf.clicks import Click
-from oace_tf.demo.answers import KEPT, Memory, ask, moved, whole_window
+from oace_tf.demo.answers import KEPT, Memory, ask, moved, second_look, whole_window
 from oace_tf.demo.marks import Mark
 from oace_tf.errors import UsageError
 from oace_tf.geometry import Window
 from oace_tf.gestures import Gesture
+from oace_tf.looks import around_small
 from oace_tf.runtime.model import open_model
 from oace_tf.segmenter import TapSegmenter
 
@@ -29,7 +30,7 @@ class Recorded:
         self.asked: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
         self.size, self.max_points, self.click_channels = 64, 48, 2
         self.takes_previous, self.has_alternatives = True, False
-        self.gestures, self.path = KINDS, "recorded"
+        self.gestures, self.path, self.quantized = KINDS, "recorded", True
 
     def run(self, seen: np.ndarray, points: np.ndarray,
             previous: np.ndarray | None = None) -> np.ndarray:
@@ -85,6 +86,18 @@ def test_a_mask_moves_from_window_to_window() -> None:
     assert there.dtype == np.uint8 and there[:, 4:].max() == 0
     back = moved(mask, right, whole, 60, 90)  # the left half of the right half
     assert back[:, :30].max() == 0 and back[:, 34:46].min() == 255 and back[:, 50:].max() == 0
+
+
+def test_a_small_object_gets_a_second_look(kinds: Any) -> None:
+    model, memory, image = Recorded(), Memory(), np.tile(kinds.halves(), (5, 5, 1))
+    small = np.zeros(image.shape[:2], bool)
+    small[30:50, 15:30] = True
+    second = second_look(model, image, memory, [TAP], small)  # type: ignore[arg-type]
+    assert second is not None and second.previous is None
+    assert second.look.window == around_small(small, Gesture(taps=(Click(22, 40),)))
+    assert second_look(model, image, memory, [TAP], small) is second  # type: ignore[arg-type]
+    assert second_look(model, image, memory, [BOX], small) is None  # type: ignore[arg-type]
+    assert len(model.asked) == 1
 
 
 def test_a_file_of_taps_is_asked_once(tiny_int8: Path, kinds: Any) -> None:

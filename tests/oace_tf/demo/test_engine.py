@@ -99,6 +99,19 @@ def test_a_box_is_answered_in_its_window_at_every_size(tiny_multi: Path, kinds: 
     assert small.shape == (341, 512) and abs(small.mean() - expected.mean()) < 0.01
 
 
+def test_a_small_object_is_what_the_library_says(tiny_multi: Path, kinds: Any) -> None:
+    """A file of gestures is asked again about the part around it; both looks count."""
+    image = np.zeros((240, 360, 3), np.uint8)
+    image[95:120, 90:115] = (255, 0, 0)
+    image[20:220, 200:] = (255, 0, 0)
+    photo = read_photo(kinds.encoded(image, "PNG"), "a.png")
+    for x, y in ((102.0, 104.0), (300.0, 30.0)):
+        expected = TapSegmenter(tiny_multi).segment(image, [Click(x, y)])
+        answer = Engine(tiny_multi, None).answer(photo, [Mark("tap", ((x, y),))])
+        np.testing.assert_array_equal(answer.mask, expected)
+    assert any(photo.memory.second.values())
+
+
 def test_several_answers_to_choose_from(tiny_multi: Path, photo: Photo) -> None:
     engine, mark = Engine(tiny_multi, None), MARKS[0]
     answer = engine.answer(photo, [mark])
