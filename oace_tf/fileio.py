@@ -62,6 +62,19 @@ def atomic_write(path: PathLike, data: bytes | Callable[[BinaryIO], None]) -> No
             Path(beside).unlink(missing_ok=True)
 
 
+def make_folder(path: PathLike) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises:
+      UsageError: it cannot be made there.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write into {path}: {error.strerror}; "
+                         "name another folder") from error
+
+
 def sha256_bytes(data: bytes) -> str:
     """Return the SHA-256 of the bytes, 64 hexadecimal digits in lower case."""
     return hashlib.sha256(data).hexdigest()

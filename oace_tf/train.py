@@ -10,7 +10,7 @@ from typing import Any
 
 from oace_tf.cli import Parser, command, need, required_data_root, typed
 from oace_tf.errors import UsageError
-from oace_tf.fileio import read_json
+from oace_tf.fileio import make_folder, read_json
 from oace_tf.training.settings import STAGES, TrainSettings
 
 BELOW_ZERO = ("the loss may lie below zero: its contrastive part is a difference of mean cosines, "
@@ -142,6 +142,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resume:
         trainer.resume()
     if share.first and args.stage != "msfnet" and settings.losses.contrastive:
+        make_folder(args.out)  # refused before anything is said
         print(BELOW_ZERO, file=sys.stderr)
     trainer.run(args.checkpoint_every, args.stop_at)
     record = {"stage": args.stage, "settings": settings.to_json(), "seed": settings.seed,

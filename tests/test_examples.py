@@ -69,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
         shutil.copy(COFFEE, path / name)
     knows_all = "box" in TapSegmenter().gestures
     shutil.copy(DEFAULT_MODEL if knows_all else SEVERAL, path / "gestures.tflite")
-    shutil.copy(SEVERAL, path / "several.tflite")
+    shutil.copy(SEVERAL, path / "oace_multi_int8.tflite")
     (table,) = (block.code for block in blocks("docs/gestures.md") if block.language == "csv")
     (path / "taps.csv").write_text(table, encoding="utf-8")
     return Folder(path)

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from oace_tf.errors import OaceError, UsageError
-from oace_tf.fileio import atomic_write
+from oace_tf.fileio import atomic_write, make_folder
 from oace_tf.networks.gesture_networks import GestureNetworks
 from oace_tf.networks.weights import get_arrays, pair_variables, save_weights, set_arrays, value_of
 from oace_tf.progress import Progress
@@ -124,11 +124,7 @@ class GestureTrainer:
         end = total if stop_at is None else min(stop_at, total)
         if self._batch >= end:
             return
-        try:
-            self._out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"cannot write into {self._out}: {error.strerror}; "
-                             "name another folder") from error
+        make_folder(self._out)
         wanted = []
         for number in range(self._batch, end):
             phase, _ = self._settings.phase_of(number)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from oace_tf.errors import OaceError, UsageError
+from oace_tf.fileio import make_folder
 from oace_tf.networks.pair import Pair
 from oace_tf.networks.weights import get_arrays, save_weights, set_arrays
 from oace_tf.progress import Progress
@@ -152,11 +153,7 @@ class Trainer:
         end = total if stop_at is None else min(stop_at, total)
         if self._step >= end:
             return
-        try:
-            self._out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"cannot write into {self._out}: {error.strerror}; "
-                             "name another folder") from error
+        make_folder(self._out)
         source = batches(self.folders, self.settings, self.pair.config.click_channels,
                          self._step, self._options.workers, self._skipped, self._options.share)
         phase: Phase | None = None
