@@ -38,7 +38,7 @@ from oace_tf.segmenter import DEFAULT_MODEL
 from oace_tf.workers import apart
 
 SHIPPED = (Path(__file__).resolve().parents[1]
-           / "oace_tf" / "weights" / "efficientnet_lite0.safetensors")
+           / "oace_tf" / "weights" / "one_trunk.safetensors")
 INT8_NAME, FLOAT_NAME, REPORT_NAME = "oace_int8.tflite", "oace_float32.tflite", "report.json"
 HALF_NAME = "oace_float16.tflite"
 HALF_PICTURES = 16  # on which the half-precision file is compared with the float file

@@ -1,8 +1,8 @@
 """Command: the mean of several trained weights of one network, as one weights file.
 
 The mean of runs that began at the same weights was better than each of them here, at the cost of
-one (docs/training.md). A share beside a name weighs it. One checkpoint alone gives its own moving
-average: the weights of a run that has not ended.
+one (docs/training_pair.md). A share beside a name weighs it. One checkpoint alone gives its own
+moving average: the weights of a run that has not ended.
 """
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from oace_tf.progress import Progress
 PROG = "python -m oace_tf.score"
 _EPILOG = """example:
   OACE_DATA=data %(prog)s build/train/weights.safetensors \\
-      --out oace_tf/weights/efficientnet_lite0.safetensors
+      --out oace_tf/weights/one_trunk.safetensors
 """
 DATASETS = ("grabcut", "ecssd", "coco_mval")
 VALIDATION = ("ecssd", "coco_mval")  # GrabCut is for reporting only

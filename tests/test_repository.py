@@ -88,7 +88,7 @@ def test_the_readme_is_a_tour():
     for name, command in (("main-line", "export/quantize.py --int8"), ("test-line", "pytest")):
         (line,) = marked_lines(text, name)
         assert "-c constraints.txt" in line and command in line
-    assert "--config configs/train.json" in text
+    assert "--config configs/one_trunk.json" in text
 
 
 def test_ci_runs_the_lines_of_the_readme():

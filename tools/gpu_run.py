@@ -33,7 +33,7 @@ NEEDED = ("keras", "cv2", "pycocotools", "safetensors", "tqdm")
 _GRACE = 60.0  # seconds that the training gets to end
 _EPILOG = """example:
   python tools/gpu_run.py pack build/gpu --config configs/one_trunk.json \\
-      --init experiments/one_trunk/first.safetensors --data DATA/train --data DATA/train_more
+      --init oace_tf/weights/one_trunk.safetensors --data DATA/train --data DATA/train_more
 """
 
 

@@ -35,7 +35,8 @@ from tools.docs import refresh
 ROOT = Path(__file__).resolve().parents[1]
 FLOAT = ROOT / "build" / "oace_float32.tflite"
 DOCUMENTS = ("CHANGELOG.md", "MODEL_CARD.md", "LICENSE", "NOTICE", "docs/weights_licence.md",
-             "docs/training.md", "docs/quantization.md", "calibration_data/README.md")
+             "docs/training.md", "docs/architecture.md", "docs/quantization.md",
+             "calibration_data/README.md")
 _PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
 OF_THE_WHEEL = ("oace_tf", "docs/samples", "setup.py", "setup.cfg", "pyproject.toml", "README.md",
                 "LICENSE", "NOTICE")

@@ -45,7 +45,7 @@ FOREIGN = sorted({name for names in cli.EXTRAS.values() for name in names} - set
     ("android_bench/bench.py --help", "bench"),
     ("-m oace_tf summary", "train"),
     ("-m oace_tf average a.safetensors b.safetensors -o c.safetensors", "train"),
-    ("-m oace_tf.score oace_tf/weights/efficientnet_lite0.safetensors --data .", "train"),
+    ("-m oace_tf.score oace_tf/weights/one_trunk.safetensors --data .", "train"),
     ("-m oace_tf demo", "demo"),
 ))
 def test_a_missing_extra_is_said_in_one_line(call, extra):

@@ -20,6 +20,7 @@ from oace_tf.networks.weights import (
 from oace_tf.runtime.tflite_reader import read_facts
 
 SHIPPED = Path(__file__).parents[2] / "oace_tf" / "weights"
+WEIGHTS = SHIPPED / "one_trunk.safetensors"
 
 
 def write_sets(root: Path) -> None:
@@ -93,7 +94,7 @@ def test_bad_input_is_one_line(tmp_path, weights, capsys, monkeypatch):
 
 
 def test_the_shipped_prior_is_no_collapsed_one():
-    _, record = read_record(SHIPPED / "efficientnet_lite0.safetensors")
+    _, record = read_record(WEIGHTS)
     pooled = record["scores"]["within_pass_auc"]["validation"]
     assert pooled["n"] == 360
     assert pooled["auc"] > pooled["auc_minus_distance"]
@@ -102,8 +103,8 @@ def test_the_shipped_prior_is_no_collapsed_one():
 
 
 def test_the_shipped_record_is_complete():
-    config, record = read_record(SHIPPED / "efficientnet_lite0.safetensors")
-    assert config == NetworkConfig.preset("efficientnet_lite0")
+    config, record = read_record(WEIGHTS)
+    assert config == NetworkConfig.preset("one_trunk")
     assert {"data", "steps", "seed", "scores", "licence", "settings", "start"} <= set(record)
     assert record["scores"]["miou_at_1"]["grabcut"]["n"] == 50
     assert record["scores"]["miou_at_1"]["grabcut"]["miou_at_1"] >= 80
@@ -113,25 +114,24 @@ def test_the_shipped_record_is_complete():
 def test_the_shipped_int8_file_is_of_the_shipped_weights():
     path = SHIPPED / "oace_int8.tflite"
     facts = read_facts(path.read_bytes(), path.name)
-    assert facts.metadata["weights_sha256"] == sha256_file(
-        SHIPPED / "efficientnet_lite0.safetensors")
+    assert facts.metadata["weights_sha256"] == sha256_file(WEIGHTS)
 
 
 @pytest.mark.slow
 @pytest.mark.data
 def test_the_shipped_prior_measured_again(oace_data):
     from oace_tf.evaluation.oace_auc import summarise, within_pass_auc
-    from oace_tf.networks.weights import build_from_weights
+    from oace_tf.networks.weights import build_gestures_from_weights
     from oace_tf.samples.layouts import list_samples
 
-    pair, record = build_from_weights(SHIPPED / "efficientnet_lite0.safetensors", batch=1)
+    networks, record = build_gestures_from_weights(WEIGHTS, batch=1)
     files = list_samples("ecssd", oace_data)[:12]
-    records = within_pass_auc(score._forward(pair).oace, (file.read() for file in files),
-                              np.random.default_rng(0), size=pair.config.network_side(512))
+    records = within_pass_auc(score._forward(networks).oace, (file.read() for file in files),
+                              np.random.default_rng(0), size=networks.config.network_side(512))
     result = summarise(records, np.random.default_rng(0))
     # Of 200 objects the record has the mean; over twelve it scatters by about 0.03.
     assert result["auc"] == pytest.approx(
         record["scores"]["within_pass_auc"]["ecssd"]["auc"], abs=0.1)
     assert result["auc"] > result["auc_minus_distance"]
-    arrays = get_arrays(pair)
+    arrays = get_arrays(networks)
     assert all(np.isfinite(array).all() for array in arrays.values())

@@ -134,13 +134,13 @@ def test_the_packaged_model() -> None:
     found = TapSegmenter()
     model = found.model
     assert model.sealed and model.quantized
-    assert (model.size, model.max_points, model.click_channels) == (512, 20, 2)
+    assert (model.size, model.max_points, model.click_channels) == (512, 48, 2)
     image = np.full((300, 400, 3), 200, np.uint8)
     cv2.circle(image, (200, 150), 80, (180, 30, 20), -1)
     mask = found.segment(image, [(200, 150)])
     assert mask.shape == (300, 400)
     small = Frame(300, 400).image(image)
-    points = np.full((20, 3), -1, np.float32)
+    points = np.full((model.max_points, 3), -1, np.float32)
     points[0] = 256, 256, 1
     np.testing.assert_array_equal(model.run(small, points), model.run(small, points))
 

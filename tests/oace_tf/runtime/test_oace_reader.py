@@ -16,7 +16,7 @@ from oace_tf.segmenter import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[3]
 COFFEE = ROOT / "docs" / "samples" / "coffee.jpg"
-WEIGHTS = ROOT / "oace_tf" / "weights" / "efficientnet_lite0.safetensors"
+WEIGHTS = ROOT / "oace_tf" / "weights" / "one_trunk.safetensors"
 
 
 def _inputs(tap: Click, max_points: int) -> tuple[np.ndarray, np.ndarray]:
