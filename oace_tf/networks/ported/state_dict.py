@@ -11,6 +11,7 @@ import io
 import math
 import pickletools
 import struct
+import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -489,6 +490,8 @@ def _view(name: str, tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.nda
     if tensor.storage.key not in storages:
         raise ValueError(f"{name}: its storage {tensor.storage.key} is missing")
     flat = storages[tensor.storage.key]
+    if max(tensor.size, default=0) > sys.maxsize:  # beside a size of 0 it would need no storage
+        raise ValueError(f"{name}: shape {tensor.size} does not fit its storage of {len(flat)}")
     elements = 1
     last = tensor.offset
     for size, stride in zip(tensor.size, tensor.stride):
@@ -501,6 +504,8 @@ def _view(name: str, tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.nda
     # More elements than the storage has (stride 0) would let a small file claim any memory.
     if last >= len(flat) or elements > len(flat):
         raise ValueError(f"{name}: shape {tensor.size} does not fit its storage of {len(flat)}")
-    strides = tuple(stride * flat.itemsize for stride in tensor.stride)
+    # The stride along a side of one element says nothing, and may be any number.
+    strides = tuple(stride * flat.itemsize if size > 1 else 0
+                    for size, stride in zip(tensor.size, tensor.stride))
     return np.lib.stride_tricks.as_strided(
         flat[tensor.offset:], tensor.size, strides, writeable=False)

@@ -209,9 +209,16 @@ def test_a_huge_memo_index_costs_nothing(tmp_path: Path) -> None:
     {"size": (10**9,), "stride": (0,)}, {"size": (24,), "stride": ()}, {"count": 25},
     {"count": 23}, {"count": 2**61}, {"count": -1}, {"kind": "DoubleStorage"},
     {"size": (1,) * 40, "stride": (1,) * 40}, {"size": (0, 2**61, 2**61), "stride": (1, 1, 1)},
+    {"size": (0, 2**80), "stride": (1, 1)},
 ])
 def test_numbers_that_do_not_fit(tmp_path: Path, legacy: bool, change: dict) -> None:
     _refusal(tmp_path, _one(legacy, **change))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_stride_beside_one_element_may_be_any_number(tmp_path: Path, legacy: bool) -> None:
+    data = _one(legacy, size=(1, 24), stride=(2**62, 1))
+    np.testing.assert_array_equal(_read(tmp_path, data)["a"], BASE[None])
 
 
 def test_one_storage_described_twice(tmp_path: Path) -> None:
