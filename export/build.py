@@ -136,7 +136,8 @@ def make(options: BuildOptions, folder: Path) -> BuildResult:
         fileio.atomic_write(folder / answers.MULTI_NAME, metadata.add_metadata(
             quantized, dataclasses.replace(about, interface=answers.MULTI), compact=True))
     return BuildResult(
-        converted=converted, conversion_peak_mb=peak, about=about, calibrated=calibrated,
+        converted=converted, conversion_peak_mb=peak, about=about,
+        calibrated=calibrated.within(content),
         calibration=calibration, photographs=photographs)
 
 

@@ -57,6 +57,15 @@ class CalibrationResult:
         return tflite.serialise(model)
 
 
+    def within(self, float_bytes: bytes) -> CalibrationResult:
+        """Return what concerns a part of the float file: the tensors that the part has."""
+        names = {tflite.name_of(tensor)
+                 for tensor in tflite.graph(tflite.parse(float_bytes)).tensors}
+        return CalibrationResult(
+            {name: ends for name, ends in self.ranges.items() if name in names},
+            {name: shift for name, shift in self.shifts.items() if name in names})
+
+
 def save(
     path: str | Path, result: CalibrationResult, weights_sha256: str, recipe: Recipe,
     calibration: Mapping[str, Any],

@@ -10,11 +10,13 @@ from export.calibration import observers
 from export.convert.keras_pair import float_tflite
 from export.interfaces import answers, files
 from export.interfaces.answers import one_answer
-from export.quantization import int8
+from export.quantization import bias_correction, int8
+from export.quantization.calibration_result import CalibrationResult
 from export.tflite import model as tflite
 from export.tflite.delegation import delegation
 from oace_tf import TapSegmenter
 from oace_tf.clicks import Click
+from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame
 from oace_tf.gestures import Gesture, pack_rows
 from oace_tf.networks.gesture_networks import build_fused_gestures
@@ -111,3 +113,27 @@ def test_another_mask_fails_the_build(several: tuple[Any, bytes, bytes], tmp_pat
     _, faults = files.make_all([answers.MULTI], tmp_path / "oace_int8.tflite", None, tmp_path,
                                tmp_path, 1)
     assert any("mask bytes" in fault for fault in faults)
+
+
+@pytest.mark.slow
+def test_what_was_calibrated_on_all_answers_serves_the_one(several: tuple[Any, bytes, bytes],
+                                                          ) -> None:
+    content = several[1]
+    observer = observers.ChannelObserver(content)
+    means = observers.merge_channels(observer.see(feed) for feed in gesture_feeds(2)).means
+    shifts = bias_correction.corrections(tflite.parse(content), means, 8)
+    observed = observers.RangeObserver(content)
+    ranges = observers.merge_ranges(observed.see(feed) for feed in gesture_feeds(2))
+    whole, alone = CalibrationResult(ranges, shifts), one_answer(content)
+    with pytest.raises(UsageError, match="do not fit"):
+        whole.edit(alone)
+    part = whole.within(alone)
+    assert 0 < len(part.shifts) < len(whole.shifts) and len(part.ranges) < len(whole.ranges)
+    edited = part.edit(alone)
+    assert edited != alone
+    assert int8.quantize(edited, part.ranges) == one_answer_of_both(whole, content)
+
+
+def one_answer_of_both(calibrated: CalibrationResult, content: bytes) -> bytes:
+    """Return the mask's part of the int8 file that all answers share."""
+    return int8.quantize(one_answer(calibrated.edit(content)), calibrated.ranges)

@@ -22,6 +22,7 @@ import pytest
 from export.build import SHIPPED
 from export.interfaces import files as interface_files
 from export.interfaces import mediapipe_task
+from export.interfaces.answers import one_answer
 from export.tflite import metadata
 from oace_tf import TapSegmenter
 from oace_tf.clicker import first_click
@@ -94,7 +95,7 @@ def float_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about = interface_files.description(DEFAULT_MODEL.read_bytes())
     path = tmp_path_factory.mktemp("float") / "oace_float32.tflite"
     convert_weights(SHIPPED, None, about.max_points, 512, path)
-    path.write_bytes(metadata.add_metadata(path.read_bytes(), about))
+    path.write_bytes(metadata.add_metadata(one_answer(path.read_bytes()), about))
     return path
 
 

@@ -47,9 +47,9 @@ def test_the_committed_configuration_can_be_read():
     assert set(settings.exact) <= {name for name, _ in settings.sources}
 
 
-def test_the_preset_is_the_network_of_the_first_run():
+def test_the_preset_is_the_network_of_the_shipped_weights():
     from oace_tf.config import NetworkConfig
     from oace_tf.networks.weights import read_record
 
-    config, _ = read_record(ROOT / "experiments" / "one_trunk" / "first.safetensors")
+    config, _ = read_record(ROOT / "oace_tf" / "weights" / "one_trunk.safetensors")
     assert config == NetworkConfig.preset("one_trunk")
