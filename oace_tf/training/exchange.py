@@ -19,6 +19,7 @@ from oace_tf.tensor_file import read_tensors, write_tensors
 FORMAT = "oace-exchange-1"
 _NAME = "exchange-{:08d}.safetensors"
 _KEPT = 2  # a run that was killed may need the state before the newest
+_SAY_AFTER = 30.0  # seconds of waiting
 logger = logging.getLogger(__name__)
 
 
@@ -70,9 +71,13 @@ class Exchange:
 
     def _arrives(self, path: Path) -> bool:
         """Wait for a file (it is written elsewhere and moved there whole)."""
-        end = time.monotonic() + self._patience
+        begin, said = time.monotonic(), False
         while not path.is_file():
-            if time.monotonic() >= end:
+            waited = time.monotonic() - begin
+            if waited >= self._patience:
                 return False
+            if waited >= _SAY_AFTER and not said:
+                logger.warning("waiting for %s", path)
+                said = True
             time.sleep(self._pause)
         return True

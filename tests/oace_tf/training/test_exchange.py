@@ -8,6 +8,7 @@ import pytest
 
 from oace_tf.errors import UsageError
 from oace_tf.tensor_file import write_tensors
+from oace_tf.training import exchange
 from oace_tf.training.exchange import FORMAT, Exchange
 
 
@@ -48,6 +49,13 @@ def test_a_partner_that_stays_away_is_named(folders, caplog):
     mean = Exchange(a, [b], patience=0.05, pause=0.01).mean(5, state(1.0))
     np.testing.assert_array_equal(mean["weights/a"], state(1.0)["weights/a"])
     assert "exchange-00000005" in caplog.text and "without it" in caplog.text
+
+
+def test_a_long_wait_is_said_once(folders, caplog, monkeypatch):
+    a, b = folders
+    monkeypatch.setattr(exchange, "_SAY_AFTER", 0.02)
+    Exchange(a, [b], patience=0.1, pause=0.01).mean(5, state(1.0))
+    assert caplog.text.count("waiting for") == 1
 
 
 def test_a_run_that_was_killed_finds_the_exchange_before(folders):
