@@ -62,7 +62,7 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
         "without baselines and random taps)")
     add("--corrections", action="store_true", help="try second taps at random places: do they do "
         "what they say; about 30 more runs an object")
-    add("--tidy", action="store_true", help="measure masks as the library gives them, without "
+    add("--tidy", action="store_true", help="measure masks as the library tidies them, without "
         "pieces that hold no tap and without small holes (default: as the file gives them)")
     add("--oace-taps", type=int, default=0, metavar="K",
         help="compare the OACE with the plain disk: K taps on each object and K beside it; needs "
