@@ -41,6 +41,8 @@ class NetworkConfig:
     shared_trunk: bool = False  # one trunk for the photograph serves both networks
     trunk_resize: str = "half_pixel"  # how an HRNet enlarges: as where its first weights come from
     one_trunk: bool = False  # the photograph is encoded once, gestures are decoded from it
+    second_query: bool = False  # one trunk: what a first estimate found steers the rest
+    deep: bool = False  # one trunk: residual blocks at 1/16 and 1/32, in the neck and in MSFNet
 
     def __post_init__(self) -> None:
         def check(field: str, allowed: tuple[Any, ...]) -> None:
@@ -61,6 +63,8 @@ class NetworkConfig:
         check("tap_film", (True, False))
         check("shared_trunk", (True, False))
         check("one_trunk", (True, False))
+        for field in ("second_query", "deep"):
+            check(field, (True, False) if self.one_trunk else (False,))
         if self.one_trunk:  # see networks.one_trunk
             check("trunk", ("efficientnet_lite0", "tiny"))
             check("shared_trunk", (False,))
@@ -152,7 +156,7 @@ class NetworkConfig:
 # The fields added later, with their defaults.
 _ADDED: Mapping[str, Any] = {"frame": FILE_SIDE, "tap_film": False, "head_width": None,
                              "shared_trunk": False, "trunk_resize": "half_pixel",
-                             "one_trunk": False}
+                             "one_trunk": False, "second_query": False, "deep": False}
 
 # Slim: the trunks are 25.6 of 28.6 GMAC. Widths as in the light pair, where they carry the same
 # information at the same resolution; the rows of the paper's table keep the wide ones.
@@ -164,6 +168,7 @@ _PAPER = NetworkConfig(trunk="hrnet", stem_stride=4, prior_stem_stride=None, pri
 PRESETS: Mapping[str, NetworkConfig] = {
     "efficientnet_lite0": NetworkConfig(frame=384, tap_film=True),
     "one_trunk": NetworkConfig(one_trunk=True, frame=384),
+    "one_trunk_deep": NetworkConfig(one_trunk=True, frame=384, second_query=True, deep=True),
     "hrnet": _HRNET,
     "hrnet_shared": dataclasses.replace(_HRNET, shared_trunk=True, prior_fusion="late",
                                         tap_film=True, prior_width=56, msf_width=12,
@@ -174,5 +179,5 @@ PRESETS: Mapping[str, NetworkConfig] = {
     "paper_msfnet_oace": _PAPER,
     # A pair of a few thousand parameters for tests: builds, trains, converts in seconds.
     "tiny": NetworkConfig(trunk="tiny", prior_width=8, msfnet_width=8, msf_width=4),
-    "tiny_one_trunk": NetworkConfig(trunk="tiny", one_trunk=True),
+    "tiny_one_trunk": NetworkConfig(trunk="tiny", one_trunk=True, second_query=True, deep=True),
 }

@@ -30,6 +30,8 @@ NECK = {32: 160, 16: 128, 8: 96, 4: 48}
 VIEWS = {32: 64, 16: 64, 8: 48, 4: 24, 2: 16}
 SIMILAR = {16: 32, 8: 24}
 QUERY = 128
+DEEP_NECK = 2  # residual blocks at 1/32 and at 1/16
+DEEP_MSFNET = {32: 3, 16: 1}
 TINY = 4  # the networks of tests have a quarter of the channels
 OACE_CHANNELS = 3  # paper 3.1
 ALTERNATIVES = 3
@@ -54,6 +56,7 @@ def build_encoder(config: NetworkConfig, size: int | None = 512,
     neck = scope("neck")
     p32 = neck.conv_bn_relu(c32, "in32", wide[32], 1)
     p32 = neck.conv_bn_relu(p32, "smooth32", wide[32], 3)
+    p32 = _deepened(neck, p32, "deep32", DEEP_NECK, wide[32], config)
     p16 = _joined(neck, c16, p32, 16, wide[16])
     p16 = neck.conv_bn_relu(p16, "smooth16", wide[16], 3)
     p8 = _joined(neck, c8, p16, 8, wide[8])
@@ -61,6 +64,7 @@ def build_encoder(config: NetworkConfig, size: int | None = 512,
     p8 = neck.conv_bn_relu(p8, "again8", wide[8], 3)
     back = neck.bn(neck.conv(p8, "back16", wide[16], 3, 2), "back16_bn")
     p16 = neck.relu(neck.add([p16, back], "back16_add"), "back16_relu", six=True)
+    p16 = _deepened(neck, p16, "deep16", DEEP_NECK, wide[16], config)
     p4 = _joined(neck, c4, p8, 4, wide[4])
     p4 = neck.conv_bn_relu(p4, "smooth4", wide[4], 3)
     p2 = _joined(neck, c2, p4, 2, views[2])
@@ -73,6 +77,28 @@ def build_encoder(config: NetworkConfig, size: int | None = 512,
 def _share(widths: dict[int, int], config: NetworkConfig) -> dict[int, int]:
     """Return the channels by stride of a configuration."""
     return {s: w // TINY if config.trunk == "tiny" else w for s, w in widths.items()}
+
+
+def _deepened(scope: Scope, x: Any, part: str, count: int, inner: int,
+              config: NetworkConfig) -> Any:
+    """Pass x through residual blocks where the configuration is `deep`: [0, 6] -> [0, 6].
+
+    With fresh weights a block changes nothing, so that it can be added to a trained network.
+
+    Args:
+      scope: where the layers are named.
+      x: (B, h, w, C) in [0, 6].
+      part: name of the blocks.
+      count: blocks.
+      inner: channels between the two convolutions of a block.
+      config: says whether there are any.
+    """
+    for index in range(count if config.deep else 0):
+        block = scope(part)(index)
+        y = block.conv_bn_relu(x, "in", inner, 3)
+        y = block.bn(block.conv(y, "out", x.shape[-1], 3), "out_bn", gamma="zeros")
+        x = block.relu(block.add([x, y], "add"), "relu", six=True)
+    return x
 
 
 def _joined(neck: Scope, lateral: Any, coarse: Any, stride: int, width: int) -> Any:
@@ -98,6 +124,36 @@ class WeightedMean(layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """Return (B, 1, 1, C)."""
         return (input_shape[0][0], 1, 1, input_shape[0][-1])
+
+
+@keras.saving.register_keras_serializable(package="oace_tf")
+class RegionMean(layers.Layer):
+    """Features averaged over a soft region: x (B, h, w, C), mask (B, h, w, 1) -> (B, 1, 1, C).
+
+    As `WeightedMean`, computed in float32 also in the int8 file.
+
+    Args:
+      inside: whether the region is the mask, or what it leaves out.
+    """
+
+    def __init__(self, inside: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inside = bool(inside)
+
+    def call(self, inputs: Any) -> Any:
+        x, mask = inputs
+        weights = mask if self.inside else 1.0 - mask
+        total = ops.sum(weights, axis=(1, 2), keepdims=True)
+        weights = ops.cast(weights / (total + 1e-3), x.dtype)
+        return ops.sum(x * weights, axis=(1, 2), keepdims=True)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """Return (B, 1, 1, C)."""
+        return (input_shape[0][0], 1, 1, input_shape[0][-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "inside": self.inside}
 
 
 def build_gesture_prior(encoder: keras.Model) -> keras.Model:
@@ -146,7 +202,8 @@ def build_gesture_msfnet(config: NetworkConfig, encoder: keras.Model,
     Returns:
       A functional model named `msfnet`: `view2` ... `view32`, `maps4`, `maps8`, `maps16`,
       `previous` (B, S/4, S/4, 1) in [0, 1], and the prior's outputs -> a dict of `logits`
-      (B, S/2, S/2, 1), `alternatives` (B, S/2, S/2, 3), logits as well, and `scores` (B, 1, 1, 3).
+      (B, S/2, S/2, 1), `alternatives` (B, S/2, S/2, 3), logits as well, and `scores` (B, 1, 1, 3);
+      with `second_query` also `first` (B, S/16, S/16, 1) in [0, 1], the estimate that it is of.
     """
     scope = Scope("msfnet")
     views = {s: _input_like(encoder.output[f"view{s}"], f"view{s}") for s in VIEWS}
@@ -161,13 +218,20 @@ def build_gesture_msfnet(config: NetworkConfig, encoder: keras.Model,
     x = scope.conv_bn_relu(x, "a16", 64, 3)
     x = _modulated(scope("film16"), x, query)
     x = scope.conv_bn_relu(x, "b16", 64, 3)
+    x = _deepened(scope, x, "deep16", DEEP_MSFNET[16], 64, config)
     # Reach: at 1/32 four convolutions carry a gesture 128 px to each side of a frame of 512.
     y = layers.MaxPooling2D(2, name=scope.at("pool32"))(x)
     y = scope.conv_bn_relu(scope.concat([y, views[32]], "joined32"), "a32", 64, 1)
     for part in ("b32", "c32", "d32", "e32"):
         y = scope.conv_bn_relu(y, part, 64, 3)
+    y = _deepened(scope, y, "deep32", DEEP_MSFNET[32], 128, config)
     x = scope.add([x, scope.up(y, "up32")], "add16")
     x = scope.conv_bn_relu(scope.relu(x, "add16_relu", six=True), "c16", 48, 3)
+
+    outputs = {}
+    query8, found = query, None
+    if config.second_query:
+        outputs["first"], found, query8 = _second_query(scope("found"), x, views[16], query)
 
     msf = scope.conv_bn_relu(given["oace"], "msf.conv", 32, 3)
     for index in range(1, 4 if config.msf else 1):
@@ -175,13 +239,15 @@ def build_gesture_msfnet(config: NetworkConfig, encoder: keras.Model,
     x = scope.concat([scope.up(x, "up16"), views[8], given["similar8"]], "features8")
     x = scope.concat([x, msf, maps[8], before8], "joined8")  # the delegate joins five at most
     x = scope.conv_bn_relu(x, "a8", 48, 1)
-    x = _modulated(scope("film8"), x, query)
+    if found is not None:
+        x = _compared(scope("found8"), x, views[8], found)
+    x = _modulated(scope("film8"), x, query8)
     x = scope.conv_bn_relu(x, "b8", 48, 3)
     x8 = scope.conv_bn_relu(x, "c8", 32, 3)
 
     x = scope.concat([scope.up(x8, "up8"), views[4], maps[4], before], "joined4")
     x = scope.conv_bn_relu(x, "a4", 24, 1)
-    x = _modulated(scope("film4"), x, query)
+    x = _modulated(scope("film4"), x, query8)
     x = scope.conv_bn_relu(x, "b4", 24, 3)
     x = scope.conv_bn_relu(x, "c4", 16, 3)
 
@@ -200,10 +266,10 @@ def build_gesture_msfnet(config: NetworkConfig, encoder: keras.Model,
     score = scope.conv(score, "scores.out", ALTERNATIVES, 1, use_bias=True,
                        kernel_initializer=glorot)
     inputs = {f"view{s}": x for s, x in views.items()} | {f"maps{s}": x for s, x in maps.items()}
-    return keras.Model(inputs | given | {"previous": before},
-                       {"logits": _float32(logits, "logits"),
-                        "alternatives": _float32(others, "alternatives"),
-                        "scores": _float32(score, "scores")}, name="msfnet")
+    outputs |= {"logits": _float32(logits, "logits"),
+                "alternatives": _float32(others, "alternatives"),
+                "scores": _float32(score, "scores")}
+    return keras.Model(inputs | given | {"previous": before}, outputs, name="msfnet")
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -219,6 +285,44 @@ def _input_like(x: Any, name: str) -> Any:
 
 def _map_input(like: Any, width: int, name: str) -> Any:
     return keras.Input(batch_shape=(*like.shape[:3], width), name=name)
+
+
+def _second_query(scope: Scope, x: Any, view: Any, query: Any) -> tuple[Any, Any, Any]:
+    """Make a query of what a first estimate of the mask holds, and of what it leaves out.
+
+    The first query knows the few cells under the tap; a windscreen says little of a bus. Features
+    averaged over the part that was found say more. With fresh weights the query stays as it was.
+
+    Args:
+      scope: where the layers are named.
+      x: (B, S/16, S/16, C) in [0, 6].
+      view: (B, S/16, S/16, V) of the photograph.
+      query: (B, 1, 1, 128) in [0, 6].
+    Returns:
+      The estimate (B, S/16, S/16, 1) in [0, 1], what was found and the second query, each
+      (B, 1, 1, 128) in [0, 6].
+    """
+    logits = scope.conv(x, "estimate", 1, 1, use_bias=True, kernel_initializer="glorot_uniform",
+                        bias_initializer=keras.initializers.Constant(-1.0))
+    estimate = layers.Activation("sigmoid", dtype="float32", name=scope.at("mask"))(logits)
+    joined = scope.concat([x, view], "joined")
+    means = [RegionMean(inside, name=scope.at(name))([joined, estimate])
+             for name, inside in (("object", True), ("background", False))]
+    found = scope.relu(scope.conv(scope.concat(means, "means"), "dense", QUERY, 1, use_bias=True),
+                       "dense_relu", six=True)
+    change = scope.conv(found, "change", QUERY, 1, use_bias=True, kernel_initializer="zeros")
+    query = scope.relu(scope.add([query, change], "changed"), "query", six=True)
+    return estimate, found, query
+
+
+def _compared(scope: Scope, x: Any, view: Any, found: Any) -> Any:
+    """Add to x how alike each cell of a view is to what was found: x itself with fresh weights."""
+    key = scope.conv(found, "key", view.shape[-1], 1, use_bias=True,
+                     kernel_initializer="glorot_uniform")
+    key = layers.Activation("tanh", name=scope.at("key_tanh"))(key)
+    product = layers.Multiply(name=scope.at("product"))([view, key])
+    alike = scope.conv(product, "alike", x.shape[-1], 1, use_bias=True, kernel_initializer="zeros")
+    return scope.relu(scope.add([x, alike], "added"), "added_relu", six=True)
 
 
 def _modulated(scope: Scope, x: Any, query: Any) -> Any:

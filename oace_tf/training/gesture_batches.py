@@ -54,7 +54,7 @@ class GestureBatches:
 
         Returns:
           image (B, S, S, 3) uint8, cover (B, K, S/2, S/2) uint8, ignored (B, S/2, S/2) uint8,
-          points (B, K, N, 3) float32, outline (B, K) float32.
+          points (B, K, N, 3) float32, outline and twin (B, K) float32.
         """
         seeds = np.random.SeedSequence((self._plan.seed, number)).spawn(photographs)
         scenes = [self._scene(size, np.random.default_rng(seed)) for seed in seeds]

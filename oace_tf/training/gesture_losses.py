@@ -6,6 +6,8 @@ from typing import Any
 
 from keras import ops
 
+from oace_tf.training.losses import twin_disagreement
+
 EPSILON = 1e-6
 _AXES = (1, 2, 3)
 
@@ -23,18 +25,22 @@ class GestureLossSettings:
     scores: float = 0.1
     taps: float = 0.1  # a tap is inside, or outside, its mask (Latent Diversity)
     contrastive: float = 0.1  # equation (1)
+    steadiness: float = 0.0  # two taps on one object give one mask (`scenes.twins`; paper 5.2)
+    first: float = 0.2  # of the estimate at 1/16 that the second query is made from
 
 
 def gesture_losses(outputs: dict[str, Any], maps4: Any, cover: Any, valid: Any, outline: Any,
-                   settings: GestureLossSettings) -> dict[str, Any]:
+                   twin: Any, settings: GestureLossSettings) -> dict[str, Any]:
     """Return each loss, weighted, as a scalar, and `total`.
 
     Args:
-      outputs: `logits`, `alternatives`, `scores`, `oace` of `GestureNetworks.decode`.
+      outputs: `logits`, `alternatives`, `scores`, `oace`, and `first` where there is one, of
+        `GestureNetworks.decode`.
       maps4: (B, S/4, S/4, 3), the maps of the taps.
       cover: (B, S/2, S/2, 1) float32 in [0, 1].
       valid: (B, S/2, S/2, 1), 0 where ignored.
       outline: (B,) float32, 1 where the outline can be trusted.
+      twin: (B,) float32, 1 for both of two taps on one object; the first has an even place.
       settings: the weights.
     """
     logits = outputs["logits"]
@@ -48,6 +54,12 @@ def gesture_losses(outputs: dict[str, Any], maps4: Any, cover: Any, valid: Any, 
     parts["taps"] = settings.taps * tap_loss(logits, maps4, cover)
     parts["contrastive"] = settings.contrastive * ops.mean(
         dense_contrastive_loss(outputs["oace"], cover, valid))
+    if settings.steadiness > 0.0:
+        parts["unsteady"] = settings.steadiness * steadiness_loss(
+            ops.sigmoid(logits) * valid, twin)
+    if "first" in outputs:
+        parts["first"] = settings.first * ops.mean(
+            soft_dice(outputs["first"], _to_sixteenth(cover), _to_sixteenth(valid)))
     total = 0.0
     for value in parts.values():
         total = total + value
@@ -88,6 +100,18 @@ def tap_loss(logits: Any, maps4: Any, cover: Any) -> Any:
     inside, outside = maps4[..., :1] * cover4, maps4[..., 1:2] * (1.0 - cover4)
     loss = ops.sum(inside * ops.softplus(-at4) + outside * ops.softplus(at4), axis=_AXES)
     return ops.mean(loss / (ops.sum(inside + outside, axis=_AXES) + 1.0))
+
+
+def steadiness_loss(p: Any, twin: Any) -> Any:
+    """How far the masks of twins are from agreeing, in [0, 1]; 0 where no gesture has a twin.
+
+    Args:
+      p: (B, h, w, 1), B even.
+      twin: (B,), 1 for both of a pair; the first has an even place.
+    """
+    of_pair = twin[0::2]
+    each = twin_disagreement(p[0::2], p[1::2])
+    return ops.sum(each * of_pair) / (ops.sum(of_pair) + EPSILON)
 
 
 def dense_contrastive_loss(oace: Any, cover: Any, valid: Any) -> Any:
@@ -133,3 +157,8 @@ def _alternatives(outputs: dict[str, Any], cover: Any, valid: Any,
 
 def _halved(x: Any) -> Any:
     return ops.average_pool(x, 2, 2)
+
+
+def _to_sixteenth(x: Any) -> Any:
+    """From 1/2 of the frame's side to 1/16."""
+    return ops.average_pool(x, 8, 8)

@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_json, sha256_file
 from oace_tf.training.gesture_settings import GestureTrainSettings
@@ -62,7 +63,6 @@ def run_gestures(args: argparse.Namespace, folders: list[Path]) -> int:
 
 def _start(args: argparse.Namespace) -> tuple[Any, Any]:
     """Return the networks to start from and how they were made, for the record."""
-    from oace_tf.config import NetworkConfig
     from oace_tf.networks.gesture_networks import build_gesture_networks
     from oace_tf.networks.ported.imagenet import PACKAGE, init_trunks
     from oace_tf.networks.weights import build_gestures_from_weights
@@ -70,14 +70,40 @@ def _start(args: argparse.Namespace) -> tuple[Any, Any]:
     if len(args.init) > 1:
         raise UsageError(f"--init takes one word or file here; got {' '.join(args.init)}")
     first = args.init[0]
+    if first not in ("none", "imagenet") and args.preset:
+        return _grown(Path(first), args.preset)
     if first not in ("none", "imagenet"):
         networks, record = build_gestures_from_weights(first, size=None)
         return networks, {"weights": sha256_file(first), "steps": record.get("steps")}
-    config = NetworkConfig.preset(args.preset or PRESET)
-    if not config.one_trunk:
-        raise UsageError(f"--preset {args.preset} is a pair of networks; gestures take {PRESET}")
-    networks = build_gesture_networks(config, None)
+    networks = build_gesture_networks(_one_trunk(args.preset or PRESET), None)
     if first == "imagenet":
         init_trunks(networks)
         return networks, {"trunk": PACKAGE}
     return networks, None
+
+
+def _one_trunk(preset: str) -> NetworkConfig:
+    config = NetworkConfig.preset(preset)
+    if not config.one_trunk:
+        raise UsageError(f"--preset {preset} is a pair of networks; gestures take {PRESET}")
+    return config
+
+
+def _grown(path: Path, preset: str) -> tuple[Any, Any]:
+    """Return networks of a preset with the weights of a file; parts it lacks start fresh.
+
+    Raises:
+      UsageError: a damaged file, or one with other parts or shapes.
+    """
+    from oace_tf.networks.gesture_networks import build_gesture_networks
+    from oace_tf.networks.weights import get_arrays, read_arrays, set_arrays
+
+    config, record, arrays = read_arrays(path)
+    if not config.one_trunk:
+        raise UsageError(f"{path}: holds a pair of networks, not one trunk with gestures")
+    networks = build_gesture_networks(_one_trunk(preset), None)
+    fresh = {name: array for name, array in get_arrays(networks).items() if name not in arrays}
+    set_arrays(networks, {**fresh, **arrays}, str(path))
+    print(f"{path}: {len(fresh)} tensors of {preset} are not in it and start fresh")
+    return networks, {"weights": sha256_file(path), "steps": record.get("steps"),
+                      "fresh": sorted(fresh)}

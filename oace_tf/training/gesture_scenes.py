@@ -39,6 +39,7 @@ class GestureSceneSettings:
     paste_smallest: float = 0.1  # longer side of a pasted object, share of the frame
     paste_largest: float = 0.65
     min_object: float = 0.0025  # smaller objects (share of the frame) are not tapped
+    twins: float = 0.0  # share of the pairs of gestures that are two taps on one object
     shares: GestureShares = field(default_factory=GestureShares)
 
     def __post_init__(self) -> None:
@@ -54,10 +55,13 @@ class GestureSceneSettings:
             raise UsageError("training settings: scenes.paste_smallest is "
                              f"{self.paste_smallest}, expected above 0 and at most paste_largest "
                              f"({self.paste_largest}), which is at most 1")
-        for name in ("crop", "cut", "close", "flip", "grey", "paste"):
+        for name in ("crop", "cut", "close", "flip", "grey", "paste", "twins"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UsageError(f"training settings: scenes.{name} is {getattr(self, name)}, "
                                  "expected 0 to 1")
+        if self.twins > 0.0 and self.gestures % 2:
+            raise UsageError(f"training settings: scenes.gestures is {self.gestures}, expected an "
+                             "even number where scenes.twins is above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ class GestureScene:
     ignored: np.ndarray  # (S/2, S/2) uint8 0/1: crowds
     points: np.ndarray  # (K, N, 3) float32, px of the frame
     outline: np.ndarray  # (K,) float32: 1 where the mask's outline can be trusted
+    twin: np.ndarray  # (K,) float32: 1 for both of two taps on one object, which stand together
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +125,16 @@ def make_gesture_scene(base: Layered, index: int, exact: bool,
 
 
 def new_gesture(mask: np.ndarray, settings: GestureSceneSettings,
-                rng: np.random.Generator) -> np.ndarray:
-    """Return the (N, 3) float32 points of a first gesture on a mask (S, S) bool, not empty."""
-    kind = settings.shares.draw(rng)
+                rng: np.random.Generator, kind: str | None = None) -> np.ndarray:
+    """Return the (N, 3) float32 points of a first gesture on a mask (S, S) bool, not empty.
+
+    Args:
+      mask: of the object.
+      settings: how often each gesture is made, and N.
+      rng: every draw comes from it.
+      kind: a field of `GestureShares`; None: drawn.
+    """
+    kind = kind or settings.shares.draw(rng)
     most = settings.rows - _LATER_ROWS
     rows = simulate_gesture(kind, mask, rng, most)
     if len(rows) == 0:  # a scribble through a hole
@@ -135,13 +147,19 @@ def _with_gestures(image: np.ndarray, ignored: np.ndarray, objects: list[Tappabl
     sizes = np.array([item.mask.mean() for item in objects])**settings.size_power
     chosen = [objects[k] for k in rng.choice(len(objects), settings.gestures,
                                              p=sizes / sizes.sum())]
+    twin = np.zeros(settings.gestures, np.float32)
+    if settings.twins > 0.0:
+        for first in np.flatnonzero(rng.random(settings.gestures // 2) < settings.twins) * 2:
+            chosen[first + 1] = chosen[first]
+            twin[first:first + 2] = 1.0
     half = (len(image) // 2, len(image) // 2)
     covers = [cv2.resize(np.ascontiguousarray(item.mask) * np.uint8(255), half,
                          interpolation=cv2.INTER_AREA) for item in chosen]
-    points = [new_gesture(np.ascontiguousarray(item.mask) > 0, settings, rng) for item in chosen]
+    points = [new_gesture(np.ascontiguousarray(item.mask) > 0, settings, rng,
+                          "tap" if of_twin else None) for item, of_twin in zip(chosen, twin)]
     return GestureScene(
         image=image, cover=np.stack(covers), points=np.stack(points),
-        ignored=np.ascontiguousarray(ignored[::2, ::2]),
+        ignored=np.ascontiguousarray(ignored[::2, ::2]), twin=twin,
         outline=np.array([item.exact for item in chosen], np.float32))
 
 

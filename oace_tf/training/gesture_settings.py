@@ -67,6 +67,8 @@ class GestureTrainSettings:
         _check(self.warmup >= 0, "warmup", self.warmup, "not negative")
         _check(len(self.rounds) > 0 and min(self.rounds) >= 0.0 and sum(self.rounds) > 0.0,
                "rounds", self.rounds, "shares of which one is above zero")
+        _check(self.losses.steadiness == 0.0 or self.scenes.twins > 0.0, "losses.steadiness",
+               self.losses.steadiness, "0 where scenes.twins is 0: there is nothing to agree")
         _check(0 <= self.seed < 2**32, "seed", self.seed, "in [0, 2^32)")
 
     @property

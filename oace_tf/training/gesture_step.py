@@ -88,7 +88,8 @@ class GestureStep:
         # What is object is so where a crowd stands too.
         valid = ops.maximum(ops.repeat(valid, count, axis=0), ops.cast(cover > 0.5, "float32"))
         losses = gesture_losses(outputs, drawn["maps4"], cover, valid,
-                                ops.reshape(batch["outline"], (-1,)), self._losses)
+                                ops.reshape(batch["outline"], (-1,)),
+                                ops.reshape(batch["twin"], (-1,)), self._losses)
         return losses, ops.sigmoid(outputs["logits"])
 
 

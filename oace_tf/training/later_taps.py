@@ -25,6 +25,8 @@ def next_round(batch: Batch, probability: np.ndarray, renewed: float,
                rng: np.random.Generator) -> tuple[Batch, np.ndarray]:
     """Return the batch of the next round and its previous masks.
 
+    No gesture has a twin then: the two have got different taps.
+
     Args:
       batch: as `GestureBatches.batch` gives it; left as it is.
       probability: (B K, S/2, S/2), the answers to it.
@@ -56,4 +58,4 @@ def next_round(batch: Batch, probability: np.ndarray, renewed: float,
             fresh[used, :2] = 2 * fresh[used, :2] + 0.5
             points[at] = fresh
             previous[index] = 0.0
-    return {**batch, "points": points}, previous
+    return {**batch, "points": points, "twin": np.zeros_like(batch["twin"])}, previous

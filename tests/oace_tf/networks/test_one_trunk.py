@@ -14,9 +14,11 @@ from oace_tf.networks.gesture_networks import (
     build_gesture_networks,
     repeated,
 )
+from oace_tf.networks.one_trunk import RegionMean
 from oace_tf.networks.weights import get_arrays, set_arrays
 
 SIZE = 64
+RNG = np.random.default_rng(1)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,28 @@ def test_every_gesture_changes_the_answer(networks, image, gesture):
     assert np.abs(logits[0] - logits[1]).max() > 1e-3
 
 
+def test_the_second_query_is_made_of_what_the_estimate_holds(networks, image):
+    outputs = _decoded(networks, image, [(20, 20, 1)])
+    first = np.asarray(outputs["first"])
+    assert first.shape == (1, SIZE // 16, SIZE // 16, 1) and 0 < first.min() and first.max() < 1
+    x, mask = RNG.normal(0, 1, (2, 4, 4, 3)), RNG.uniform(0, 1, (2, 4, 4, 1))
+    for inside, weights in ((True, mask), (False, 1 - mask)):
+        mean = np.asarray(RegionMean(inside)([x.astype(np.float32), mask.astype(np.float32)]))
+        wanted = (x * weights).sum((1, 2)) / weights.sum((1, 2))
+        assert np.allclose(mean[:, 0, 0], wanted, atol=1e-3)
+
+
+def test_a_fresh_second_query_and_fresh_residual_blocks_change_nothing(image):
+    keras.utils.set_random_seed(5)
+    with_it = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None)
+    without = build_gesture_networks(NetworkConfig(trunk="tiny", one_trunk=True), None)
+    arrays = get_arrays(with_it)
+    set_arrays(without, {name: arrays[name] for name in get_arrays(without)}, "test")
+    answers = [np.asarray(_decoded(each, image, [(20, 20, 1)])["logits"])
+               for each in (with_it, without)]
+    assert np.array_equal(*answers)
+
+
 def test_the_mask_before_changes_the_answer(networks, image):
     previous = np.zeros((2, SIZE // 4, SIZE // 4, 1), np.float32)
     previous[1, 4:9, 4:9] = 1.0
@@ -88,7 +112,7 @@ def test_every_weight_has_a_gradient(networks, image):
         previous = np.full((2, SIZE // 4, SIZE // 4, 1), 0.5, np.float32)
         outputs = networks.decode(features, drawn, tf.constant(previous), True)
         loss = sum(tf.reduce_sum(tf.square(outputs[name]))
-                   for name in ("logits", "alternatives", "scores"))
+                   for name in ("logits", "alternatives", "scores", "first"))
     gradients = tape.gradient(loss, [v.value for v in variables])
     dead = [v.path for v, g in zip(variables, gradients) if g is None or not np.any(g)]
     assert variables and dead == []
@@ -110,7 +134,7 @@ def test_the_file_s_model_is_the_networks_at_the_file_s_size(networks, image):
 
 
 def test_a_smaller_frame_moves_the_gesture_along(networks):
-    config = NetworkConfig(trunk="tiny", one_trunk=True, frame=256)
+    config = NetworkConfig(trunk="tiny", one_trunk=True, frame=256, second_query=True, deep=True)
     small = build_gesture_networks(config, 64, 1)
     set_arrays(small, get_arrays(networks), "test")
     fused = build_fused_gestures(small, 6, 128)

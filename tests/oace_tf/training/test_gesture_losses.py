@@ -12,6 +12,7 @@ from oace_tf.training.gesture_losses import (
     near_outline,
     soft_dice,
     soft_focal_loss,
+    steadiness_loss,
     tap_loss,
 )
 
@@ -19,6 +20,7 @@ RNG = np.random.default_rng(7)
 LOGITS = RNG.normal(0, 2, (2, 16, 16, 1)).astype(np.float32)
 COVER = (RNG.uniform(0, 1, (2, 16, 16, 1)).round(1)).astype(np.float32)
 ONES = np.ones_like(COVER)
+NO_TWINS = np.zeros(2, np.float32)
 
 
 def _p(x):
@@ -90,10 +92,44 @@ def test_the_best_of_three_alternatives_is_taught_and_scored():
                "alternatives": np.concatenate([perfect, -perfect, -perfect], -1).astype(np.float32),
                "scores": np.array([[[[9, -9, -9]]]] * 2, np.float32)}
     maps4 = np.zeros((2, 8, 8, 3), np.float32)
-    parts = gesture_losses(outputs, maps4, cover, ONES, np.ones(2, np.float32), settings)
+    parts = gesture_losses(outputs, maps4, cover, ONES, np.ones(2, np.float32),
+                           NO_TWINS, settings)
     assert float(parts["alternatives"]) < 0.01 and float(parts["scores"]) < 0.001
     outputs["scores"] = -outputs["scores"]
-    worse = gesture_losses(outputs, maps4, cover, ONES, np.ones(2, np.float32), settings)
+    worse = gesture_losses(outputs, maps4, cover, ONES, np.ones(2, np.float32),
+                           NO_TWINS, settings)
     assert float(worse["scores"]) > 0.5
     total = sum(float(value) for name, value in parts.items() if name != "total")
     assert float(parts["total"]) == pytest.approx(total, rel=1e-5)
+
+
+def test_steadiness_is_one_minus_the_soft_iou_of_twins_alone():
+    p = RNG.uniform(0, 1, (6, 8, 8, 1)).astype(np.float32)
+    twin = np.array([1, 1, 0, 0, 1, 1], np.float32)
+    wanted = np.mean([1 - (np.minimum(p[a], p[a + 1]).sum() + 1)
+                      / (np.maximum(p[a], p[a + 1]).sum() + 1) for a in (0, 4)])
+    assert float(steadiness_loss(p, twin)) == pytest.approx(wanted, rel=1e-4)
+    assert float(steadiness_loss(p, 0 * twin)) == 0.0
+    same = np.repeat(p[::2], 2, axis=0)
+    assert float(steadiness_loss(same, twin)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_first_estimate_and_steadiness_are_losses_where_there_are_any():
+    outputs = {"logits": LOGITS, "oace": np.ones((2, 4, 4, 3), np.float32),
+               "alternatives": np.repeat(LOGITS, 3, -1),
+               "scores": np.zeros((2, 1, 1, 3), np.float32)}
+    maps4, trusted = np.zeros((2, 8, 8, 3), np.float32), np.ones(2, np.float32)
+
+    def parts(settings, **more):
+        return gesture_losses({**outputs, **more}, maps4, COVER, ONES, trusted,
+                              np.ones(2, np.float32), settings)
+
+    plain = parts(GestureLossSettings())
+    assert "unsteady" not in plain and "first" not in plain
+    share = COVER.reshape(2, 2, 8, 2, 8, 1).mean((2, 4), dtype=np.float32)
+    right = parts(GestureLossSettings(first=1.0, steadiness=0.5), first=share)
+    wrong = parts(GestureLossSettings(first=1.0, steadiness=0.5), first=0 * share)
+    soft = 1 - (2 * (share**2).sum((1, 2)) + 1) / (2 * share.sum((1, 2)) + 1)
+    assert float(right["first"]) == pytest.approx(soft.mean(), rel=1e-4)
+    assert float(wrong["first"]) > float(right["first"])
+    assert 0.0 < float(right["unsteady"]) <= 0.5

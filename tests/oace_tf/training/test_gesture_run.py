@@ -6,7 +6,9 @@ import json
 import pytest
 
 from oace_tf import train
-from oace_tf.networks.weights import read_arrays
+from oace_tf.config import NetworkConfig
+from oace_tf.networks.gesture_networks import build_gesture_networks
+from oace_tf.networks.weights import get_arrays, read_arrays, save_weights
 
 CONFIG = {"phases": [{"size": 64, "photographs": 1, "batches": 2, "later_taps": False}],
           "scenes": {"gestures": 2, "rows": 16}}
@@ -36,6 +38,21 @@ def test_a_run_in_two_parts(call, eager, tmp_path, capsys):
     assert [source["name"] for source in record["data"]] == ["drawn"]
     assert call("--init", str(tmp_path / "run" / "weights.safetensors"), "--out",
                 str(tmp_path / "next"), "--stop-at", "1") == 0
+
+
+@pytest.mark.slow
+def test_parts_that_older_weights_lack_start_fresh(call, eager, dataset, tmp_path, capsys):
+    older = NetworkConfig(trunk="tiny", one_trunk=True)
+    path = tmp_path / "older.safetensors"
+    save_weights(path, build_gesture_networks(older, None), {"steps": 7})
+    assert call("--init", str(path), "--stop-at", "1") == 0
+    assert "tensors of tiny_one_trunk are not in it and start fresh" in capsys.readouterr().out
+    config, record, _ = read_arrays(tmp_path / "run" / "weights.safetensors")
+    assert config == NetworkConfig.preset("tiny_one_trunk") and record["start"]["steps"] == 7
+    added = (".found.", ".found8.", ".deep16.", ".deep32.")
+    assert set(record["start"]["fresh"]) == {
+        name for name in get_arrays(build_gesture_networks(config, None))
+        if any(part in name for part in added)}
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

@@ -4,7 +4,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 
+from oace_tf.errors import UsageError
 from oace_tf.gestures import Label
 from oace_tf.training.gesture_scenes import (
     GestureSceneSettings,
@@ -58,3 +60,36 @@ def test_a_photograph_without_a_large_object_gives_none():
                                                      * np.eye(80, dtype=np.uint8),))
     whole = dataclasses.replace(SETTINGS, crop=0, cut=0, close=0)
     assert make_gesture_scene(tiny, 0, True, [], 64, whole, np.random.default_rng(0)) is None
+
+
+def test_twins_are_two_taps_on_one_object_side_by_side():
+    mixed = GestureShares(tap=0, taps=0, box=1, box_tap=0, extreme=0, drag=0, scribble=0)
+    half = GestureSceneSettings(gestures=6, shares=mixed, twins=0.5)
+    counts = []
+    for seed in range(40):
+        scene = make_gesture_scene(_base(), 0, True, [(_base(), 1, False)], 64, half,
+                                   np.random.default_rng(seed))
+        assert scene is not None
+        counts.append(scene.twin.sum() / 2)
+        for first in range(0, 6, 2):
+            assert scene.twin[first] == scene.twin[first + 1]
+            labels = scene.points[first:first + 2, :, 2]
+            if scene.twin[first]:
+                assert np.array_equal(scene.cover[first], scene.cover[first + 1])
+                assert (labels == Label.OBJECT).sum(axis=1).tolist() == [1, 1]
+                assert not (labels == Label.CORNER).any()
+            else:
+                assert (labels == Label.CORNER).sum(axis=1).tolist() == [1, 1]
+    assert 1.0 < np.mean(counts) < 2.0 and set(counts) > {1.0, 2.0}
+
+
+def test_without_twins_no_draw_is_made_for_them():
+    scene, again = (make_gesture_scene(_base(), 0, True, [], 64, settings, np.random.default_rng(5))
+                    for settings in (SETTINGS, dataclasses.replace(SETTINGS, twins=0.0)))
+    assert scene is not None and again is not None and not scene.twin.any()
+    assert np.array_equal(scene.points, again.points)
+
+
+def test_twins_need_an_even_number_of_gestures():
+    with pytest.raises(UsageError, match="scenes.gestures is 5, expected an even number"):
+        GestureSceneSettings(gestures=5, twins=0.3)

@@ -39,6 +39,13 @@ def test_the_learning_rate_warms_up_and_moves_evenly_within_a_phase():
     assert rates == pytest.approx([0.0015, 0.003, 0.003, 0.003 * 0.55])
 
 
+def test_steadiness_needs_twins():
+    fields = {"losses": {"steadiness": 0.3}}
+    with pytest.raises(UsageError, match="losses.steadiness is 0.3, expected 0 where scenes.twins"):
+        GestureTrainSettings.from_json(fields, "x.json")
+    GestureTrainSettings.from_json({**fields, "scenes": {"twins": 0.5}}, "x.json")
+
+
 def test_the_committed_configuration_can_be_read():
     fields = json.loads((ROOT / "configs" / "one_trunk.json").read_text(encoding="utf-8"))
     settings = GestureTrainSettings.from_json(fields, "one_trunk.json")

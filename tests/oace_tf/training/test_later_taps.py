@@ -15,7 +15,8 @@ def _batch() -> dict[str, np.ndarray]:
     cover[0, :, 4:12, 4:12] = 255
     points = np.stack([pack_rows(np.array([[14, 14, 1]], np.float32), 16)] * 2)[None]
     return {"image": np.zeros((1, 32, 32, 3), np.uint8), "cover": cover, "points": points,
-            "ignored": np.zeros((1, 16, 16), np.uint8), "outline": np.ones((1, 2), np.float32)}
+            "ignored": np.zeros((1, 16, 16), np.uint8), "outline": np.ones((1, 2), np.float32),
+            "twin": np.ones((1, 2), np.float32)}
 
 
 def test_what_was_missed_gets_an_object_tap_and_what_was_added_a_background_tap():
@@ -30,6 +31,7 @@ def test_what_was_missed_gets_an_object_tap_and_what_was_added_a_background_tap(
     assert np.array_equal(after["points"][0, :, 0], batch["points"][0, :, 0])
     assert (batch["points"][0, :, 1:, 2] == Label.UNUSED).all()  # the batch stays as it was
     assert previous.shape == empty_previous(batch).shape
+    assert not after["twin"].any()  # two taps on one object no longer
     assert np.array_equal(previous[0, :, :, 0], probability[0].reshape(8, 2, 8, 2).mean((1, 3)))
 
 
