@@ -35,13 +35,14 @@ def operator_faults(content: bytes) -> list[str]:
     """Return what an int8 file must not hold: operators of other sets, float ones that draw no tap.
 
     An operator draws taps when all it reads at run time comes from `points` in float. Features are
-    averaged in float under what was drawn (`_means`). Those of `FLOAT_ISLAND` may be float, with
+    averaged in float under what was drawn, and over regions (`_means`, `_regions`). Those of `FLOAT_ISLAND` may be float, with
     the steps from int8 and back.
     """
     model = tflite.parse(content)
     graph = tflite.graph(model)
     drawn = _drawn(model)
-    island = drawn | _means(model, drawn) | {
+    regions, shares = _regions(model)
+    island = drawn | regions | _means(model, drawn | shares) | {
         int(i) for operator in graph.operators
         if tflite.operator_name(model, operator) in FLOAT_ISLAND
         for i in (*tflite.activations(model, operator.inputs), *operator.outputs)}
@@ -72,8 +73,37 @@ def _drawn(model: Any) -> set[int]:
     return drawn
 
 
+def _regions(model: Any) -> tuple[set[int], set[int]]:
+    """Return the float tensors of regions, and of them the shares that sum to 1.
+
+    A region is an estimate, or one minus it; its shares are it over a constant and its sum.
+    """
+    tensors: set[int] = set()
+    shares: set[int] = set()
+    graph = tflite.graph(model)
+    made_by = {int(i): operator for operator in graph.operators for i in operator.outputs}
+
+    def made(index: int, name: str) -> list[int] | None:
+        operator = made_by.get(index)
+        if operator is None or tflite.operator_name(model, operator) != name:
+            return None
+        return tflite.activations(model, operator.inputs)
+
+    for index in made_by:
+        quotient = made(index, "DIV") or []
+        if len(quotient) != 2:
+            continue
+        region, total = quotient
+        sums = made(total, "ADD") or []
+        if len(sums) != 1 or made(sums[0], "SUM") != [region]:
+            continue
+        shares.add(index)
+        tensors.update({index, total, sums[0], region}, made(region, "SUB") or [])
+    return tensors, shares
+
+
 def _means(model: Any, drawn: set[int]) -> set[int]:
-    """Return the float tensors of features averaged under a drawing: features x weights, summed."""
+    """Return the float tensors of features averaged under weights: features x weights, summed."""
     tensors: set[int] = set()
     for operator in tflite.graph(model).operators:
         name = tflite.operator_name(model, operator)
