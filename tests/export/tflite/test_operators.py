@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 
 from export.convert.keras_pair import float_tflite
@@ -11,7 +12,7 @@ from export.tflite.operators import multiply_adds, operator_faults, operators
 from oace_tf.errors import UsageError
 from oace_tf.networks.cost import add_up, cost_table
 from oace_tf.networks.fused import build_fused
-from tests.export.conftest import SIZE, Made, plain_pair, quantized
+from tests.export.conftest import SIZE, Gestures, Made, plain_pair, quantized
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +96,16 @@ def test_buffers_are_aligned(made: Made) -> None:
         assert content.find(data.tobytes()) >= 0
     places = [content.index(data.tobytes()) for data in large if len(data) >= 256]
     assert places and all(place % 16 == 0 for place in places)
+
+
+def test_a_float_quotient_is_a_fault_unless_it_is_a_region_over_its_sum(
+    gestures: Gestures
+) -> None:
+    assert operator_faults(gestures.int8_bytes) == []
+    model = tflite.parse(gestures.int8_bytes)
+    quotients = [op for op in tflite.graph(model).operators
+                 if tflite.operator_name(model, op) == "DIV"]
+    region = quotients[-1].inputs[0]
+    quotients[-1].inputs = np.array([region, region], np.int32)
+    faults = operator_faults(tflite.serialise(model))
+    assert faults and all("works in float" in fault for fault in faults), faults
