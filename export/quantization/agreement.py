@@ -6,21 +6,18 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from oace_tf.clicks import Click
-from oace_tf.evaluation.drift import FLOAT, INT8
 from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.images import read_image
 from oace_tf.segmenter import TapSegmenter
-from oace_tf.workers import in_processes
+from oace_tf.workers import Pool, pool_size
 
 SYNTHETIC = 32  # pictures, where there is nothing else
 _SYNTHETIC_SIZE = (360, 480)
-_opened: dict[str, Any] = {}  # of this process
 
 _log = logging.getLogger(__name__)
 
@@ -38,23 +35,24 @@ def agreements(
     float_path: Path, int8_path: Path, pictures: Sequence[Picture], workers: int
 ) -> Iterator[tuple[float, bool]]:
     """Yield the IoU of the two files' masks on each picture, and whether both are empty."""
-    return in_processes(_agreement, pictures, min(workers, len(pictures)), start_files,
-                        (float_path, int8_path))
+    pool = Pool(processes=pool_size(workers, len(pictures)), setup=_open_files,
+                setup_args=(float_path, int8_path))
+    return pool.map(_agreement, pictures)
 
 
-def start_files(float_path: Path, int8_path: Path) -> None:
-    """Open both files for `agreements`, one thread each."""
+def _open_files(*paths: Path) -> tuple[TapSegmenter, ...]:
+    """Return the files opened in this process, one thread each."""
     cv2.setNumThreads(1)
-    _opened.update(files={FLOAT: TapSegmenter(float_path), INT8: TapSegmenter(int8_path)})
+    return tuple(TapSegmenter(path) for path in paths)
 
 
-def _agreement(picture: Picture) -> tuple[float, bool]:
+def _agreement(segmenters: Sequence[TapSegmenter], picture: Picture) -> tuple[float, bool]:
     if picture.path is None:
         image, clicks = synthetic(np.random.default_rng(picture.seed))
     else:
         image, clicks = read_image(picture.path), picture.clicks
     masks = []
-    for segmenter in _opened["files"].values():
+    for segmenter in segmenters:
         usable = [c for c in clicks if c.positive or segmenter.model.click_channels == 2]
         probability = segmenter.probability(image, usable[: segmenter.model.max_points])
         if not np.isfinite(probability).all():

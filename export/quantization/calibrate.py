@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,11 +28,10 @@ from export.quantization.ranges import least_error_ranges
 from export.quantization.recipe import Recipe
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
-from oace_tf.workers import in_processes
+from oace_tf.workers import Pool, pool_size
 
 Item = TypeVar("Item")
 Progress = Callable[[Iterable[Item], int, str], Iterator[Item]]
-_opened: dict[str, Any] = {}  # of this process
 
 
 def photographs_of(images: CalibrationSet, recipe: Recipe, seed: int) -> CalibrationSet:
@@ -74,9 +74,9 @@ def calibrate(
     def over(
         merge: Callable[[Iterable[Any]], Any], some: Sequence[Photograph], kind: str, *setup: Any
     ) -> Any:
-        parts = in_processes(_see, some, min(workers, len(some)), start_observer,
-                             (kind, content, size, max_points, *setup))
-        return merge(progress(parts, len(some), f"{label}, {kind}"))
+        pool = Pool(processes=pool_size(workers, len(some)), setup=_open_observation,
+                    setup_args=(kind, content, size, max_points, *setup))
+        return merge(progress(pool.map(_see, some), len(some), f"{label}, {kind}"))
 
     ranges = over(merge_ranges, photographs, "ranges")
     few = photographs[: recipe.inner_images]
@@ -92,15 +92,25 @@ def calibrate(
         tflite.parse(content), means, recipe.weight_bits))
 
 
-def start_observer(kind: str, content: bytes, size: int, max_points: int, *setup: Any) -> None:
-    """Open a float file in this process for one kind of pass over the photographs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Observation:
+    """A float file opened in one process for one kind of pass over the photographs."""
+
+    observer: RangeObserver | ChannelObserver | HistogramObserver
+    guide: Guide
+    size: int  # of the file's frame
+    max_points: int
+
+
+def _open_observation(kind: str, content: bytes, size: int, max_points: int,
+                      *setup: Any) -> _Observation:
     cv2.setNumThreads(1)
     observers = {"ranges": RangeObserver, "channels": ChannelObserver,
                  "histograms": HistogramObserver}
-    _opened.update(observer=observers[kind](content, *setup), frame=(size, max_points),
-                   guide=Guide(content))
+    return _Observation(observer=observers[kind](content, *setup), guide=Guide(content),
+                        size=size, max_points=max_points)
 
 
-def _see(photograph: Photograph) -> Any:
-    feed = next(feeds([photograph], *_opened["frame"]))
-    return _opened["observer"].see(_opened["guide"].feed(feed, photograph.sha256))
+def _see(observation: _Observation, photograph: Photograph) -> Any:
+    feed = next(feeds([photograph], observation.size, observation.max_points))
+    return observation.observer.see(observation.guide.feed(feed, photograph.sha256))

@@ -1,9 +1,9 @@
 """Float and int8 file on the same objects and taps, in worker processes: the gate's records."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 
@@ -14,12 +14,11 @@ from oace_tf.evaluation.protocol import Predictor, Record, evaluate_first_click
 from oace_tf.samples.layouts import find_dataset, list_samples
 from oace_tf.samples.sample import SampleFile
 from oace_tf.segmenter import TapSegmenter
-from oace_tf.workers import in_processes
+from oace_tf.workers import Pool, pool_size
 
 SETS = ("grabcut", "ecssd", "coco_mval")
 BASELINES_ON = "grabcut"
 BASELINES: dict[str, Predictor] = {"disk": disk_predictor, "opencv_grabcut": grabcut_predictor}
-_opened: dict[str, Any] = {}  # of this process
 
 
 def labelled_files(root: Path | None) -> list[SampleFile]:
@@ -38,22 +37,31 @@ def first_clicks(float_path: Path, int8_path: Path, files: Sequence[SampleFile],
 
     A sample that cannot be read gives the message that says so.
     """
-    return in_processes(_first_click, files, min(workers, len(files)), start_pair,
-                        (float_path, int8_path, tuple(baselines)))
+    pool = Pool(processes=pool_size(workers, len(files)), setup=open_pair,
+                setup_args=(float_path, int8_path, tuple(baselines)))
+    return pool.map(_first_click, files)
 
 
-def start_pair(float_path: Path, int8_path: Path, baselines: Sequence[str]) -> None:
-    """Open both files in this process, one thread each."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedPair:
+    """Both files of one process, by name, and the baselines beside them."""
+
+    segmenters: Mapping[str, TapSegmenter]
+    baselines: Mapping[str, Predictor]
+
+
+def open_pair(float_path: Path, int8_path: Path, baselines: Sequence[str]) -> OpenedPair:
+    """Return both files opened in this process, one thread each."""
     cv2.setNumThreads(1)
-    _opened.update(files={FLOAT: TapSegmenter(float_path), INT8: TapSegmenter(int8_path)},
-                   baselines={name: BASELINES[name] for name in baselines})
+    return OpenedPair(segmenters={FLOAT: TapSegmenter(float_path), INT8: TapSegmenter(int8_path)},
+                      baselines={name: BASELINES[name] for name in baselines})
 
 
-def _first_click(file: SampleFile) -> Record | str:
+def _first_click(pair: OpenedPair, file: SampleFile) -> Record | str:
     predictors: dict[str, Predictor] = {
-        name: segmenter.probability for name, segmenter in _opened["files"].items()}
+        name: segmenter.probability for name, segmenter in pair.segmenters.items()}
     if file.dataset == BASELINES_ON:
-        predictors |= _opened["baselines"]
+        predictors |= pair.baselines
     try:
         sample = file.read()
     except UsageError as error:

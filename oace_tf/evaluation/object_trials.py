@@ -39,7 +39,6 @@ from oace_tf.samples.sample import Sample, SampleFile
 
 MOST_CLICKS = 20
 LEAST_SHARE = 0.01  # of the frame: smaller objects are not asked for in "was it the tapped one"
-_opened: dict[str, Any] = {}  # of this process
 
 
 def whole_predictor(image: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
@@ -135,25 +134,39 @@ class _Timed:
             self.seconds += time.perf_counter() - begin
 
 
-def start(models: Sequence[ModelFile], options: EvaluationOptions) -> None:
-    """Open the models in this process, one interpreter with one thread each."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedModels:
+    """The models of one process, and what is measured of them; by name, as `measure_group`."""
+
+    predictors: Mapping[str, Predictor] | Mapping[str, GesturePredictor]
+    options: EvaluationOptions
+    alternatives: Mapping[str, Alternatives]
+    most_taps: Mapping[str, int]
+
+
+def open_models(models: Sequence[ModelFile], options: EvaluationOptions) -> OpenedModels:
+    """Return the models opened in this process, one interpreter with one thread each."""
     cv2.setNumThreads(1)
-    opener = open_predictor if options.gesture == "tap" else open_gesture_predictor
-    _opened.update(
-        predictors={model.name: opener(model, options.tidy) for model in models}, options=options,
+    predictors: Mapping[str, Predictor] | Mapping[str, GesturePredictor]
+    if options.gesture == "tap":
+        predictors = {model.name: open_predictor(model, options.tidy) for model in models}
+    else:
+        predictors = {model.name: open_gesture_predictor(model, options.tidy) for model in models}
+    return OpenedModels(
+        predictors=predictors, options=options,
         alternatives={model.name: more for model in models
                       if (more := open_alternatives(model)) is not None},
         most_taps={model.name: model.max_points - options.clicks + 1 for model in models})
 
 
-def measure(files: Sequence[SampleFile]) -> GroupResult:
-    """Return what the models opened by `start` make of the objects of one photograph.
+def measure(models: OpenedModels, files: Sequence[SampleFile]) -> GroupResult:
+    """Return what opened models make of the objects of one photograph.
 
     Raises:
       UsageError: an object cannot be read, and the options do not say to leave such out.
     """
-    return measure_group(files, _opened["predictors"], _opened["options"],
-                         _opened["alternatives"], _opened["most_taps"])
+    return measure_group(files, models.predictors, models.options, models.alternatives,
+                         models.most_taps)
 
 
 def measure_group(files: Sequence[SampleFile],

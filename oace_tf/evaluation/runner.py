@@ -14,11 +14,11 @@ from oace_tf.evaluation.object_trials import (
     GroupResult,
     ObjectRecord,
     measure,
-    start,
+    open_models,
 )
 from oace_tf.evaluation.predictors import ModelFile
 from oace_tf.samples.sample import SampleFile
-from oace_tf.workers import in_processes
+from oace_tf.workers import Pool, pool_size
 
 Group = tuple[SampleFile, ...]
 
@@ -65,10 +65,10 @@ def run_sets(models: Sequence[ModelFile], sets: Mapping[str, Sequence[Group]],
     """
     results = {name: SetResult() for name in sets}
     work = [(name, group, key_of(group)) for name, groups in sets.items() for group in groups]
-    fresh = in_processes(
-        measure, (group for _, group, key in work if key not in journal.finished),
-        min(workers, sum(key not in journal.finished for _, _, key in work)), start,
-        (tuple(models), options))
+    left = [group for _, group, key in work if key not in journal.finished]
+    pool = Pool(processes=pool_size(workers, len(left)), setup=open_models,
+                setup_args=(tuple(models), options))
+    fresh = pool.map(measure, left)
     for name, key, part, known in _joined(work, fresh, journal):
         result = results[name]
         result.records += part.records

@@ -2,23 +2,19 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
-from collections import deque
 from collections.abc import Generator
-from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from oace_tf.errors import UsageError
 from oace_tf.samples.coco import CocoImage
+from oace_tf.training.batch_queue import queued_batches
 from oace_tf.training.devices import Share
 from oace_tf.training.scenes import Layered, Scene, make_twins, read_layered
 from oace_tf.training.settings import TrainSettings
 from oace_tf.training.sources import Source, find_sources
-from oace_tf.workers import end_with_parent
 
 logger = logging.getLogger(__name__)
 _TRIES = 50  # scenes in a row that may fail before the data are called unusable
@@ -108,34 +104,6 @@ class SceneMaker:
         return layered, int(rng.choice(len(sizes), p=sizes / sizes.sum()))
 
 
-_arguments: tuple[list[Path], TrainSettings, int, Share] | None = None
-_maker: SceneMaker | None = None
-
-
-def _start_worker(folders: list[Path], settings: TrainSettings, click_channels: int,
-                  share: Share) -> None:
-    import cv2
-
-    global _arguments
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer says what an interrupt means
-    os.nice(5)
-    cv2.setNumThreads(0)
-    _arguments = folders, settings, click_channels, share
-
-
-def _batch_in_worker(step: int) -> tuple[dict[str, np.ndarray], set[str]]:
-    # The sources are read with the first batch: an error here reaches the trainer as it is, one
-    # in `_start_worker` only as a broken pool.
-    global _maker
-    if _maker is None:
-        assert _arguments is not None
-        folders, settings, click_channels, share = _arguments
-        _maker = SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels,
-                            share)
-    return _maker.batch(step), _maker.skipped
-
-
 def batches(folders: list[Path], settings: TrainSettings, click_channels: int, start: int,
             workers: int, skipped: set[str],
             share: Share = Share()) -> Generator[tuple[int, dict[str, np.ndarray]], None, None]:
@@ -152,25 +120,13 @@ def batches(folders: list[Path], settings: TrainSettings, click_channels: int, s
     Raises:
       UsageError: as `find_sources`, or no scene can be made of the images.
     """
-    if workers == 0:
-        maker = SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels,
-                           share)
-        maker.skipped = skipped
-        for step in range(start, settings.steps):
-            yield step, maker.batch(step)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _start_worker,
-                               (folders, settings, click_channels, share))
-    try:
-        queue: deque[Future[tuple[dict[str, np.ndarray], set[str]]]] = deque()
-        ahead = start
-        for step in range(start, settings.steps):
-            while ahead < settings.steps and len(queue) < 2 * workers + 1:
-                queue.append(pool.submit(_batch_in_worker, ahead))
-                ahead += 1
-            batch, bad = queue.popleft().result()
-            skipped |= bad
-            yield step, batch
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    numbers = range(start, settings.steps)
+    with closing(queued_batches(_scene_maker, (folders, settings, click_channels, share),
+                                ((number,) for number in numbers), workers, skipped)) as queue:
+        yield from zip(numbers, queue, strict=True)
+
+
+def _scene_maker(folders: list[Path], settings: TrainSettings, click_channels: int,
+                 share: Share) -> SceneMaker:
+    return SceneMaker(find_sources(folders, dict(settings.sources)), settings, click_channels,
+                      share)

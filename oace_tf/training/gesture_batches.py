@@ -2,18 +2,14 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
-from collections import deque
 from collections.abc import Generator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from oace_tf.errors import UsageError
+from oace_tf.training.batch_queue import Batch, queued_batches
 from oace_tf.training.gesture_scenes import (
     GestureScene,
     GestureSceneSettings,
@@ -21,12 +17,9 @@ from oace_tf.training.gesture_scenes import (
 )
 from oace_tf.training.scenes import Layered, read_layered
 from oace_tf.training.sources import Source, find_sources
-from oace_tf.workers import end_with_parent
 
 logger = logging.getLogger(__name__)
 _TRIES = 50  # scenes in a row that may fail before the data are called unusable
-
-Batch = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,29 +90,6 @@ class GestureBatches:
         return layered, number, source.name in self._plan.exact
 
 
-_plan: BatchPlan | None = None
-_maker: GestureBatches | None = None
-
-
-def _start_worker(plan: BatchPlan) -> None:
-    import cv2
-
-    global _plan
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer says what an interrupt means
-    os.nice(5)
-    cv2.setNumThreads(0)
-    _plan = plan
-
-
-def _in_worker(number: int, size: int, photographs: int) -> tuple[Batch, set[str]]:
-    global _maker
-    if _maker is None:
-        assert _plan is not None
-        _maker = GestureBatches(_plan)
-    return _maker.batch(number, size, photographs), _maker.skipped
-
-
 def gesture_batches(plan: BatchPlan, wanted: list[tuple[int, int, int]], workers: int,
                     skipped: set[str]) -> Generator[Batch, None, None]:
     """Yield the batches asked for, in order.
@@ -130,23 +100,4 @@ def gesture_batches(plan: BatchPlan, wanted: list[tuple[int, int, int]], workers
       workers: processes; 0 makes the batches in this one.
       skipped: names of unreadable images are added to it.
     """
-    if workers == 0:
-        maker = GestureBatches(plan)
-        maker.skipped = skipped
-        for request in wanted:
-            yield maker.batch(*request)
-        return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker,
-                               (plan,))
-    try:
-        queue: deque[Future[tuple[Batch, set[str]]]] = deque()
-        ahead = 0
-        for _ in wanted:
-            while ahead < len(wanted) and len(queue) < 2 * workers + 1:
-                queue.append(pool.submit(_in_worker, *wanted[ahead]))
-                ahead += 1
-            batch, bad = queue.popleft().result()
-            skipped |= bad
-            yield batch
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    return queued_batches(GestureBatches, (plan,), wanted, workers, skipped)

@@ -54,7 +54,7 @@ def measure(make: Callable[[Path], Trainer], settings: TrainSettings, folders: l
         for step in range(_WARM + steps):
             if step == _WARM:
                 started = time.perf_counter()
-            trainer.repeat(batch)
+            trainer.runner.repeat(batch)
         model = steps * phase.batch / (time.perf_counter() - started)
         trainer.run(checkpoint_every=2**31, stop_at=_WARM + steps)
         with (Path(folder) / LOG).open(newline="") as file:

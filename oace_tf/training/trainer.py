@@ -1,4 +1,4 @@
-"""Trainer: steps, stages, moving average, checkpoints, validation, a log."""
+"""Trainer: one run, its stages in order, checkpoints, resuming, validation, final weights."""
 from __future__ import annotations
 
 import json
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from oace_tf.errors import OaceError, UsageError
@@ -19,7 +18,7 @@ from oace_tf.networks.pair import Pair
 from oace_tf.networks.weights import get_arrays, save_weights, set_arrays
 from oace_tf.progress import Progress
 from oace_tf.tensor_file import write_tensors
-from oace_tf.training.batches import batches, twin_pairs
+from oace_tf.training.batches import batches
 from oace_tf.training.checkpoint import (
     CHECKPOINT,
     Checkpoint,
@@ -29,13 +28,13 @@ from oace_tf.training.checkpoint import (
 )
 from oace_tf.training.devices import Share, one_device
 from oace_tf.training.distill import load_teacher
-from oace_tf.training.error_taps import with_error_taps
-from oace_tf.training.optimizer import get_state, make_optimizer, set_state
+from oace_tf.training.moving_average import MovingAverage
+from oace_tf.training.optimizer import get_state, set_state
 from oace_tf.training.predictions import Predictions, picture
-from oace_tf.training.quantize_aware import QuantizeAwareModel, start_ranges
+from oace_tf.training.quantize_aware import start_ranges
 from oace_tf.training.run_log import LOG, RunLog
 from oace_tf.training.settings import Phase, TrainSettings
-from oace_tf.training.step import TrainingModel
+from oace_tf.training.stage_runner import LossNotFinite, StageRunner
 from oace_tf.training.validation import Validation, validate
 
 __all__ = ["BAD_BATCH", "BEST", "CHECKPOINT", "LOG", "WEIGHTS", "Options", "Trainer"]
@@ -43,8 +42,6 @@ logger = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"
 BEST = "best.safetensors"
 BAD_BATCH = "bad_batch.safetensors"
-AVERAGE_EVERY = 4  # steps between updates of the moving average
-_ERROR_TAPS = 1  # what a generator is for, beside the scenes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +59,8 @@ class Options:
 class Trainer:
     """One run, in a folder of its own.
 
+    Attributes:
+      runner: of the stage that is trained now.
     Raises:
       UsageError: a stage that trains a prior, for a pair without one, or a batch that several
         devices cannot share.
@@ -79,13 +78,13 @@ class Trainer:
         self._teacher = load_teacher(settings.distill, stage)
         self.folders, self._out = folders, out
         self._log = RunLog(out)
-        self._predictions: Predictions | None = None
+        self._predictions = Predictions(pair)
         self._forward: Any = None
         self._ranges: dict[str, tuple[float, float]] = {}
         if settings.quantize_aware is not None:
             # Of the weights the run starts from, so that a resumed run finds the same ranges.
             self._ranges = start_ranges(pair, settings, folders)
-        self.average: dict[str, np.ndarray] = {}
+        self._average = MovingAverage(settings.ema)
         self._step = 0
         self._skipped: set[str] = set()
         self._notes: dict[str, Any] = {}
@@ -93,13 +92,17 @@ class Trainer:
                      "settings": settings.to_json(), "data": list(self._options.data),
                      **({} if self._teacher is None else {"teacher": self._teacher.sha256})}
         self._last_written: int | None = None  # the step of the newest checkpoint, if it is good
-        self._current = ""
-        self._enter(settings.phases[0].stage or stage)
+        self.runner = self._runner_of(settings.phases[0].stage or stage)
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """The ranges of the simulated int8 networks by layer; empty where there are none."""
         return dict(self._ranges)
+
+    @property
+    def average(self) -> dict[str, np.ndarray]:
+        """The moving average of the weights; empty before its first update."""
+        return self._average.arrays
 
     @property
     def step(self) -> int:
@@ -130,9 +133,9 @@ class Trainer:
         path, state = last_good(self._out)
         self._compare(path, state.run)
         self._enter(state.optimizer_of or self._stage)
-        set_state(self.optimizer, state.optimizer, str(path))
+        set_state(self.runner.optimizer, state.optimizer, str(path))
         set_arrays(self.pair, state.weights, str(path))
-        self.average = dict(state.average)
+        self._average.arrays = dict(state.average)
         self._step, self._skipped = state.step, set(state.skipped)
         self._notes = dict(state.notes)
         self._last_written = state.step if path.name == CHECKPOINT else None
@@ -160,19 +163,17 @@ class Trainer:
         with closing(source), Progress(total, "training", "step", self._step) as bar:
             started = time.perf_counter()
             for step, batch in source:
-                waited = time.perf_counter() - started
+                waited_s = time.perf_counter() - started
                 if self.settings.phase_of(step) != phase:
                     phase = self.settings.phase_of(step)
                     self._enter(phase.stage or self._stage)
-                    self.model.twin_pairs = twin_pairs(phase.batch, self.settings.scenes.twins)
-                    self.model.make_train_function(force=True)  # one graph for each size
-                loss = self.one_step(step, batch)
-                seconds = time.perf_counter() - started
-                rate = phase.batch / seconds
+                    self.runner.begin(phase)
+                try:
+                    loss, rate = self.runner.logged_step(step, batch, started, waited_s)
+                except LossNotFinite as error:
+                    raise self._stopped(step, error) from None
                 bar.update()
                 bar.note(f"loss {loss:.4f}, {rate:.1f} images/s")
-                if self._options.share.first:
-                    self._log.step(step, phase.size, loss, rate, waited / seconds)
                 self._step = step + 1
                 self._look(batch)
                 if self._step % checkpoint_every == 0 or self._step >= end:
@@ -180,11 +181,6 @@ class Trainer:
                 if self._step >= end:
                     break
                 started = time.perf_counter()
-
-    def repeat(self, batch: dict[str, np.ndarray]) -> float:
-        """Make a first step with a batch and return its loss, without any record of it."""
-        self.model.twin_pairs = twin_pairs(len(batch["image"]), self.settings.scenes.twins)
-        return self.one_step(0, batch)
 
     def save(self, record: Mapping[str, Any], path: Path | None = None) -> Path:
         """Write the weights (their moving average where one is kept) and return the path.
@@ -214,62 +210,25 @@ class Trainer:
             set_arrays(self.pair, live, "weights")
 
     def _enter(self, stage: str) -> None:
-        """Make the model of a stage, with an optimizer of its own."""
-        if stage == self._current:
-            return
-        self._current = stage
-        losses, aware = self.settings.losses, self.settings.quantize_aware
-        self.model = (TrainingModel(self.pair, stage, losses, self._teacher) if aware is None
-                      else QuantizeAwareModel(self.pair, stage, losses, self._teacher, aware,
-                                              self._ranges))
-        self.optimizer = make_optimizer(self.settings)
-        self.model.compile(optimizer=self.optimizer,
-                           jit_compile=keras.backend.backend() == "jax")
-        self.optimizer.build(self.model.trainable_variables)
+        if stage != self.runner.stage:
+            self.runner = self._runner_of(stage)
 
-    def one_step(self, step: int, batch: dict[str, np.ndarray]) -> float:
-        self.optimizer.learning_rate.assign(self.settings.learning_rate_at(step))
-        if self.settings.scenes.error_taps > 0 and self._current != "prior":
-            seed = np.random.SeedSequence((self.settings.seed, step, _ERROR_TAPS))
-            batch = with_error_taps(batch, lambda given: self._predict(given)["logits"],
-                                    self.settings.scenes.error_taps,
-                                    np.random.default_rng(seed))
-        losses = []
-        for number in range(self.settings.accumulate):
-            part = {name: np.split(array, self.settings.accumulate)[number]
-                    for name, array in batch.items()}
-            self.model.reset_metrics()
-            losses.append(float(self.model.train_on_batch(part)))
-            if not np.isfinite(losses[-1]):
-                self._stop(step, part, losses[-1], whole=number == 0)
-        if self.settings.ema > 0 and (step + 1) % AVERAGE_EVERY == 0:
-            self.update_average(step)
-        return float(np.mean(losses))
+    def _runner_of(self, stage: str) -> StageRunner:
+        return StageRunner(stage, self.pair, self.settings, average=self._average,
+                           predictions=self._predictions, teacher=self._teacher,
+                           ranges=self._ranges,
+                           log=self._log if self._options.share.first else None)
 
-    def _stop(self, step: int, batch: dict[str, np.ndarray], loss: float, whole: bool) -> None:
-        """Save the batch of a step that was not finite, and the state before it; raise."""
+    def _stopped(self, step: int, error: LossNotFinite) -> OaceError:
+        """Save the batch of a step that was not finite, and the state before it; say where."""
         path, last = self._out / BAD_BATCH, self._out / CHECKPOINT
-        write_tensors(path, batch, {"format": "oace-batch-1", "step": str(step)})
+        write_tensors(path, error.batch, {"format": "oace-batch-1", "step": str(step)})
         finite = all(np.isfinite(array).all() for array in get_arrays(self.pair).values())
-        if whole and finite:  # the step has left no trace
+        if error.first and finite:  # the step has left no trace
             self._checkpoint()
-        raise OaceError(f"the loss of step {step} is {loss}; its batch is in {path}, "
-                        + (f"the last good state in {last}" if last.is_file()
-                           else "no checkpoint was written yet"))
-
-    def update_average(self, step: int) -> None:
-        # Early on the average is short, so that it forgets the untrained weights.
-        keep = min(self.settings.ema, (1 + step) / (10 + step)) ** AVERAGE_EVERY
-        for name, value in get_arrays(self.pair).items():
-            if name in self.average:
-                self.average[name] += (1.0 - keep) * (value - self.average[name])
-            else:
-                self.average[name] = value
-
-    def _predict(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if self._predictions is None:
-            self._predictions = Predictions(self.pair)
-        return self._predictions.of(batch)
+        return OaceError(f"{error}; its batch is in {path}, "
+                         + (f"the last good state in {last}" if last.is_file()
+                            else "no checkpoint was written yet"))
 
     def _look(self, batch: dict[str, np.ndarray]) -> None:
         """Draw a picture and validate, where it is time to."""
@@ -279,7 +238,7 @@ class Trainer:
         if options.pictures_every and self._step % options.pictures_every == 0:
             few = {name: array[:4] for name, array in batch.items()}
             with one_device():
-                self._log.picture(self._step, picture(few, self._predict(few)))
+                self._log.picture(self._step, picture(few, self._predictions.of(few)))
         if options.validation is not None and (
                 self._step % options.validation.every == 0 or self._step == self.settings.steps):
             self._validate(options.validation)
@@ -312,8 +271,8 @@ class Trainer:
             keep_older(self._out, self._last_written, self._options.keep)
         write_checkpoint(self._out / CHECKPOINT, Checkpoint(
             step=self._step, run=_plain(self._run), weights=get_arrays(self.pair),
-            average=self.average, optimizer=get_state(self.optimizer), skipped=self.skipped,
-            notes=_plain(self._notes), optimizer_of=self._current))
+            average=self.average, optimizer=get_state(self.runner.optimizer), skipped=self.skipped,
+            notes=_plain(self._notes), optimizer_of=self.runner.stage))
         self._last_written = self._step
 
     def _compare(self, path: Path, theirs: Mapping[str, Any]) -> None:

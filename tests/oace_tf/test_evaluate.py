@@ -283,15 +283,16 @@ def test_gate_against_the_accepted_report(gate: Run, tmp_path: Path, shift: floa
 def test_gate_fails_and_says_what_lost_most(gate: Run, tmp_path: Path,
                                             monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:
-    true = float_int8.start_pair
+    true = float_int8.open_pair
 
-    def blind_on_the_right(*args: Any) -> None:
-        true(*args)
-        int8 = float_int8._opened["files"]["int8"]
+    def blind_on_the_right(*args: Any) -> Any:
+        pair = true(*args)
+        int8: Any = pair.segmenters["int8"]
         good = int8.probability
         int8.probability = lambda image, clicks: good(image, clicks) * (clicks[0].x < 15)
+        return pair
 
-    monkeypatch.setattr(float_int8, "start_pair", blind_on_the_right)
+    monkeypatch.setattr(float_int8, "open_pair", blind_on_the_right)
     assert gate("--dataset", "grabcut", "--json", tmp_path / "gate.json", drop=1.0) == 1
     shown = capsys.readouterr().out
     assert "FAILED: the pooled mIoU@1 drops by" in shown and " grabcut p1: " in shown

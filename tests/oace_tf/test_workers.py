@@ -1,71 +1,101 @@
-"""Worker processes: order, few tasks at a time, errors, nothing begun after one."""
+"""Worker processes: order, few items at a time, a state each, errors, interrupts."""
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from oace_tf.errors import UsageError
-from oace_tf.workers import apart, in_processes
-
-_opened: dict[str, int] = {}
+from oace_tf.workers import Pool, apart, pool_size
 
 
-def _start(value: int) -> None:
-    _opened["value"] = value
+def _factor(value: int) -> int:
+    return value
 
 
-def _refuse(why: str) -> None:
+def _refuse(why: str) -> int:
     raise UsageError(why)
 
 
-def _work(task: int) -> tuple[int, int]:
-    if task < 0:
-        raise UsageError(f"task {task} is bad")
-    return task * _opened["value"], os.getpid()
+def _break(why: str) -> int:
+    raise RuntimeError(why)
 
 
-def _tasks(taken: list[int], count: int) -> Iterator[int]:
+def _work(factor: int, item: int) -> tuple[int, int]:
+    if item < 0:
+        raise UsageError(f"item {item} is bad")
+    return item * factor, os.getpid()
+
+
+def _interrupted(factor: int, item: int) -> int:
+    os.kill(os.getpid(), signal.SIGINT)
+    return factor * item
+
+
+def _items(taken: list[int], count: int) -> Iterator[int]:
     for number in range(count):
         taken.append(number)
         yield number
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_in_order_and_lazily(workers: int) -> None:
+@pytest.mark.parametrize("processes", [0, 1, 2])
+def test_in_order_and_lazily(processes: int) -> None:
     taken: list[int] = []
-    results = in_processes(_work, _tasks(taken, 40), workers, _start, (3,))
+    pool = Pool(processes=processes, setup=_factor, setup_args=(3,))
+    results = pool.map(_work, _items(taken, 40))
     assert taken == []
     first = next(results)
-    assert first[0] == 0 and len(taken) <= 3 * workers
+    assert first[0] == 0 and len(taken) <= 2 * processes + 1
     rest = list(results)
     assert [value for value, _ in rest] == [3 * n for n in range(1, 40)]
     pids = {pid for _, pid in [first, *rest]}
-    assert (pids == {os.getpid()}) is (workers == 1)
+    assert (pids == {os.getpid()}) is (processes == 0) and len(pids) <= max(processes, 1)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_of_the_setup_passes(workers: int) -> None:
-    with pytest.raises(UsageError, match="no such model"):
-        list(in_processes(_work, range(5), workers, _refuse, ("no such model",)))
+@pytest.mark.parametrize("processes", [0, 2])
+def test_each_pool_has_a_state_of_its_own(processes: int) -> None:
+    one, other = (Pool(processes=processes, setup=_factor, setup_args=(value,)).map(_work, [1, 2])
+                  for value in (3, 5))
+    assert [next(one)[0], next(other)[0], next(one)[0], next(other)[0]] == [3, 5, 6, 10]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_passes_and_ends_it(workers: int) -> None:
+@pytest.mark.parametrize("processes", [0, 2])
+@pytest.mark.parametrize("setup, error", [(_refuse, UsageError), (_break, RuntimeError)])
+def test_an_error_of_the_setup_passes(processes: int, setup: Callable[[str], int],
+                                      error: type[Exception]) -> None:
+    pool = Pool(processes=processes, setup=setup, setup_args=("no such model",))
+    with pytest.raises(error, match="no such model"):
+        list(pool.map(_work, range(5)))
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_an_error_passes_and_ends_it(processes: int) -> None:
     taken: list[int] = []
-    tasks = (number if number != 13 else -13 for number in _tasks(taken, 1000))
-    with pytest.raises(UsageError, match="task -13 is bad"):
-        list(in_processes(_work, tasks, workers, _start, (1,)))
-    assert len(taken) <= 13 + 3 * workers + 1
+    items = (number if number != 13 else -13 for number in _items(taken, 1000))
+    with pytest.raises(UsageError, match="item -13 is bad"):
+        list(Pool(processes=processes, setup=_factor, setup_args=(1,)).map(_work, items))
+    assert len(taken) <= 13 + 2 * processes + 1
 
 
-def test_no_tasks() -> None:
-    assert list(in_processes(_work, [], 0, _start, (1,))) == []
+def test_an_interrupt_is_left_to_the_parent() -> None:
+    pool = Pool(processes=1, setup=_factor, setup_args=(2,))
+    assert list(pool.map(_interrupted, range(3))) == [0, 2, 4]
+
+
+def test_no_items() -> None:
+    for processes in (0, 1):
+        assert list(Pool(processes=processes, setup=_factor, setup_args=(1,)).map(_work, [])) == []
+
+
+def test_no_process_is_begun_for_one_worker_or_one_item() -> None:
+    assert [pool_size(workers, 5) for workers in (0, 1, 2, 9)] == [0, 0, 2, 5]
+    assert [pool_size(4, items) for items in (0, 1, 2)] == [0, 0, 2]
 
 
 def test_apart() -> None:

@@ -54,11 +54,11 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "images.json").write_text(json.dumps({"images": listing}))
     (tmp_path / "our.tflite").write_bytes(b"ours")
 
-    def setup(teacher: Path, model: Path, grid: int, seed: int) -> None:
-        propose._opened.update(teacher=BrightTeacher(), segmenter=BrightSegmenter(), grid=grid,
-                               seed=seed)
+    def bright_networks(teacher: Path, model: Path, grid: int, seed: int) -> propose.Networks:
+        stand_ins: Any = {"teacher": BrightTeacher(), "segmenter": BrightSegmenter()}
+        return propose.Networks(**stand_ins, grid=grid, seed=seed)
 
-    monkeypatch.setattr(propose, "setup", setup)
+    monkeypatch.setattr(propose, "open_networks", bright_networks)
     monkeypatch.setattr(minisam, "find", lambda folder, cache: cache)
     return folder
 
@@ -96,9 +96,9 @@ def test_it_goes_on_where_it_stopped(source: Path, command: Callable[..., int],
     asked = []
     inner = propose.objects_of
 
-    def noted(task: tuple[int, Path]) -> Any:
-        asked.append(task[0])
-        return inner(task)
+    def noted(networks: Any, photograph: tuple[int, Path]) -> Any:
+        asked.append(photograph[0])
+        return inner(networks, photograph)
 
     monkeypatch.setattr(propose, "objects_of", noted)
     assert command() == 0 and asked == [3, 4, 5]
@@ -125,10 +125,10 @@ def test_an_interrupt_keeps_what_was_written(
     monkeypatch.setattr(propose, "KEPT_EVERY", 1)
     inner = propose.objects_of
 
-    def stopping(task: tuple[int, Path]) -> Any:
-        if task[0] == 4:
+    def stopping(networks: Any, photograph: tuple[int, Path]) -> Any:
+        if photograph[0] == 4:
             raise KeyboardInterrupt
-        return inner(task)
+        return inner(networks, photograph)
 
     monkeypatch.setattr(propose, "objects_of", stopping)
     assert command() == 130 and "goes on" in capsys.readouterr().err

@@ -42,11 +42,12 @@ def test_the_step_learns(dataset: Path, fresh_pair, tmp_path: Path, eager) -> No
     from oace_tf.training.sources import find_sources
 
     batch = SceneMaker(find_sources([dataset], {}), settings, 2).batch(0)
-    trainer.optimizer.learning_rate.assign(0.01)
+    runner = trainer.runner
+    runner.optimizer.learning_rate.assign(0.01)
     losses = []
     for _ in range(8):
-        trainer.model.reset_metrics()
-        losses.append(float(trainer.model.train_on_batch(batch)))
+        runner.model.reset_metrics()
+        losses.append(float(runner.model.train_on_batch(batch)))
     assert np.mean(losses[-2:]) < losses[0] - 0.03
 
 

@@ -1,4 +1,4 @@
-"""The trainer: stopping and resuming, frozen parts, moving average, log, failures.
+"""The trainer: stopping and resuming, frozen parts, stages, weights that are kept, failures.
 
 Most runs are eager: tracing the step takes longer than a few steps do.
 """
@@ -18,6 +18,7 @@ from oace_tf.errors import OaceError, UsageError
 from oace_tf.images import read_image
 from oace_tf.networks.weights import get_arrays, load_weights, pair_variables
 from oace_tf.tensor_file import read_tensors
+from oace_tf.training import moving_average
 from oace_tf.training import trainer as module
 from oace_tf.training.batches import SceneMaker
 from oace_tf.training.checkpoint import read_checkpoint
@@ -133,18 +134,18 @@ def test_training_learns(trainer, tmp_path):
 
 def test_resume_after_a_crash_repeats_the_lost_steps(eager, trainer, tmp_path, monkeypatch):
     # The moving average is begun before the checkpoint and goes on after it.
-    monkeypatch.setattr(module, "AVERAGE_EVERY", 2)
+    monkeypatch.setattr(moving_average, "EVERY", 2)
     arguments = {"stage": "msfnet", "fields": DISK, "phases": (Phase(64, 1, 5),)}
     trainer("straight", **arguments).run()
     broken = trainer("run", **arguments)
-    step = broken.one_step
+    step = broken.runner.step
 
     def crash(number, batch):
         if number == 4:
             raise RuntimeError("power cut")
         return step(number, batch)
 
-    monkeypatch.setattr(broken, "one_step", crash)
+    monkeypatch.setattr(broken.runner, "step", crash)
     with pytest.raises(RuntimeError, match="power cut"):
         broken.run(checkpoint_every=3)
     with (tmp_path / "run" / LOG).open("a") as file:
@@ -191,16 +192,16 @@ def test_a_checkpoint_of_another_optimizer_is_an_error(eager, trainer, tmp_path)
             trainer().resume()
     # of another order, and by number as older checkpoints have it
     run = trainer()
-    variables = named_state(run.optimizer)
+    variables = named_state(run.runner.optimizer)
     module.write_checkpoint(path, dataclasses.replace(state, optimizer={
         str(number): state.optimizer[name] for number, name in enumerate(variables)}))
     run.resume()
-    assert_same(get_state(run.optimizer), state.optimizer)
+    assert_same(get_state(run.runner.optimizer), state.optimizer)
 
 
 @pytest.mark.parametrize("stage", ("prior", "msfnet"))
 def test_the_other_network_is_not_touched(eager, trainer, stage, monkeypatch):
-    monkeypatch.setattr(module, "AVERAGE_EVERY", 1)
+    monkeypatch.setattr(moving_average, "EVERY", 1)
     run = trainer(stage=stage, ema=0.5)
     before = weights_of(run)
     run.run(stop_at=2)
@@ -225,8 +226,8 @@ def test_a_stage_that_needs_a_prior(trainer):
 
 
 def test_the_moving_average(eager, trainer, tmp_path, monkeypatch):
-    assert module.AVERAGE_EVERY == 4
-    monkeypatch.setattr(module, "AVERAGE_EVERY", 2)
+    assert moving_average.EVERY == 4
+    monkeypatch.setattr(moving_average, "EVERY", 2)
     run = trainer(ema=0.5, stage="msfnet", fields=DISK)
     run.run(stop_at=1)
     assert not run.average
@@ -251,7 +252,7 @@ def test_the_moving_average(eager, trainer, tmp_path, monkeypatch):
 
 
 def test_a_failed_save_leaves_weights_and_file(eager, trainer, monkeypatch):
-    monkeypatch.setattr(module, "AVERAGE_EVERY", 1)
+    monkeypatch.setattr(moving_average, "EVERY", 1)
     run = trainer(stage="msfnet", fields=DISK)
     run.run(stop_at=1)
     path = run.save({})
@@ -278,7 +279,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(eager, trainer, dataset, tmp_pa
     run = trainer(stage="msfnet", fields=DISK)
     run.run(stop_at=2)
     good = read_checkpoint(tmp_path / "run" / CHECKPOINT)
-    monkeypatch.setattr(run.model, "train_on_batch", lambda batch: bad)
+    monkeypatch.setattr(run.runner.model, "train_on_batch", lambda batch: bad)
     with pytest.raises(OaceError, match=f"the loss of step 2 is {bad}") as caught:
         run.run(checkpoint_every=1)
     assert not isinstance(caught.value, UsageError)
@@ -316,7 +317,7 @@ def test_the_log(eager, trainer, tmp_path):
     # unreadable images are counted across the run
     assert all(name.endswith("4.png") for name in run.skipped)
     # the rate is that of the step just made
-    rate = float(run.optimizer.learning_rate.numpy())
+    rate = float(run.runner.optimizer.learning_rate.numpy())
     assert rate == pytest.approx(SETTINGS.learning_rate_at(1))
 
 
@@ -330,7 +331,7 @@ def test_checkpoints_come_as_often_as_asked_and_at_the_end(eager, trainer, monke
 def test_an_unwritable_folder_is_named_before_the_first_step(trainer, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     run = trainer("file/below", stage="msfnet", fields=DISK)
-    monkeypatch.setattr(run, "one_step", None)
+    monkeypatch.setattr(run.runner, "step", None)
     with pytest.raises(UsageError, match="cannot write into .*file/below"):
         run.run()
 
@@ -339,7 +340,7 @@ def test_a_step_that_spoils_the_weights_stops_with_the_state_before_it(eager, tr
     run = trainer(stage="msfnet", fields=DISK)
     run.run(stop_at=2)
     before = weights_of(run)
-    optimizer = get_state(run.optimizer)
+    optimizer = get_state(run.runner.optimizer)
     object.__setattr__(run.settings, "learning_rate", float("nan"))
     with pytest.raises(OaceError, match="the loss of step 2 is nan"):
         run.run(checkpoint_every=100)
@@ -348,28 +349,6 @@ def test_a_step_that_spoils_the_weights_stops_with_the_state_before_it(eager, tr
     assert_same(state.weights, before)
     assert_same({k: v for k, v in state.optimizer.items() if k != "learning_rate"},
                 {k: v for k, v in optimizer.items() if k != "learning_rate"})
-
-
-def test_gradients_of_parts_add_up(eager, trainer, monkeypatch):
-    # Both halves of the batch are the same scene twice: then the statistics are those of one half.
-    once = trainer(stage="msfnet", fields=DISK, phases=(Phase(64, 2, 3),), ema=0.0)
-    parts = {}
-
-    def doubled(batch):
-        return {name: np.concatenate([array, array]) for name, array in batch.items()}
-
-    maker = SceneMaker(find_sources(once.folders, {}), once.settings, 2)
-    steps = [maker.batch(step) for step in range(3)]
-    losses = [once.one_step(step, batch) for step, batch in enumerate(steps)]
-    parts["once"] = weights_of(once)
-    added = trainer("added", stage="msfnet", fields=DISK, phases=(Phase(64, 4, 3),), ema=0.0,
-                    accumulate=2)
-    found = [added.one_step(step, doubled(batch)) for step, batch in enumerate(steps)]
-    assert found == pytest.approx(losses, rel=1e-4)
-    for name, array in weights_of(added).items():
-        if "running" not in name:  # these have moved twice
-            np.testing.assert_allclose(array, parts["once"][name], atol=2e-4, err_msg=name)
-    assert int(added.optimizer.iterations) == 3
 
 
 def test_stages_follow_each_other_in_one_run(eager, trainer, tmp_path):
@@ -399,13 +378,13 @@ def test_error_taps_are_drawn_for_the_step(eager, trainer, tmp_path):
     arguments = {"stage": "msfnet", "fields": DISK, "scenes": settings}
     run = trainer("straight", **arguments)
     given = []
-    step = run.model.train_on_batch
+    step = run.runner.model.train_on_batch
 
     def noted(batch):
         given.append(batch)
         return step(batch)
 
-    run.model.train_on_batch = noted
+    run.runner.model.train_on_batch = noted
     run.run()
     plain = SceneMaker(find_sources(run.folders, {}), SETTINGS, 2)
     more = [int(batch["disks"].sum()) - int(plain.batch(number)["disks"].sum())
@@ -485,13 +464,11 @@ def test_validation_chooses_the_weights(eager, trainer, tmp_path, monkeypatch):
         return {"score": score, "sets": {"several": {"n": 4, "miou": score}}}
 
     monkeypatch.setattr(module, "validate", judge)
-    monkeypatch.setattr(module, "AVERAGE_EVERY", 1)
+    monkeypatch.setattr(moving_average, "EVERY", 1)
     options = Options(workers=0, validation=find_validation(tmp_path / "val", 1, 64))
     run = trainer(stage="msfnet", fields=DISK, ema=0.5, options=options)
-    averages = {}
-    update = run.update_average
-    run.update_average = lambda step: (update(step), averages.update(
-        {step: {name: value.copy() for name, value in run.average.items()}}))
+    run.run(stop_at=2)
+    best = {name: value.copy() for name, value in run.average.items()}
     run.run(stop_at=3)
     assert run.notes["best"] == {"step": 2, "score": 70.0}
     # what was found before is not forgotten
@@ -504,7 +481,7 @@ def test_validation_chooses_the_weights(eager, trainer, tmp_path, monkeypatch):
     assert record["validation"]["best"] == {"step": 2, "score": 70.0}
     assert record["validation"]["sets"] == {"photographs": {"several": 2}, "size": 64}
     for name, array in weights_of(second).items():
-        np.testing.assert_array_equal(array, averages[1][name].astype(np.float16), err_msg=name)
+        np.testing.assert_array_equal(array, best[name].astype(np.float16), err_msg=name)
     assert any(not np.array_equal(array, live[name].astype(np.float16))
                for name, array in weights_of(second).items())
     with (tmp_path / "run" / "validation.csv").open(newline="") as file:
