@@ -52,7 +52,7 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
     add("--images", type=Path, metavar="DIR",
         help="calibration photographs; with an instances.json the taps lie on its objects "
         "(default: those of OACE_DATA, else of COCO's host, else recorded statistics)")
-    add("--weights", type=Path, metavar="FILE", help="safetensors (default: the shipped pair)")
+    add("--weights", type=Path, metavar="FILE", help="safetensors (default: what ships)")
     add("--trunk", choices=TRUNKS, help="which network (default: that of the weights)")
     add("--out", type=Path, default=Path("build"), metavar="DIR", help="default: build/")
     add("--data", type=Path, metavar="DIR", help="data sets (default: what OACE_DATA names)")
