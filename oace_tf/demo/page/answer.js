@@ -1,5 +1,6 @@
 // From marks to masks: what was drawn goes to the engine, its answer into the state. Undo and redo.
 import { byId, draw, forget, say, setMask, showAlternatives, tell, tiles } from "./show.js";
+import { askRegions, forgetRegions } from "./objects.js";
 import { knows, markOf, refusal, withMark } from "./marks.js";
 import { state } from "./state.js";
 
@@ -12,7 +13,12 @@ const HINTS = {
   extreme: "Mark its leftmost, rightmost, top and bottom point.",
 };
 /** What to do with the chosen tool, a sentence. */
-export const hint = () => HINTS[state.tool];
+export const hint = () => (state.objects ? hintOfSeveral() : HINTS[state.tool]);
+
+function hintOfSeveral() {
+  const { object, objects, tool } = state, does = tool === "tap" ? "Tap" : "Draw over";
+  return object ? `${does} ${objects[object - 1].name}, then choose the next object.` : `${does} what is on no object.`;
+}
 
 let running = null, lastMs = Infinity;
 
@@ -23,14 +29,14 @@ export function chooseTool(tool) {
   for (const button of document.querySelectorAll("[data-tool]")) {
     button.setAttribute("aria-checked", String(button.dataset.tool === tool));
   }
-  if (!["tap", "scribble"].includes(tool)) chooseSign(true);
+  if (!state.objects && !["tap", "scribble"].includes(tool)) chooseSign(true);
   if (state.photo && !state.marks.length) tell(hint());
   draw();
 }
 
 /** Chooses whether taps and scribbles add or remove; boxes and the like only add. */
 export function chooseSign(positive) {
-  if (!positive && !state.engine?.facts.kinds.includes("background")) return;
+  if (state.objects || (!positive && !state.engine?.facts.kinds.includes("background"))) return;
   state.positive = positive;
   byId("add").setAttribute("aria-checked", String(positive));
   byId("remove").setAttribute("aria-checked", String(!positive));
@@ -96,7 +102,8 @@ export async function answer() {
   if (!marks.length) {
     Object.assign(state, { alternatives: [], taken: null });
     setMask(null);
-    forget();
+    if (state.objects) forgetRegions();
+    else forget();
     showAlternatives(take);
     draw();
     return tell(hint());
@@ -107,6 +114,11 @@ export async function answer() {
   running = new AbortController();
   const { signal } = running;
   try {
+    if (state.objects) {
+      const took = await askRegions(turn, signal);
+      if (took !== null) byId("results").dataset.turn = String(marks.length);
+      return;
+    }
     const { mask, share, ms, alternatives, taken } = await engine.mask(photo, marks, state.options, signal);
     if (turn !== state.turn) return;
     lastMs = ms;
@@ -172,7 +184,7 @@ async function glance() {
   const { engine } = state;
   asking = true;
   try {
-    while (wanted && state.tool === "tap" && !state.pending && (engine.facts.encoder || lastMs < QUICK_MS)) {
+    while (wanted && state.tool === "tap" && !state.objects && !state.pending && (engine.facts.encoder || lastMs < QUICK_MS)) {
       const place = wanted, { turn, photo, marks, positive } = state;
       wanted = null;
       const asked = withMark(marks, markOf("tap", [place], positive));
