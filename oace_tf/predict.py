@@ -45,6 +45,8 @@ _NUMBERS = {"--tap": 2, "--background-tap": 2, "--box": 4, "--extreme": 8, "--dr
             "--scribble": 1 << 30}
 _OBJECT = 128  # of a mask's bytes, 256 p: from here on it is the object
 _GREY = 32, 224  # what lies between is no mask's, where it is more than half
+_NOUNS = {"cutout": "a cutout", "mask": "a mask", "overlay": "an overlay", LABELS: "labels"}
+_ADDRESS = re.compile(r"(?:https?|ftp|file|data):", re.IGNORECASE)
 _COORDINATES = re.compile(r"[-+]?[0-9.][-+0-9.,;]*")
 _ABOUT = """Cut the tapped object out of a photograph.
 
@@ -90,12 +92,12 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
                         "--out. labels, with --taps: the objects of a photograph in one picture")
     output.add_argument("--format", choices=tuple(FORMATS),
                         help="of polygons; default: by the name of --out, .json is coco")
-    output.add_argument("--points", type=int, default=POINTS, metavar="N",
-                        help="control points of a polygon, at most (default: %(default)s)")
+    output.add_argument("--points", type=int, metavar="N",
+                        help=f"control points of a polygon, at most (default: {POINTS})")
     output.add_argument("--tolerance", type=float, metavar="PX",
                         help="in place of --points: how far a polygon may leave the mask's edge")
-    output.add_argument("--category", default=CATEGORY, metavar="NAME",
-                        help="of polygons whose table names none (default: %(default)s)")
+    output.add_argument("--category", metavar="NAME",
+                        help=f"of polygons whose table names none (default: {CATEGORY})")
     parser.add_argument("--model", type=Path, metavar="FILE",
                         help="a .tflite file; default: the one in the package")
     parser.add_argument("--refine", action=argparse.BooleanOptionalAction, default=False,
@@ -128,12 +130,16 @@ def run(args: argparse.Namespace) -> int:
                          + EXAMPLE % {"prog": args.prog})
     if args.kind == LABELS:
         raise UsageError("--kind labels is for several objects: give --taps FILE.csv")
-    check_precision(args.points, args.tolerance)
+    check_precision(points_of(args), args.tolerance)
     photo = args.photo[0]
+    if _ADDRESS.match(str(photo)) and not photo.exists():
+        address = re.sub(":/(?!/)", "://", str(photo), count=1)  # a path keeps one slash of two
+        raise UsageError(f"{address} is an address; fetch the photograph first and name its file")
     if photo.is_dir():
         raise UsageError(f"{photo} is a folder; name a photograph, or take those of a folder with "
                          "--taps FILE.csv")
     output = choose_output(photo, args.out, args.kind, args.format)
+    refuse_unused(output, args)
     photograph = read_photograph(photo)
     segmenter = open_segmenter(args)
     asked = segmenter.photograph(photograph)
@@ -152,6 +158,19 @@ def run(args: argparse.Namespace) -> int:
     print(f"{printable(str(output.path))}: {output.kind}, {width}x{height}, object "
           f"{100 * mask.mean():.1f} % of the photograph, {milliseconds:.0f} ms")
     return 0
+
+
+def points_of(args: argparse.Namespace) -> int:
+    """Return how many control points a polygon has at most."""
+    return POINTS if args.points is None else int(args.points)
+
+
+def refuse_unused(output: Output, args: argparse.Namespace) -> None:
+    """Raise UsageError for options of polygons where none are written."""
+    for name in ("points", "tolerance", "category"):
+        if getattr(args, name) is not None and output.kind != POLYGON:
+            raise UsageError(f"--{name} is for polygons, {output.path} is to hold "
+                             f"{_NOUNS[output.kind]}; leave it out, or name a .json or .svg")
 
 
 def open_segmenter(args: argparse.Namespace) -> TapSegmenter:
@@ -198,8 +217,8 @@ def write_output(output: Output, photo: Path, photograph: Photograph, mask: np.n
                  taps: Sequence[Click], args: argparse.Namespace) -> None:
     """Write one mask as it is asked for (raises UsageError)."""
     if output.kind == POLYGON:
-        outlined = AnnotatedObject(polygons=polygons_of(mask, args.points, args.tolerance),
-                                   category=args.category)
+        outlined = AnnotatedObject(polygons=polygons_of(mask, points_of(args), args.tolerance),
+                                   category=args.category or CATEGORY)
         name = os.path.relpath(photo, output.path.parent).replace(os.sep, "/")
         write_polygons(output, AnnotatedPhotograph(
             file_name=name, height=mask.shape[0], width=mask.shape[1], objects=(outlined,)))

@@ -139,6 +139,9 @@ def test_refuses_wrong_photographs(photo: Path, capfd: pytest.CaptureFixture[str
     broken.write_bytes(photo.read_bytes()[:40])
     assert "broken.png" in _refused(capfd, broken, "--tap", "3,3")
     assert not broken.with_name("broken_cutout.png").exists()
+    for address in ("https://a.b/c.jpg", "HTTP://a.b/c.jpg", "data:image/png;base64,AAAA"):
+        line = _refused(capfd, address, "--tap", "3,3")
+        assert f"error: {address} is an address; fetch the photograph first" in line
 
 
 def test_refuses_wrong_outputs(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -190,6 +193,9 @@ def test_refuses_wrong_arguments(photo: Path, capfd: pytest.CaptureFixture[str])
         assert "polygon" in _refused(capfd, photo, "--tap", "3,3", *flags)
     line = _refused(capfd, photo, "--tap", "3,3", "--format", "svg", "-o", photo.parent / "a.png")
     assert "--format svg is for polygons" in line
+    for flags in (["--points", "12"], ["--tolerance", "2"], ["--category", "cup"]):
+        line = _refused(capfd, photo, "--tap", "3,3", *flags, "-o", photo.with_name("a_mask.png"))
+        assert f"{flags[0]} is for polygons, " in line and "is to hold a mask; leave it" in line
     assert "photo" in _refused(capfd)
     assert "--frob" in _refused(capfd, photo, "--frob")
 

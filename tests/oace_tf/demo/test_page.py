@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from oace_tf import pictures
 from oace_tf.clicks import Click
+from oace_tf.errors import MissedTapWarning
 from oace_tf.images import read_image
 from oace_tf.samples.coco import decode_mask, load_coco
 from oace_tf.segmenter import DEFAULT_MODEL, TapSegmenter
@@ -491,7 +493,9 @@ def _of_library(page: Any, file: Path | None, image: Any, names: list[str]) -> n
         own = [points for label, points in _labels(page) if label == number % len(names)]
         if own:
             strokes[name] = own
-    return TapSegmenter(file).regions(image, strokes)[0]
+    with warnings.catch_warnings():  # of what is not found the page tells by itself
+        warnings.simplefilter("ignore", MissedTapWarning)
+        return TapSegmenter(file).regions(image, strokes)[0]
 
 
 def test_a_brush_for_several_objects(visit: Callable[..., Any], address: str,
