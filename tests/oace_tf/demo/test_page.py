@@ -409,6 +409,24 @@ def test_gestures_with_a_finger_at_phone_width(visit: Callable[..., Any], gestur
         page.screenshot(path=str(Path(folder) / f"phone-{kind}-{scheme}.png"), full_page=True)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_scribbles_with_a_finger_at_phone_width(visit: Callable[..., Any], small: str, kinds: Any,
+                                                scheme: str) -> None:
+    page = visit(small, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True,
+                 color_scheme=scheme)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    page.tap("[data-tool=scribble]")
+    for turn, (sign, row) in enumerate((("add", 0.6), ("remove", 0.9)), 1):
+        page.tap(f"#{sign}")
+        start, halfway, end = (_centre(page, x, row) for x in (0.1, 0.2, 0.4))
+        _touch(page, ("down", 3, start), ("move", 3, halfway), ("move", 3, end), ("up", 3, end))
+        page.wait_for_selector(ANSWERED.format(turn))
+    (one, added, on_object), (other, _, beside) = _marks(page)
+    assert (one, other, on_object, beside) == ("scribble", "scribble", True, False)
+    np.testing.assert_allclose(added, [[8.5, 35.5], [35.5, 35.5]], atol=2)
+    assert _mask(page)[36, 9] and not _mask(page)[54, 9]
+
+
 def _cross_to(page: Any, fro: tuple[float, float], to: tuple[float, float]) -> None:
     """Move the cross between places in tenths of the width: two large steps each."""
     for distance, keys in ((to[0] - fro[0], ("ArrowLeft", "ArrowRight")),
