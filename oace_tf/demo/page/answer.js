@@ -1,5 +1,5 @@
 // From marks to masks: what was drawn goes to the engine, its answer into the state. Undo and redo.
-import { byId, draw, forget, say, setMask, showAlternatives, tell, tiles } from "./show.js";
+import { byId, draw, forget, say, setMask, showAlternatives, tell, tiles, unfollowed } from "./show.js";
 import { askRegions, forgetRegions } from "./objects.js";
 import { knows, markOf, refusal, withMark } from "./marks.js";
 import { state } from "./state.js";
@@ -128,7 +128,7 @@ export async function answer() {
     draw();
     tiles();
     showAlternatives(take);
-    tell(share ? `The object covers ${(100 * share).toFixed(1)} % of the photograph.`
+    tell(share ? `The object covers ${(100 * share).toFixed(1)} % of the photograph.${notFollowed()}`
                : "Nothing found here; try another place.");
     if (byId("how").open) await explain(turn);
     if (turn === state.turn) byId("results").dataset.turn = String(marks.length);  // complete, for these marks
@@ -162,6 +162,11 @@ export async function explain(turn = state.turn) {
   if (more.float_ms !== null) byId("float-ms").textContent = milliseconds(more.float_ms);
   byId("notes").textContent = more.agreement === null ? ""
     : `The masks of the int8 and the float file overlap by ${(100 * more.agreement).toFixed(1)} % (IoU).`;
+}
+
+function notFollowed() {
+  const count = unfollowed();
+  return count ? ` ${count === 1 ? "A tap is" : `${count} taps are`} not followed; tap once more beside it, or undo.` : "";
 }
 
 const milliseconds = (value) => `${value < 100 ? value.toFixed(1) : value.toFixed(0)} ms`;

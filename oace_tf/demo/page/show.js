@@ -13,17 +13,18 @@ const EDGE = 1.5;  // px of the preview: softness of the dimmed surroundings' ed
 
 export const byId = (id) => document.getElementById(id);
 let shade = null, path = null;  // of the mask: what dims its surroundings, and its outline
-let rings = [];
+let rings = [], pixels = null;  // of the mask: its outline's corners, its bytes RGBA
 let painted = null, paths = [];  // of several objects: their colours, and the outline of each
 
 /** Takes a mask: an ImageBitmap of the preview's size, or null. */
 export function setMask(mask) {
   Object.assign(state, { mask });
-  [shade, path, rings] = [null, null, []];
+  [shade, path, rings, pixels] = [null, null, [], null];
   if (!mask) return;
   const { width, height } = mask, [canvas, context] = sheet(width, height, { willReadFrequently: true });
   context.drawImage(mask, 0, 0);
-  rings = simplified(trace(context.getImageData(0, 0, width, height).data, width, height), width, height);
+  pixels = context.getImageData(0, 0, width, height).data;
+  rings = simplified(trace(pixels, width, height), width, height);
   path = softPath(rings);
   const [dark, dim] = sheet(width, height);
   dim.fillStyle = DIM;
@@ -31,6 +32,17 @@ export function setMask(mask) {
   dim.globalCompositeOperation = "destination-out";
   dim.drawImage(softened(canvas, EDGE), 0, 0, width, height);
   shade = dark;
+}
+
+/** How many taps the mask does not follow: on the object and beside the mask, or the reverse. */
+export function unfollowed() {
+  if (!state.mask) return 0;
+  const { width, height } = state.mask, within = (value, side) => Math.min(Math.max(Math.floor(value), 0), side - 1);
+  return state.marks.filter(({ kind, points: [at], object }) => {
+    if (kind !== "tap") return false;
+    const [x, y] = onPreview(at);
+    return object !== (pixels[4 * (within(y, height) * width + within(x, width)) + 3] >= 128);
+  }).length;
 }
 
 /** Takes several objects, see state.js, or null. */

@@ -208,6 +208,21 @@ def test_left_adds_right_and_toggle_remove_undo_clear(visit: Callable[..., Any],
     assert "First mark the object" in page.inner_text("#message")
 
 
+def test_a_tap_that_is_not_followed_is_said(visit: Callable[..., Any], small: str,
+                                            kinds: Any) -> None:
+    page = visit(small)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    _tap(page, 0.25, 0.7, 1)
+    assert page.inner_text("#status").endswith("% of the photograph.")
+    _tap(page, 0.4, 0.9, 2, "right")  # beside the mask, as it should be
+    assert page.inner_text("#status").endswith("% of the photograph.")
+    _tap(page, 0.8, 0.7, 3)  # on blue, where this file finds nothing
+    assert page.inner_text("#status").endswith("A tap is not followed; tap once more beside it, or "
+                                               "undo.")
+    _tap(page, 0.9, 0.2, 4)
+    assert "2 taps are not followed" in page.inner_text("#status")
+
+
 def test_keyboard_alone(visit: Callable[..., Any], small: str, kinds: Any) -> None:
     page = visit(small)
     _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
