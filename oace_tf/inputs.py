@@ -67,7 +67,10 @@ def photograph_of(image: Image) -> Photograph:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return decode_photograph(bytes(image), "the photograph's bytes")
     if callable(getattr(image, "read", None)):
-        data = image.read()
+        try:
+            data = image.read()
+        except UnicodeDecodeError:  # in text mode, whose encoding the photograph is not
+            data = ""
         if not isinstance(data, bytes):
             raise UsageError("the photograph's file is open in text mode; open it with mode 'rb'")
         return decode_photograph(data, str(getattr(image, "name", "the photograph's file")))

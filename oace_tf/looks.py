@@ -104,6 +104,9 @@ def previous_in_frame(previous: np.ndarray, gesture: Gesture, window: Window | N
         raise UsageError(f"the previous mask must be ({size}, {size}) {np.dtype(dtype)}, as "
                          f"`answer` gives it, or bool, float or uint8 of the photograph's size "
                          f"{size_hw}, got {mask.shape} {mask.dtype}")
+    if mask.dtype == np.uint8 and mask.max() == 1:  # would count as 1/256, and so as nothing
+        raise UsageError("the previous mask holds bytes of 0 and 1; give it as bool, or with 255 "
+                         "on the object")
     shares = mask.astype(np.float32) / np.float32(BYTE_SCALE if mask.dtype == np.uint8 else 1)
     if not ((shares >= 0) & (shares <= 1)).all():
         raise UsageError("the previous mask must be of probabilities in [0, 1]")

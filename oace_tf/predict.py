@@ -31,6 +31,7 @@ from oace_tf.cli import Parser, command, typed
 from oace_tf.clicks import Click, parse_tap
 from oace_tf.errors import MissedTapWarning, UsageError, printable, quoted
 from oace_tf.fileio import atomic_write
+from oace_tf.geometry import BYTE_SCALE
 from oace_tf.images import Photograph, read_photograph, write_image
 from oace_tf.outputs import KINDS, LABELS, POLYGON, Output, choose_output
 from oace_tf.polygons import POINTS, check_precision, polygons_of
@@ -42,11 +43,18 @@ EXAMPLE = "example: %(prog)s photo.jpg --tap 240,310 -o cutout.png"
 # The numbers that each option takes.
 _NUMBERS = {"--tap": 2, "--background-tap": 2, "--box": 4, "--extreme": 8, "--drag": 4,
             "--scribble": 1 << 30}
+_OBJECT = 128  # of a mask's bytes, 256 p: from here on it is the object
+_GREY = 32, 224  # what lies between is no mask's, where it is more than half
+_NOUNS = {"cutout": "a cutout", "mask": "a mask", "overlay": "an overlay", LABELS: "labels"}
+_ADDRESS = re.compile(r"(?:https?|ftp|file|data):", re.IGNORECASE)
 _COORDINATES = re.compile(r"[-+]?[0-9.][-+0-9.,;]*")
 _ABOUT = """Cut the tapped object out of a photograph.
 
 The name of --out decides what is written: .png, .webp or .tif a cutout with transparency,
 NAME_mask.png a mask, .jpg an overlay, .json a polygon in COCO's form, .svg a polygon as a drawing.
+A mask that was written before is corrected with --previous, where the file takes one:
+  %(prog)s photo.jpg --tap 240,310 -o photo_mask.png
+  %(prog)s photo.jpg --tap 240,310 --background-tap 90,40 --previous photo_mask.png -o cutout.png
 Many photographs are taken with --taps FILE.csv, whose first line is photo,x,y,label,object,category
 (the last three may be left out): -o FILE.json writes all outlines into one COCO file, -o FOLDER a
 file for each object.
@@ -72,6 +80,9 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
                          help="its leftmost, rightmost, top and bottom point, in any order")
     gesture.add_argument("--drag", metavar="X0,Y0,X1,Y1",
                          help="from the middle of the object to its nearest edge")
+    gesture.add_argument("--previous", type=Path, metavar="MASK.png",
+                         help="the mask that was answered before the last tap, as _mask.png holds "
+                         "it; the gesture corrects it")
     gesture.add_argument("--taps", type=Path, metavar="FILE.csv",
                          help="the taps of many photographs, in place of all of these")
     output = parser.add_argument_group("output")
@@ -81,12 +92,12 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
                         "--out. labels, with --taps: the objects of a photograph in one picture")
     output.add_argument("--format", choices=tuple(FORMATS),
                         help="of polygons; default: by the name of --out, .json is coco")
-    output.add_argument("--points", type=int, default=POINTS, metavar="N",
-                        help="control points of a polygon, at most (default: %(default)s)")
+    output.add_argument("--points", type=int, metavar="N",
+                        help=f"control points of a polygon, at most (default: {POINTS})")
     output.add_argument("--tolerance", type=float, metavar="PX",
                         help="in place of --points: how far a polygon may leave the mask's edge")
-    output.add_argument("--category", default=CATEGORY, metavar="NAME",
-                        help="of polygons whose table names none (default: %(default)s)")
+    output.add_argument("--category", metavar="NAME",
+                        help=f"of polygons whose table names none (default: {CATEGORY})")
     parser.add_argument("--model", type=Path, metavar="FILE",
                         help="a .tflite file; default: the one in the package")
     parser.add_argument("--refine", action=argparse.BooleanOptionalAction, default=False,
@@ -105,6 +116,9 @@ def run(args: argparse.Namespace) -> int:
         if words:
             raise UsageError(f"--taps {args.taps} holds the gestures; leave "
                              f"--{next(iter(words))} out")
+        if args.previous is not None:
+            raise UsageError(f"--taps {args.taps} holds several gestures, --previous "
+                             f"{args.previous} is the mask of one; leave one of them out")
         return predict_many(args)
     if not args.photo:
         raise UsageError("name a photograph; " + EXAMPLE % {"prog": args.prog})
@@ -116,20 +130,26 @@ def run(args: argparse.Namespace) -> int:
                          + EXAMPLE % {"prog": args.prog})
     if args.kind == LABELS:
         raise UsageError("--kind labels is for several objects: give --taps FILE.csv")
-    check_precision(args.points, args.tolerance)
+    check_precision(points_of(args), args.tolerance)
     photo = args.photo[0]
+    if _ADDRESS.match(str(photo)) and not photo.exists():
+        address = re.sub(":/(?!/)", "://", str(photo), count=1)  # a path keeps one slash of two
+        raise UsageError(f"{address} is an address; fetch the photograph first and name its file")
     if photo.is_dir():
         raise UsageError(f"{photo} is a folder; name a photograph, or take those of a folder with "
                          "--taps FILE.csv")
     output = choose_output(photo, args.out, args.kind, args.format)
+    refuse_unused(output, args)
     photograph = read_photograph(photo)
     segmenter = open_segmenter(args)
     asked = segmenter.photograph(photograph)
     height, width = asked.size_hw
-    start = time.perf_counter()
     try:
+        previous = (None if args.previous is None else
+                    _previous(args.previous, asked.size_hw, segmenter))
+        start = time.perf_counter()
         with told(args.prog):
-            mask = asked.segment(**words)
+            mask = asked.segment(previous=previous, **words)
         milliseconds = 1000 * (time.perf_counter() - start)
         write_output(output, photo, photograph, mask, taps_of(asked.gesture(**words)), args)
     except MemoryError:
@@ -140,18 +160,65 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def points_of(args: argparse.Namespace) -> int:
+    """Return how many control points a polygon has at most."""
+    return POINTS if args.points is None else int(args.points)
+
+
+def refuse_unused(output: Output, args: argparse.Namespace) -> None:
+    """Raise UsageError for options of polygons where none are written."""
+    for name in ("points", "tolerance", "category"):
+        if getattr(args, name) is not None and output.kind != POLYGON:
+            raise UsageError(f"--{name} is for polygons, {output.path} is to hold "
+                             f"{_NOUNS[output.kind]}; leave it out, or name a .json or .svg")
+
+
 def open_segmenter(args: argparse.Namespace) -> TapSegmenter:
     """Return the segmenter that the arguments ask for, without a word of its runtime."""
     with quiet_libraries():
         return TapSegmenter(args.model, args.threads, refine=args.refine)
 
 
+def _previous(path: Path, size_hw: tuple[int, int], segmenter: TapSegmenter) -> np.ndarray:
+    """Return the mask answered before, (H, W) bool or float16, as `segment` takes it.
+
+    Raises:
+      UsageError: the file takes none, or the picture is none of this photograph.
+    """
+    if not segmenter.model.takes_previous:
+        raise UsageError(f"{segmenter.model.path} takes no previous mask; leave --previous {path} "
+                         "out, or take a file that does, such as the one in the package")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name the mask's file behind --previous")
+    picture, (height, width) = read_photograph(path), size_hw
+    remedy = "write one with -o NAME_mask.png and give that"
+    if picture.alpha is not None:
+        raise UsageError(f"{path} is transparent in parts, as a cutout is, and no mask; {remedy}")
+    grey = picture.image[..., 0]
+    if not (picture.image == grey[..., None]).all():
+        raise UsageError(f"{path} has colours and is no mask, which is white on the object and "
+                         f"black elsewhere; {remedy}")
+    if grey.shape != size_hw:
+        raise UsageError(f"{path} has {grey.shape[1]}x{grey.shape[0]} pixels, the photograph "
+                         f"{width}x{height}; give the mask of this photograph at its own size")
+    if 0 < grey.max() < _OBJECT:
+        raise UsageError(f"{path} is {grey.max()} at its brightest and is no mask, where the "
+                         f"object is 255 and the rest 0; {remedy}")
+    if np.count_nonzero((grey >= _GREY[0]) & (grey < _GREY[1])) > grey.size / 2:
+        raise UsageError(f"{path} is grey in most places, as a photograph is, and no mask, which "
+                         f"is 255 on the object and 0 elsewhere; {remedy}")
+    if ((grey == 0) | (grey == 255)).all():
+        return grey > 0  # as `segment` gave it
+    # shares, and no bytes, which may be taken for a mask in the file's own frame
+    return grey.astype(np.float16) / np.float16(BYTE_SCALE)
+
+
 def write_output(output: Output, photo: Path, photograph: Photograph, mask: np.ndarray,
                  taps: Sequence[Click], args: argparse.Namespace) -> None:
     """Write one mask as it is asked for (raises UsageError)."""
     if output.kind == POLYGON:
-        outlined = AnnotatedObject(polygons=polygons_of(mask, args.points, args.tolerance),
-                                   category=args.category)
+        outlined = AnnotatedObject(polygons=polygons_of(mask, points_of(args), args.tolerance),
+                                   category=args.category or CATEGORY)
         name = os.path.relpath(photo, output.path.parent).replace(os.sep, "/")
         write_polygons(output, AnnotatedPhotograph(
             file_name=name, height=mask.shape[0], width=mask.shape[1], objects=(outlined,)))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oace_tf.annotations import AnnotatedObject, AnnotatedPhotograph, as_coco
+from oace_tf.annotations import CATEGORY, AnnotatedObject, AnnotatedPhotograph, as_coco
 from oace_tf.errors import UsageError, one_line, printable
 from oace_tf.fileio import write_json
 from oace_tf.images import SUFFIXES, WRITTEN, Photograph, read_photograph, write_image
@@ -18,6 +18,8 @@ from oace_tf.outputs import LABELS, POLYGON, Output, check_place, default_suffix
 from oace_tf.polygons import Polygon, check_precision, polygons_of
 from oace_tf.predict import (
     open_segmenter,
+    points_of,
+    refuse_unused,
     told,
     write_compact,
     write_output,
@@ -53,9 +55,10 @@ def predict_many(args: argparse.Namespace) -> int:
     Raises:
       UsageError: wrong arguments, a table that cannot be read, or nothing that could be done.
     """
-    check_precision(args.points, args.tolerance)
+    check_precision(points_of(args), args.tolerance)
     table = read_tap_table(args.taps)
     output = choose_many(args.taps, args.out, args.kind, args.format)
+    refuse_unused(output, args)
     segmenter = open_segmenter(args)
     record = _Record()
     named, jobs = _photographs(args.photo), []
@@ -155,14 +158,14 @@ def _outlined(path: Path, tapped: TappedPhotograph, output: Output, session: Ses
                 raise UsageError("the mask is empty")
             polygons: tuple[Polygon, ...] = ()
             if output.kind == POLYGON:
-                polygons = polygons_of(mask, args.points, args.tolerance)
+                polygons = polygons_of(mask, points_of(args), args.tolerance)
             else:
                 name = _name(path, thing, output, record)
                 write_output(Output(path=output.path / name, kind=output.kind), path, photograph,
                              mask, thing.taps, args)
             record.objects += 1
-            yield AnnotatedObject(polygons=polygons, category=thing.category or args.category,
-                                  name=thing.name)
+            yield AnnotatedObject(polygons=polygons, name=thing.name,
+                                  category=thing.category or args.category or CATEGORY)
         except UsageError as error:
             record.left_out.append(f"{where}{error}")
 
@@ -179,8 +182,10 @@ def _labels(path: Path, tapped: TappedPhotograph, output: Output, session: Sessi
             name = (thing.name or f"object {number}") if tap.positive else BACKGROUND
             strokes.setdefault(name, []).append([(tap.x, tap.y)])
     start = time.perf_counter()
-    labels, legend = session.regions(strokes)
+    with told() as remarks:
+        labels, legend = session.regions(strokes)
     record.seconds += time.perf_counter() - start
+    record.notes += [f"{path}: {remark}" for remark in remarks]
     picture = output.path / _free(f"{path.stem}_{LABELS}", ".png", record)
     write_image(picture, labels)
     write_json(picture.with_suffix(".json"), {str(number): name for number, name in legend.items()})

@@ -241,6 +241,8 @@ class TapSegmenter:
         Returns:
           (H, W) uint8, or uint16 where there are more than 255 labels; {0: "background", 1: ...},
           in the order of `strokes`.
+        Warns:
+          MissedTapWarning: a label got no pixel.
         """
         return self.photograph(image).regions(strokes)
 
@@ -352,6 +354,10 @@ class Photograph:
         taps = taps_by_label(strokes, self.size_hw, segmenter.model.max_points)
         labels = label_map((self.probability(asked) for asked in taps.values()),
                            list(taps.values()), THRESHOLD, segmenter.tidy)
+        found = set(np.unique(labels).tolist())
+        empty = [name for number, name in enumerate(taps, 1) if number not in found]
+        if empty:
+            _warn(f"nothing was found for {', '.join(empty)}")
         return labels, {0: BACKGROUND, **dict(enumerate(taps, 1))}
 
     def alternatives(self, gesture: Sequence[Tap] | Gesture | None = None,

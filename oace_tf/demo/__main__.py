@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from oace_tf.cli import Parser, command, need, typed
 from oace_tf.errors import UsageError
+from oace_tf.quiet import quiet_libraries
 
 if TYPE_CHECKING:
     from oace_tf.demo.engine import Engine
@@ -184,10 +185,12 @@ def open_engine(args: argparse.Namespace) -> Engine:
     int8 = model_file(args.model)
     float32 = args.float32
     if float32 is None and args.model is None and BUILT_FLOAT.is_file():
-        built, shipped = (open_model(path).metadata for path in (BUILT_FLOAT, int8))
+        with quiet_libraries():
+            built, shipped = (open_model(path).metadata for path in (BUILT_FLOAT, int8))
         if built.get("weights_sha256") == shipped.get("weights_sha256"):
             float32 = BUILT_FLOAT
-    return Engine(int8, float32, args.threads, args.decoder)
+    with quiet_libraries():
+        return Engine(int8, float32, args.threads, args.decoder)
 
 
 def page_facts(engine: Engine, threads: int) -> dict[str, Any]:

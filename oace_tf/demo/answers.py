@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from oace_tf.clicks import Click
 from oace_tf.demo.marks import Mark, gesture_of, steps, unchosen
 from oace_tf.errors import UsageError
 from oace_tf.geometry import BYTE_SCALE, Frame, Window
@@ -114,6 +115,31 @@ def ask(model: TfliteModel | SplitModel, image: np.ndarray, memory: Memory,
         before, before_mask = said, said.chosen(part[-1].choice)
     assert before is not None  # `gesture_of` refuses marks that mean nothing
     return before
+
+
+def ask_taps(model: TfliteModel | SplitModel, image: np.ndarray, memory: Memory,
+             taps: Sequence[Click]) -> Said:
+    """Return what a file says of taps, as `TapSegmenter.probability` asks it; nothing is kept.
+
+    A file of gestures is asked once, one of taps that takes its last answer (RITM) tap by tap.
+
+    Args:
+      model, image, memory: as in `ask`.
+      taps: in pixels of the photograph.
+    Raises:
+      UsageError: as `ask`.
+    """
+    gesture = Gesture(taps=tuple(taps))
+    check(model, gesture, image.shape[0], image.shape[1])
+    if model.gestures or not model.takes_previous:
+        return _run(model, image, memory, gesture, None, None)
+    said: Said | None = None
+    first = next(place for place, tap in enumerate(taps) if tap.positive)
+    for count in range(first + 1, len(taps) + 1):
+        said = _run(model, image, memory, Gesture(taps=tuple(taps[:count])), said,
+                    None if said is None else said.mask)
+    assert said is not None  # `Gesture` refuses taps without one on the object
+    return said
 
 
 def second_look(model: TfliteModel | SplitModel, image: np.ndarray, memory: Memory,

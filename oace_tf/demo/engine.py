@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +11,17 @@ import cv2
 import numpy as np
 
 from oace_tf.clicks import Click, pack_points
-from oace_tf.demo.answers import Look, Said, ask, second_look, whole_window
+from oace_tf.demo.answers import Look, Said, ask, ask_taps, second_look, whole_window
 from oace_tf.demo.cutouts import CutoutOptions, cutout
 from oace_tf.demo.marks import Mark, gesture_of
 from oace_tf.demo.photos import Photo
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.metrics import mask_agreement
 from oace_tf.geometry import BYTE_SCALE, Frame, Window
+from oace_tf.gestures import XY
 from oace_tf.looks import SMALL_SHARE
 from oace_tf.pieces import tidy
+from oace_tf.regions import BACKGROUND, label_map, taps_by_label
 from oace_tf.runtime.edge_refinement import refine as refined
 from oace_tf.runtime.model import TfliteModel, open_model
 from oace_tf.runtime.oace_reader import OaceReader, oace_picture
@@ -72,6 +74,21 @@ class Details:
     float_ms: float | None
     agreement: float | None
     float_note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Several objects of one photograph.
+
+    Attributes:
+      labels: (h, w) uint8, 0 where no object is.
+      legend: what the numbers mean, 0 included.
+      milliseconds: of the file, all objects together.
+    """
+
+    labels: np.ndarray
+    legend: dict[int, str]
+    milliseconds: float
 
 
 class Engine:
@@ -156,6 +173,28 @@ class Engine:
         mask = _mask(views, photo, photo.image, marks, options.refine)
         return encode(".png", cutout(photo.image, mask, photo.alpha, options))
 
+    def regions(self, photo: Photo, strokes: Mapping[str, list[list[XY]]], refine: bool = False,
+                whole: bool = False) -> Regions:
+        """Return several objects as one picture of labels, as `TapSegmenter.regions` gives them.
+
+        Args:
+          photo: made for this engine's frame.
+          strokes: label -> strokes in pixels of the photograph; see `regions.taps_by_label`.
+          refine: whether edges follow those of the photograph.
+          whole: whether the picture is as large as the photograph; else as its preview.
+        Raises:
+          UsageError: no object, more strokes than the file takes, or one beside the photograph.
+        """
+        taps = taps_by_label(strokes, photo.image.shape[:2], self.model.max_points)
+        with self._lock:
+            said = [ask_taps(self.model, photo.image, photo.memory, own) for own in taps.values()]
+        picture = photo.image if whole else photo.preview
+        labels = label_map((_probability(one.mask, one.look, photo, picture, refine)
+                            for one in said),
+                           [_moved(own, photo, picture) for own in taps.values()], THRESHOLD, True)
+        return Regions(labels, {0: BACKGROUND, **dict(enumerate(taps, 1))},
+                       sum(one.milliseconds for one in said))
+
     def _ask(self, photo: Photo, marks: Sequence[Mark]) -> Said:
         with self._lock:
             return ask(self.model, photo.image, photo.memory, marks)
@@ -217,13 +256,18 @@ def _mask(views: Sequence[View], photo: Photo, picture: np.ndarray | tuple[int, 
       marks: in pixels of the photograph.
       refine: whether edges follow those of the picture, if it is one.
     """
-    height, width = picture if isinstance(picture, tuple) else picture.shape[:2]
-    across, down = width / photo.image.shape[1], height / photo.image.shape[0]
     probabilities = [_probability(raw, look, photo, picture, refine) for raw, look in views]
     mean = sum(probabilities[1:], probabilities[0]) / len(views)
-    taps = [Click((tap.x + 0.5) * across - 0.5, (tap.y + 0.5) * down - 0.5, tap.positive)
-            for tap in taps_of(gesture_of(marks))]
-    return tidy(mean >= THRESHOLD, taps)
+    return tidy(mean >= THRESHOLD, _moved(taps_of(gesture_of(marks)), photo, picture))
+
+
+def _moved(taps: Sequence[Click], photo: Photo,
+           picture: np.ndarray | tuple[int, int]) -> list[Click]:
+    """Return taps of the photograph in pixels of a picture of it."""
+    height, width = picture if isinstance(picture, tuple) else picture.shape[:2]
+    across, down = width / photo.image.shape[1], height / photo.image.shape[0]
+    return [Click((tap.x + 0.5) * across - 0.5, (tap.y + 0.5) * down - 0.5, tap.positive)
+            for tap in taps]
 
 
 def _probability(raw: np.ndarray, look: Look, photo: Photo,

@@ -16,6 +16,9 @@ POINTS: Mapping[str, int | None] = {"tap": 1, "scribble": None, "box": 2, "drag"
 EITHER = ("tap", "scribble")  # these may also mark what is not the object
 FORM = ('marks are a JSON list such as [{"kind": "tap", "points": [[290, 120]], "object": true}]; '
         f"kinds are {', '.join(POINTS)}")
+LABELS_FORM = ('a request is {"labels": [{"name": "cup", "strokes": [[[290, 120], [300, 150]]]}]}; '
+               "the strokes of the label background are on no object")
+MOST_LABELS = 32  # of one photograph: each costs a run of the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,27 @@ def parse_request(body: bytes) -> tuple[tuple[Mark, ...], dict[str, Any]]:
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         raise UsageError(f'a request is {{"marks": [...]}}; {FORM}') from None
     return parse_marks(marks), request
+
+
+def parse_strokes(body: bytes) -> tuple[dict[str, list[list[XY]]], dict[str, Any]]:
+    """Return strokes by label, and the other values, of a request {"labels": [...], ...}.
+
+    Raises:
+      UsageError: it is no such request, a label comes twice or has no name, or there are too many.
+    """
+    try:
+        request = json.loads(body)
+        strokes = {row["name"]: [[(float(x), float(y)) for x, y in stroke]
+                                      for stroke in row["strokes"]] for row in request["labels"]}
+        count = len(request.pop("labels"))
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, OverflowError):
+        raise UsageError(LABELS_FORM) from None
+    if count > MOST_LABELS:
+        raise UsageError(f"{count} labels; the page takes at most {MOST_LABELS}")
+    if len(strokes) != count or not all(isinstance(name, str) and name.strip()
+                                        for name in strokes):
+        raise UsageError("each label has a name of its own; " + LABELS_FORM)
+    return strokes, request
 
 
 def gesture_of(marks: Sequence[Mark]) -> Gesture:

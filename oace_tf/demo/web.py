@@ -30,7 +30,7 @@ from oace_tf import pictures
 from oace_tf.demo import samples
 from oace_tf.demo.cutouts import CutoutOptions
 from oace_tf.demo.engine import Engine, encode
-from oace_tf.demo.marks import parse_request
+from oace_tf.demo.marks import parse_request, parse_strokes
 from oace_tf.demo.photos import Photo, Shelf, read_photo
 from oace_tf.errors import UsageError
 
@@ -159,6 +159,23 @@ class Pages:
                                        CutoutOptions.of(values))
         return Response(data, media_type="image/png")
 
+    async def regions(self, request: Request) -> Response:
+        """Return several objects as a small picture of labels, and what its numbers mean."""
+        photo, (strokes, values) = self._photo(request), parse_strokes(await self._small(request))
+        found = await run_in_threadpool(self._engine.regions, photo, strokes,
+                                        CutoutOptions.of(values).refine)
+        counts = np.bincount(found.labels.ravel(), minlength=len(found.legend))
+        return JSONResponse({
+            "labels": _data_url(found.labels), "legend": found.legend,
+            "shares": (counts / found.labels.size).tolist(), "ms": round(found.milliseconds, 1)})
+
+    async def labels(self, request: Request) -> Response:
+        """Return the picture of labels as large as the photograph."""
+        photo, (strokes, values) = self._photo(request), parse_strokes(await self._small(request))
+        found = await run_in_threadpool(self._engine.regions, photo, strokes,
+                                        CutoutOptions.of(values).refine, True)
+        return Response(encode(".png", found.labels), media_type="image/png")
+
     async def _small(self, request: Request) -> bytes:
         async with self._bodies.body(request) as data:
             return data
@@ -199,6 +216,8 @@ def make_app(engine: Engine, facts: dict[str, Any], hosts: Sequence[str] | None)
         Route("/photos/{key}/details", pages.details, methods=["POST"]),
         Route("/photos/{key}/glance", pages.glance, methods=["POST"]),
         Route("/photos/{key}/cutout", pages.cutout, methods=["POST"]),
+        Route("/photos/{key}/regions", pages.regions, methods=["POST"]),
+        Route("/photos/{key}/labels", pages.labels, methods=["POST"]),
         Route("/{name}", pages.file),
     ]
     return Starlette(

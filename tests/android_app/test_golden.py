@@ -10,6 +10,7 @@ import functools
 import json
 import platform
 import subprocess
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +25,11 @@ from hypothesis import strategies as st
 
 from export.tflite import model as tflite
 from oace_tf.clicks import Click, pack_points
-from oace_tf.errors import UsageError
+from oace_tf.errors import MissedTapWarning, UsageError
 from oace_tf.geometry import Frame
 from oace_tf.gestures import Gesture
 from oace_tf.images import on_white, read_image
+from oace_tf.looks import around_small
 from oace_tf.pictures import cutout
 from oace_tf.pieces import tidy
 from oace_tf.runtime.model import _check_contract
@@ -269,6 +271,91 @@ def tidy_cases() -> Iterator[tuple[np.ndarray, tuple[Click, ...]]]:
     yield np.ones((7, 9), bool), (Click(1, 1),)
 
 
+@dataclass(frozen=True)
+class LookCase:
+    """A photograph, a gesture, and the mask that the file gives of all that it is shown.
+
+    Attributes:
+      spot: left, top, right, bottom of a soft square in the mask, px of 512.
+    """
+
+    name: str
+    photograph: np.ndarray
+    gesture: Gesture
+    spot: tuple[int, int, int, int]
+    takes_previous: bool = True
+
+    @property
+    def mask(self) -> np.ndarray:
+        left, top, right, bottom = self.spot
+        mask = np.zeros((512, 512), np.uint8)
+        mask[top:bottom, left:right] = 255
+        return np.asarray(cv2.GaussianBlur(mask, (0, 0), 2.5), np.uint8)
+
+    def package(self) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
+        """Return what `segment` of the package gives, and what it hands to the file."""
+        handed: list[dict[str, np.ndarray]] = []
+
+        def run(image: np.ndarray, points: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+            handed.append({"image": image, "points": points})
+            if not self.takes_previous:
+                return self.mask
+            return rolled(self.mask, points, np.zeros((512, 512), np.uint8))
+
+        model = SimpleNamespace(
+            size=512, max_points=ROWS, run=run, takes_previous=self.takes_previous, path="record",
+            click_channels=2, gestures=frozenset(("tap", "background", "box", "drag")),
+            quantized=True, has_alternatives=False)
+        with mock.patch("oace_tf.segmenter.open_model", return_value=model):
+            segmenter = TapSegmenter("record")
+        with warnings.catch_warnings():  # a mask beside its tap is one of the cases
+            warnings.simplefilter("ignore", MissedTapWarning)
+            return segmenter.segment(self.photograph, self.gesture), handed
+
+    def line(self) -> str:
+        """Return the case as Golden.kt reads it."""
+        height, width = self.photograph.shape[:2]
+        rows = [f"{x!r} {y!r} {int(label)}" for x, y, label in self.gesture.rows().tolist()]
+        return " ".join([self.name, str(width), str(height), "512", str(ROWS),
+                         str(int(self.takes_previous)), "tap,background,box,drag", *rows])
+
+
+def look_cases() -> Iterator[LookCase]:
+    """Yield small objects in all places, and what gets no second look."""
+    coffee = read_image(SAMPLES / "coffee.jpg")
+    large = np.tile(coffee, (2, 3, 1))[:777, :1283]
+    on, off = Click(290.3, 120.7), Click(150.25, 250.75, False)
+    middle, corner = (220, 150, 260, 190), (0, 480, 30, 512)
+    yield LookCase("l_tap", coffee, Gesture(taps=(on,)), middle)
+    yield LookCase("l_taps", coffee, Gesture(taps=(on, off, Click(300, 150))), middle)
+    yield LookCase("l_alone", coffee, Gesture(taps=(on, off)), middle, takes_previous=False)
+    yield LookCase("l_drag", coffee, Gesture(drag=((270.0, 130.0), (255.5, 118.25))), middle)
+    yield LookCase("l_tiny", coffee, Gesture(taps=(on,)), (240, 150, 246, 156))
+    yield LookCase("l_far", coffee, Gesture(taps=(Click(580.0, 390.0),)), middle)
+    yield LookCase("l_corner", coffee, Gesture(taps=(Click(8.0, 391.0),)), corner)
+    yield LookCase("l_large", large, Gesture(taps=(Click(700.5, 300.25),)), (260, 180, 300, 215))
+    yield LookCase("n_large", coffee, Gesture(taps=(on,)), (100, 100, 300, 300))
+    yield LookCase("n_empty", coffee, Gesture(taps=(on,)), (0, 0, 0, 0))
+    yield LookCase("n_box", coffee, Gesture(box=(200.0, 80.0, 401.0, 333.0), taps=(on,)), middle)
+
+
+def small_cases() -> Iterator[tuple[np.ndarray, Gesture]]:
+    """Yield masks, (H, W) bool, and gestures: objects around the size that gets a second look."""
+    rng = np.random.default_rng(13)
+    for number in range(300):
+        height, width = (int(side) for side in rng.integers(1, 240, 2))
+        mask = np.zeros((height, width), bool)
+        across, down = rng.uniform(0, 0.25, 2)
+        left, top = int(rng.integers(0, width)), int(rng.integers(0, height))
+        mask[top:top + int(down * height) + number % 2, left:left + int(across * width) + 1] = True
+        places = [(float(rng.uniform(-0.5, width - 0.5)), float(rng.uniform(-0.5, height - 0.5)))
+                  for _ in range(4)]
+        taps = [Click(*places[0]), Click(*places[1], bool(rng.random() < 0.5))]
+        yield mask, Gesture(taps=tuple(taps[:1 + number % 3 % 2]),
+                            drag=(places[2], places[3]) if number % 5 == 0 else None,
+                            box=(*places[2], *places[3]) if number % 17 == 0 else None)
+
+
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory) -> tuple[Path, list[Case]]:
     """Return the folder in which the compiled Kotlin has answered the cases."""
@@ -290,6 +377,17 @@ def answered(tmp_path_factory) -> tuple[Path, list[Case]]:
         (folder / f"{shown.name}.mask").write_bytes(blobs(512).tobytes())
         lines.append(shown.line())
     (folder / "cases.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for small in look_cases():
+        rgba = np.dstack([small.photograph, np.full(small.photograph.shape[:2], 255, np.uint8)])
+        (folder / f"{small.name}.rgba").write_bytes(rgba.tobytes())
+        (folder / f"{small.name}.mask").write_bytes(small.mask.tobytes())
+    (folder / "looks.txt").write_text("\n".join(small.line() for small in look_cases()),
+                                      encoding="utf-8")
+    (folder / "small.txt").write_text("\n".join(
+        " ".join([str(mask.shape[1]), str(mask.shape[0]),
+                  *(f"{x!r} {y!r} {int(label)}" for x, y, label in gesture.rows().tolist())])
+        for mask, gesture in small_cases()), encoding="utf-8")
+    (folder / "small.bits").write_bytes(b"".join(mask.tobytes() for mask, _ in small_cases()))
     tidy_lines = []
     for mask, clicks in tidy_cases():
         words = [f"{tap.x!r} {tap.y!r} {int(tap.positive)}" for tap in clicks]
@@ -475,6 +573,38 @@ def test_the_cases_ask_what_they_should():
     assert (before != after).any()  # the tap widens the part that is shown
 
 
+def test_kotlin_looks_twice_at_small_objects_as_the_package_does(answered, without_ipp):
+    folder, _ = answered
+    twice = set()
+    for case in look_cases():
+        expected, handed = case.package()
+        images = np.fromfile(folder / f"{case.name}.images", np.uint8).reshape(-1, 512, 512, 3)
+        np.testing.assert_array_equal(images, [call["image"] for call in handed], case.name)
+        points = np.fromfile(folder / f"{case.name}.points", "<f4").reshape(-1, ROWS, 3)
+        np.testing.assert_array_equal(points, [call["points"] for call in handed], case.name)
+        region = np.fromfile(folder / f"{case.name}.region", np.uint8).reshape(expected.shape)
+        np.testing.assert_array_equal(region == 1, expected, case.name)
+        kept = np.fromfile(folder / f"{case.name}.kept", np.uint8).reshape(512, 512)
+        first = (rolled(case.mask, points[0], np.zeros((512, 512), np.uint8))
+                 if case.takes_previous else case.mask)
+        np.testing.assert_array_equal(kept, first, case.name)  # not the second one
+        twice |= {case.name} if len(images) == 2 else set()
+    assert twice == {case.name for case in look_cases() if case.name.startswith("l_")}
+
+
+def test_kotlin_finds_the_part_around_a_small_object_as_the_package_does(answered):
+    folder, _ = answered
+    lines = (folder / "windows.txt").read_text(encoding="utf-8").splitlines()
+    count = 0
+    for line, (mask, gesture) in zip(lines, small_cases(), strict=True):
+        window = around_small(mask, gesture)
+        expected = "-" if window is None else (
+            f"{window.left} {window.top} {window.right} {window.bottom}")
+        assert line == expected
+        count += window is not None
+    assert 100 < count < 250
+
+
 def test_kotlin_tidies_masks_as_the_package_does(answered):
     folder, _ = answered
     bits = np.fromfile(folder / "tidied.bits", np.uint8)
@@ -560,6 +690,19 @@ def test_the_twin_equals_the_package(tmp_path, without_ipp):
                                       case.name)
         np.testing.assert_array_equal(twin.probability(case.mask, width, height),
                                       frame.mask_back(case.mask), case.name)
+
+
+def test_the_twin_finds_the_part_around_a_small_object():
+    for mask, gesture in small_cases():
+        window = around_small(mask, gesture)
+        rows, columns = np.nonzero(mask)
+        if window is None:
+            continue
+        places = [(tap.x, tap.y) for tap in gesture.taps if tap.positive]
+        corners = [(float(columns.min()), float(rows.min())),
+                   (float(columns.max()), float(rows.max()))]
+        part = twin.small_window([*corners, *places, *(gesture.drag or ())], *mask.shape[::-1])
+        assert part == (window.left, window.top, window.right, window.bottom)
 
 
 def test_the_twin_answers_gestures_as_the_package_does(without_ipp):

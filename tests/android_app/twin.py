@@ -101,14 +101,24 @@ def points(taps: list[tuple[float, float, bool]], width: int, height: int, size:
     return np.array(rows + [(0, 0, -1)] * (max_points - len(rows)), F)
 
 
-def window(bounds: list[tuple[float, float]], width: int, height: int) -> tuple[int, int, int, int]:
+def window(bounds: list[tuple[float, float]], width: int, height: int,
+           margin: float = 0.1) -> tuple[int, int, int, int]:
     """Return left, top, right and bottom of the part that is shown around places."""
     low, high = ([f(place[k] for place in bounds) for k in (0, 1)] for f in (min, max))
-    room = 0.1 * max(high[0] - low[0], high[1] - low[1])
+    room = margin * max(high[0] - low[0], high[1] - low[1])
     left, top = (int(max(0.0, math.floor(value - room))) for value in low)
     right, bottom = (int(min(float(side), math.ceil(value + room) + 1))
                      for value, side in zip(high, (width, height)))
     return left, top, right, bottom
+
+
+def small_window(places: list[tuple[float, float]], width: int,
+                 height: int) -> tuple[int, int, int, int]:
+    """Return the part that a second look sees: around a small object's corners, taps and drag."""
+    x, y = ((min(place[k] for place in places) + max(place[k] for place in places)) / 2
+            for k in (0, 1))
+    half = 0.08 * max(width, height) / 2
+    return window([*places, (x - half, y - half), (x + half, y + half)], width, height, 0.25)
 
 
 def gesture_points(rows: list[tuple[float, float, int]], width: int, height: int, size: int,

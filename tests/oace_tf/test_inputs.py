@@ -72,6 +72,13 @@ def test_what_is_no_photograph_is_said_in_one_line(image, words):
     assert "\n" not in str(error.value)
 
 
+def test_a_photograph_that_is_open_in_text_mode_is_said(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n")
+    with open(tmp_path / "a.png", encoding="utf-8") as file:
+        with pytest.raises(UsageError, match="open it with mode 'rb'"):
+            pixels_of(file)
+
+
 @pytest.mark.parametrize("tap", [
     Click(3, 4, False), (3, 4, 0), [3.0, 4.0, 0.0], np.array([3, 4, 0]), (3, 4, False)])
 def test_a_label_is_honoured(tap):

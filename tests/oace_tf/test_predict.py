@@ -16,6 +16,9 @@ from oace_tf import predict, segmenter
 from oace_tf.images import read_image, write_image
 from oace_tf.segmenter import TapSegmenter
 
+COFFEE = Path(__file__).resolve().parents[2] / "docs" / "samples" / "coffee.jpg"
+SHIPPED = ("--model", str(segmenter.DEFAULT_MODEL))  # it takes a previous mask
+
 
 @pytest.fixture(autouse=True)
 def _packaged(monkeypatch: pytest.MonkeyPatch, tiny_int8: Path) -> None:
@@ -136,6 +139,9 @@ def test_refuses_wrong_photographs(photo: Path, capfd: pytest.CaptureFixture[str
     broken.write_bytes(photo.read_bytes()[:40])
     assert "broken.png" in _refused(capfd, broken, "--tap", "3,3")
     assert not broken.with_name("broken_cutout.png").exists()
+    for address in ("https://a.b/c.jpg", "HTTP://a.b/c.jpg", "data:image/png;base64,AAAA"):
+        line = _refused(capfd, address, "--tap", "3,3")
+        assert f"error: {address} is an address; fetch the photograph first" in line
 
 
 def test_refuses_wrong_outputs(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -187,6 +193,9 @@ def test_refuses_wrong_arguments(photo: Path, capfd: pytest.CaptureFixture[str])
         assert "polygon" in _refused(capfd, photo, "--tap", "3,3", *flags)
     line = _refused(capfd, photo, "--tap", "3,3", "--format", "svg", "-o", photo.parent / "a.png")
     assert "--format svg is for polygons" in line
+    for flags in (["--points", "12"], ["--tolerance", "2"], ["--category", "cup"]):
+        line = _refused(capfd, photo, "--tap", "3,3", *flags, "-o", photo.with_name("a_mask.png"))
+        assert f"{flags[0]} is for polygons, " in line and "is to hold a mask; leave it" in line
     assert "photo" in _refused(capfd)
     assert "--frob" in _refused(capfd, photo, "--frob")
 
@@ -374,3 +383,89 @@ def test_help_names_every_gesture(capfd: pytest.CaptureFixture[str]) -> None:
     for option in ("--box X0,Y0,X1,Y1", "--extreme X,Y", "--drag X0", "--scribble X,Y", "--taps",
                    "photo,x,y,label,object,category", "Exit codes: 0 done, 1"):
         assert option in text
+
+
+# --- the mask answered before
+
+
+@pytest.fixture
+def coffee_mask(tmp_path: Path) -> Path:
+    """Return what the command wrote for a tap on the cup, with the shipped file."""
+    path = tmp_path / "coffee_mask.png"
+    assert predict.main([str(COFFEE), "--tap", "290,120", "-o", str(path), *SHIPPED]) == 0
+    return path
+
+
+def test_the_previous_mask_goes_in_with_the_gesture(coffee_mask: Path) -> None:
+    """As `previous` of the library; a mask with soft edges, or with box and 512x512, as well."""
+    out, file = coffee_mask.with_name("o_mask.png"), TapSegmenter(SHIPPED[1])
+    gesture = ["--tap", "290,120", "--background-tap", "150,250"]
+    taps = [(290, 120), (150, 250, 0)]
+    assert predict.main([str(COFFEE), *gesture, "--previous", str(coffee_mask), "-o", str(out),
+                         *SHIPPED]) == 0
+    expected = file.segment(COFFEE, taps, previous=_written(coffee_mask) > 0)
+    np.testing.assert_array_equal(_written(out) > 0, expected)
+    assert (expected != file.segment(COFFEE, taps)).any()  # it counts
+    square, soft = coffee_mask.with_name("square.png"), coffee_mask.with_name("soft.png")
+    write_image(square, cv2.resize(read_image(COFFEE), (512, 512)))
+    shares = cv2.GaussianBlur(cv2.resize(_written(coffee_mask), (512, 512)), (0, 0), 9)
+    write_image(soft, shares)
+    assert predict.main([str(square), "--box", "120,60,400,400", "--tap", "250,160", "--previous",
+                         str(soft), "-o", str(out), *SHIPPED]) == 0
+    np.testing.assert_array_equal(_written(out) > 0, file.segment(
+        square, box=(120, 60, 400, 400), taps=[(250, 160)],
+        previous=shares.astype(np.float64) / 256))  # not taken for a mask of the file's own frame
+
+
+def test_a_black_previous_mask_is_nothing(photo: Path) -> None:
+    black, masks = photo.with_name("black.png"), []
+    write_image(black, np.zeros((64, 96), np.uint8))
+    for flags in ([], ["--previous", str(black)]):
+        out = photo.with_name("o_mask.png")
+        assert predict.main([str(photo), "--box", "4,4,60,60", "-o", str(out), *flags,
+                             *SHIPPED]) == 0
+        masks.append(_written(out))
+    np.testing.assert_array_equal(masks[0], masks[1])
+
+
+def test_other_previous_masks_are_refused(photo: Path, tiny_int8: Path,
+                                          capfd: pytest.CaptureFixture[str]) -> None:
+    """In one line that names the file and what to do; nothing is written."""
+    mask, out = np.zeros((64, 96), np.uint8), photo.with_name("o.png")
+    mask[8:40, 8:40] = 255
+    clear = np.dstack([mask, mask, mask, mask])
+    for name, picture, words in (
+            ("small.png", mask[:32], "has 96x32 pixels, the photograph 96x64; give the mask of"),
+            ("grey.png", np.full((64, 96), 130, np.uint8), "is grey in most places, as a photo"),
+            ("ones.png", mask // 255, "is 1 at its brightest and is no mask"),
+            ("clear.png", clear, "is transparent in parts, as a cutout is, and no mask; write one"),
+            ("colours.png", read_image(photo), "has colours and is no mask, which is white on")):
+        path = photo.with_name(name)
+        write_image(path, picture)
+        line = _refused(capfd, photo, "--tap", "24,30", "--previous", path, "-o", out, *SHIPPED)
+        assert f"{path} {words}" in line
+    path.write_bytes(b"no picture")
+    for path, words in ((path, "is not a readable image"), (photo.with_name("none.png"), "no such"),
+                        (photo.parent, "is a folder; name the mask's file")):
+        line = _refused(capfd, photo, "--tap", "24,30", "--previous", path, "-o", out, *SHIPPED)
+        assert str(path) in line and words in line.lower()
+    good = photo.with_name("good.png")
+    write_image(good, mask)
+    line = _refused(capfd, photo, "--tap", "24,30", "--previous", good, "-o", out)
+    assert f"{tiny_int8} takes no previous mask; leave --previous {good} out, or take" in line
+    table = photo.with_name("taps.csv")
+    table.write_text("photo,x,y\nphoto.png,24,30\n", encoding="utf-8")
+    line = _refused(capfd, "--taps", table, "--previous", good, "-o", out.with_suffix(".json"))
+    assert f"--taps {table} holds several gestures, --previous {good} is the mask of one" in line
+    assert "give at least one --tap" in _refused(capfd, photo, "--previous", good)
+    assert not out.exists() and not out.with_suffix(".json").exists()
+
+
+def test_help_shows_how_a_mask_is_corrected(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        predict.main(["--help"])
+    first, second = [line.split() for line in capfd.readouterr().out.splitlines()
+                     if line.startswith("  python -m oace_tf.predict photo.jpg")]
+    written, corrected = (predict.parse_args(words[3:]) for words in (first, second))
+    assert written.previous is None and corrected.previous == written.out
+    assert corrected.tap == written.tap and corrected.background_tap

@@ -72,6 +72,15 @@ def test_one_coco_file(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
         np.testing.assert_array_equal(mask, wanted)
 
 
+def test_options_of_polygons_are_refused_elsewhere(table: Path,
+                                                   capfd: pytest.CaptureFixture[str]) -> None:
+    for flags in (["--points", "12"], ["--tolerance", "2"], ["--category", "cup"]):
+        for kind in ("cutout", "labels"):
+            assert _run("--taps", table, "--kind", kind, "-o", table.with_name("out"), *flags) == 2
+            assert f"{flags[0]} is for polygons, " in capfd.readouterr().err
+    assert not table.with_name("out").exists()
+
+
 def test_the_default_place_is_beside_the_table(table: Path) -> None:
     assert _run("--taps", table) == 0 and table.with_name("taps_coco.json").is_file()
 
@@ -138,6 +147,13 @@ def test_labels_of_a_photograph(table: Path) -> None:
     legend = json.loads((out / "a_labels.json").read_text())
     assert legend == {"0": "background", "1": "left", "2": "right"}
     assert labels is not None and labels[30, 24] == 1 and labels[30, 70] == 2 and labels[2, 2] == 0
+
+
+def test_a_label_without_a_pixel_is_noted(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_image(table.with_name("a.png"), np.full((64, 96, 3), (0, 0, 240), np.uint8))
+    assert _run("--taps", table, "-o", table.with_name("out"), "--kind", "labels") == 0
+    assert f"note: {table.with_name('a.png')}: nothing was found for left, right" in (
+        capfd.readouterr().err)
 
 
 def test_names_that_are_there_twice(table: Path, tmp_path: Path) -> None:

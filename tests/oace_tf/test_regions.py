@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from oace_tf.clicks import Click
-from oace_tf.errors import UsageError
+from oace_tf.errors import MissedTapWarning, UsageError
 from oace_tf.regions import label_map, taps_by_label
 from oace_tf.segmenter import TapSegmenter
 
@@ -81,3 +81,12 @@ def test_regions_of_a_photograph(tiny_int8: Path) -> None:
     assert labels[30, 14] == 1 and labels[30, 46] == 2 and labels[60, 30] == 0
     np.testing.assert_array_equal(
         labels == 1, found.segment(image, taps=[(14, 30)], background=[(46, 30), (30, 2)]))
+
+
+def test_a_label_without_a_pixel_is_said(tiny_int8: Path) -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:, :32, 0] = 240  # what is not red is not found
+    with pytest.warns(MissedTapWarning, match="nothing was found for right, up$") as told:
+        labels, _ = TapSegmenter(tiny_int8).regions(
+            image, {"left": [(14, 30)], "right": [(46, 30)], "up": [(50, 3)]})
+    assert set(np.unique(labels)) == {0, 1} and told[0].filename == __file__

@@ -349,6 +349,7 @@ def test_previous_as_it_came_or_at_the_photographs_size(accumulating: TapSegment
 @pytest.mark.parametrize(("previous", "said"), [
     (np.zeros((16, 16), np.float32), r"must be \(16, 16\) uint8"),
     (np.zeros((64, 63), bool), "the photograph's size"),
+    (np.eye(64, dtype=np.uint8), "bytes of 0 and 1; give it as bool, or with 255"),
     (np.full((64, 64), 2.0), "probabilities"), (np.zeros((64, 64), np.int64), "int64")])
 def test_other_previous_masks_are_refused(accumulating: TapSegmenter, previous: np.ndarray,
                                           said: str) -> None:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,6 +48,35 @@ def gesture_cases() -> Iterator[tuple[kotlin.GestureCase, np.ndarray]]:
         yield kotlin.GestureCase(f"small{number}", large if number == 3 else coffee, gesture), ball
 
 
+@dataclass(frozen=True)
+class RegionCase:
+    """Strokes by label on a photograph, and the masks that the file gives of each label."""
+
+    name: str
+    photograph: np.ndarray
+    strokes: dict[str, list[list[tuple[float, float]]]]
+    rows: int = kotlin.ROWS
+
+    @property
+    def masks(self) -> list[np.ndarray]:
+        """Masks that overlap, (512, 512) uint8, one for each label but the background."""
+        return [np.roll(kotlin.blobs(512), (31 * k, 57 * k), (0, 1))
+                for k in range(len(set(self.strokes) - {"background"}))]
+
+
+def region_cases() -> Iterator[RegionCase]:
+    """Yield strokes of all kinds: a tap, long ones, and more than the file has rows for."""
+    coffee = read_image(kotlin.SAMPLES / "coffee.jpg")
+    cup = [[(250.0, 90.0), (290.5, 120.25), (330.0, 100.0)]]
+    table = [[(20.0, 20.0), (80.0, 40.0)], [(560.0, 380.0)]]
+    rng = np.random.default_rng(17)
+    many = [[(float(x), float(y))] for x, y in rng.uniform(0, 399, (40, 2))]
+    yield RegionCase("one", coffee, {"cup": cup})
+    yield RegionCase("two", coffee, {"cup": cup, "table": table, "background": [[(590.0, 10.0)]]})
+    yield RegionCase("many", coffee, {"background": many, "cup": cup, "table": table})
+    yield RegionCase("few", coffee, {"cup": cup, "table": table, "spoon": [[(350.0, 260.0)]]}, 6)
+
+
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[kotlin.Case]]:
     """Return the folder in which JavaScript has answered the cases."""
@@ -69,6 +99,15 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[kotli
         rows = [f"{x!r} {y!r} {int(label)}" for x, y, label in shown.gesture.rows().tolist()]
         lines.append(" ".join([shown.name, str(width), str(height), "512", str(kotlin.ROWS), "1",
                                *rows]))
+    entries = []
+    for region in region_cases():
+        (folder / f"{region.name}.rgb").write_bytes(region.photograph.tobytes())
+        for number, mask in enumerate(region.masks):
+            (folder / f"{region.name}.mask{number}").write_bytes(mask.tobytes())
+        height, width = region.photograph.shape[:2]
+        entries.append({"name": region.name, "width": width, "height": height,
+                        "rows": region.rows, "strokes": region.strokes})
+    (folder / "regions.json").write_text(json.dumps(entries), encoding="utf-8")
     (folder / "cases.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     done = subprocess.run([node, str(PROGRAM), str(folder)], capture_output=True, text=True,
                           check=False)
@@ -151,6 +190,32 @@ def test_small_objects_get_a_second_look(answered, without_ipp):
         np.testing.assert_array_equal(ours, expected, case.name)
         looked_twice += len(asked) == 2
     assert looked_twice >= 3
+
+
+def test_several_objects_are_told_apart_as_by_the_package(answered, without_ipp):
+    folder, _ = answered
+    for case in region_cases():
+        asked: list[np.ndarray] = []
+
+        def run(image: np.ndarray, points: np.ndarray, previous: np.ndarray | None,
+                case: RegionCase = case, asked: list[np.ndarray] = asked) -> np.ndarray:
+            asked.append(points)
+            return case.masks[len(asked) - 1]
+
+        segmenter = TapSegmenter.__new__(TapSegmenter)
+        segmenter.refinement, segmenter.tidy, segmenter.second_look = None, True, True
+        segmenter.model = SimpleNamespace(  # type: ignore[assignment]
+            size=512, max_points=case.rows, takes_previous=False, path="record", quantized=True,
+            click_channels=2, gestures=frozenset(KINDS), run=run)
+        with warnings.catch_warnings(action="ignore"):  # of labels without a pixel
+            expected, legend = segmenter.regions(case.photograph, case.strokes)
+        points = np.fromfile(folder / f"{case.name}.asked", "<f4").reshape(-1, case.rows, 3)
+        # lengths of strokes come from two libraries: the last bit of a float32 at most
+        np.testing.assert_allclose(points, asked, rtol=1e-6, atol=0, err_msg=case.name)
+        ours = np.fromfile(folder / f"{case.name}.labels", np.uint8).reshape(expected.shape)
+        np.testing.assert_array_equal(ours, expected, case.name)
+        assert json.loads((folder / f"{case.name}.legend").read_text()) == list(legend.values())
+        assert len(np.unique(expected)) > 1
 
 
 def test_a_changed_pixel_is_seen(answered):

@@ -53,8 +53,24 @@ export class TapSegmenter {
   answer(gestures: Gesture[], previous?: Answer | null): Promise<Answer>;
   /** An answer of taps alone, or its mean with a second one about the part around a small object. */
   lookTwice(gestures: Gesture[], answer: Answer): Promise<Answer>;
+  /**
+   * Several objects of the photograph, at its own size or another one. Strokes by label, each a list of [x, y] in
+   * pixels of the photograph; those of the label `background` are on no object. A Map keeps the order of any names.
+   */
+  regions(strokes: Record<string, Stroke[]> | Map<string, Stroke[]>, width?: number, height?: number): Promise<Regions>;
   /** Forgets the photograph. */
   delete(): void;
+}
+
+/** A stroke of a brush: [x, y] several times; a single one is a tap. */
+export type Stroke = Array<[number, number]>;
+
+/** A picture of labels: `labels` holds a byte a pixel, `legend` what each number means, the background first. */
+export interface Regions {
+  width: number;
+  height: number;
+  labels: Uint8Array;
+  legend: string[];
 }
 
 /** Of the photograph: a smaller object gets a second look. */

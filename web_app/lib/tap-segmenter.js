@@ -2,6 +2,7 @@
 // Not for the main thread: an answer takes tens of milliseconds.
 import { Gestures, LABEL, TAPS, marksObject } from "./gestures.js";
 import { BitMask, tidied } from "./pieces.js";
+import { labelMap, tapsByLabel } from "./regions.js";
 import { FrameMask, MeanMask, PastedMask, checkPhotograph, checkTaps, cropped, imageTensor, movedBytes, pointsTensor,
          sameWindow, windowAround, wholeWindow } from "./tensors.js";
 
@@ -63,6 +64,20 @@ export class TapSegmenter {
       }
     }
     return this.ask(known, previous);
+  }
+
+  /**
+   * Several objects: { width, height, labels, legend }, a byte a pixel and what its numbers mean. Each label is
+   * asked about alone, and each pixel gets the most probable one, or the background, where none is at least one half.
+   * @param strokes  label -> strokes, each a list of [x, y]; those of `background` are on no object
+   */
+  async regions(strokes, width = this.photograph?.width, height = this.photograph?.height) {
+    if (!this.photograph) throw new Error("no photograph yet");
+    const asked = tapsByLabel(strokes, this.photograph.width, this.photograph.height, this.model.maxPoints), answers = [];
+    for (const [, gestures] of asked) answers.push(await this.answer(gestures));
+    const labels = labelMap(answers.map((answer) => answer.mask(width, height)),
+                            answers.map((answer) => answer.tapsAt(width, height)));
+    return { width, height, labels, legend: ["background", ...asked.map(([name]) => name)] };
   }
 
   /** Raises for gestures that the file does not take; see `check`. */
@@ -189,10 +204,13 @@ export class Answer {
 
   /** The mask as people expect it; see pieces.js. */
   tidied(width = this.width, height = this.height) {
+    return tidied(BitMask.of(this.mask(width, height)), this.tapsAt(width, height));
+  }
+
+  /** Its taps, rows {x, y, label}, in pixels of a picture of the photograph. */
+  tapsAt(width, height) {
     const across = width / this.width, down = height / this.height;
-    const taps = this.taps.map(({ x, y, label }) => ({
-      x: (x + 0.5) * across - 0.5, y: (y + 0.5) * down - 0.5, label }));
-    return tidied(BitMask.of(this.mask(width, height)), taps);
+    return this.taps.map(({ x, y, label }) => ({ x: (x + 0.5) * across - 0.5, y: (y + 0.5) * down - 0.5, label }));
   }
 
   windowAt(width, height) {  // whole pixels of another size, one at least

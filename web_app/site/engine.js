@@ -30,6 +30,8 @@ export async function openEngine(tell = () => {}) {
     open: (source) => open(worker, source),
     mask: ({ key }, marks, options, signal) => worker.call("mask", [key, marks], signal),
     glance: ({ key }, marks) => worker.call("glance", [key, marks]),
+    regions: ({ key }, labels, options, signal) => worker.call("regions", [key, labels], signal),
+    labels: ({ key }, labels) => worker.call("labels", [key, labels]),
     cutout: ({ key }, marks, options) => worker.call("cutout", [key, marks, options]),
     benchmark: MODEL.decoder ? undefined : benchmark,  // it measures one file
     shared: await takeShared(),

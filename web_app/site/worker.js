@@ -6,6 +6,7 @@ import { cropped, softened } from "./cutouts.js";
 import { measure } from "./measure.js";
 import { answerCalls } from "./calls.js";
 import { openPhotograph, pngOf } from "./photographs.js";
+import { greyPng } from "./png.js";
 
 const KEPT = 2;  // the photograph that is shown, and the one before while it is being saved
 const GLANCE_SIDE = 512, THUMBNAIL_SIDE = 256;  // px, the longer sides of small masks
@@ -73,6 +74,24 @@ answerCalls({
     return { result: await pngOf(picture.rgba, picture.width, picture.height) };
   },
 
+  async regions(key, labels) {
+    const { segmenter, size } = kept(key), start = performance.now();
+    const { width, height, labels: numbers, legend } = await segmenter.regions(strokesOf(labels), ...size);
+    const picture = new ImageData(width, height), counts = legend.map(() => 0);
+    numbers.forEach((number, k) => {
+      counts[number]++;
+      picture.data.set([number, number, number, 255], 4 * k);
+    });
+    const bitmap = await createImageBitmap(picture);
+    return { result: { labels: bitmap, legend, shares: counts.map((count) => count / numbers.length),
+                       ms: performance.now() - start }, transfer: [bitmap] };
+  },
+
+  async labels(key, labels) {
+    const { labels: numbers, width, height } = await kept(key).segmenter.regions(strokesOf(labels));
+    return { result: await greyPng(numbers, width, height) };
+  },
+
   async benchmark(place, way, sha256) {
     return { result: await measure(place, way, sha256) };
   },
@@ -86,6 +105,8 @@ async function lookedTwice(segmenter, said, marks, width, height) {
   said.twice ??= segmenter.lookTwice(gesturesOf(marks), said.answer);
   return said.twice;
 }
+
+const strokesOf = (labels) => new Map(labels.map(({ name, strokes }) => [name, strokes]));
 
 function kept(key) {
   const photograph = photographs.get(key);

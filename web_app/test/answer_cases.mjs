@@ -5,6 +5,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LABEL, TapSegmenter, cutoutPixels } from "../lib/tap-segmenter.js";
+// regions.json: name, width, height, rows of `points` and strokes by label of each photograph; NAME.mask0 and so on
+// are what the file gives of each label.
 
 const folder = process.argv[2], read = (name) => readFileSync(join(folder, name));
 const write = (name, array) => writeFileSync(join(folder, name), Buffer.from(array.buffer, array.byteOffset, array.byteLength));
@@ -53,4 +55,20 @@ for (const line of read("cases.txt").toString().trim().split("\n")) {
   write(`${name}.cutout`, cutoutPixels(photograph, answer.mask()));
   write(`${name}.tidied`, answer.tidied().bits);
   if (model.takesPrevious) write(`${name}.segment`, (await segmenter.segment(all)).bits);
+}
+
+for (const { name, width, height, rows, strokes } of JSON.parse(read("regions.json"))) {
+  const rgb = read(`${name}.rgb`), rgba = new Uint8ClampedArray(rgb.length / 3 * 4).fill(255);
+  for (let k = 0; k < rgb.length; k++) rgba[4 * Math.floor(k / 3) + k % 3] = rgb[k];
+  const asked = [];
+  const run = (_, points) => {  // a mask for each question, in turn
+    asked.push(points);
+    return new Uint8Array(read(`${name}.mask${asked.length - 1}`));
+  };
+  const segmenter = new TapSegmenter({ size: 512, maxPoints: rows, takesPrevious: false, gestures: KINDS, run });
+  segmenter.setPhotograph({ width, height, rgba });
+  const { labels, legend } = await segmenter.regions(strokes);
+  write(`${name}.labels`, labels);
+  writeFileSync(join(folder, `${name}.legend`), JSON.stringify(legend));
+  write(`${name}.asked`, Buffer.concat(asked.map((points) => Buffer.from(points.buffer))));
 }

@@ -393,6 +393,42 @@ test("gestures, several answers, and what is saved, with a file that knows them"
   });
 });
 
+test("a brush for several objects: what is seen is what is saved", async () => {
+  const { page, end } = await visit(browser, host.url);
+  await ready(page);
+  await openSample(page, "Coffee");
+  await page.click("#several");
+  await drawAlong(page, [[0.42, 0.25], [0.5, 0.3], [0.58, 0.27]], 1);
+  await page.click("#objects [data-object='2']");
+  await drawAlong(page, [[0.05, 0.05], [0.1, 0.3]], 2);
+  await page.click("#objects [data-object='0']");
+  await page.click("[data-tool=tap]");
+  await tapAt(page, 0.97, 0.03, 3);
+  await page.fill("#legend-list li:nth-child(1) input", "2");  // names that are numbers keep their order
+  await page.fill("#legend-list li:nth-child(2) input", "1");
+  await page.keyboard.press("Tab");
+  await tapAt(page, 0.97, 0.1, 4);
+  assert.match(await page.innerText("#status"), /^2 \d+\.\d %, 1 \d+\.\d % of the photograph/);
+  await screenshot(page, "several");
+  const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#save-labels")]);
+  assert.equal(saved.suggestedFilename(), "coffee_labels.png");
+  const png = readFileSync(await saved.path());
+  const shares = await page.evaluate(async (bytes) => {
+    const picture = await createImageBitmap(new Blob([Uint8Array.from(bytes)]));
+    const canvas = new OffscreenCanvas(picture.width, picture.height), context = canvas.getContext("2d");
+    context.drawImage(picture, 0, 0);
+    const { data } = context.getImageData(0, 0, picture.width, picture.height), counts = [0, 0, 0];
+    for (let k = 0; k < data.length; k += 4) counts[data[k]]++;
+    return counts.map((count) => (100 * count / (picture.width * picture.height)).toFixed(1));
+  }, [...png]);
+  assert.equal(png[25], 0);  // grey: a byte a pixel
+  assert.equal(shares[1], (await page.innerText("#legend-list li:nth-child(1) output")).split(" ")[0]);
+  assert.equal(shares[2], (await page.innerText("#legend-list li:nth-child(2) output")).split(" ")[0]);
+  const [legend] = await Promise.all([page.waitForEvent("download"), page.click("#save-legend")]);
+  assert.deepEqual(JSON.parse(readFileSync(await legend.path())), { 0: "background", 1: "2", 2: "1" });
+  await end();
+});
+
 test("an encoder and a decoder: the mask follows the pointer", async () => {
   const files = { OACE_MODEL: join(APP, "test/encoder.tflite"), OACE_DECODER: join(APP, "test/decoder.tflite") };
   await withSite(files, async (url) => {

@@ -1,5 +1,6 @@
 // From marks to masks: what was drawn goes to the engine, its answer into the state. Undo and redo.
-import { byId, draw, forget, say, setMask, showAlternatives, tell, tiles } from "./show.js";
+import { byId, draw, forget, say, setMask, showAlternatives, tell, tiles, unfollowed } from "./show.js";
+import { askRegions, forgetRegions } from "./objects.js";
 import { knows, markOf, refusal, withMark } from "./marks.js";
 import { state } from "./state.js";
 
@@ -12,7 +13,12 @@ const HINTS = {
   extreme: "Mark its leftmost, rightmost, top and bottom point.",
 };
 /** What to do with the chosen tool, a sentence. */
-export const hint = () => HINTS[state.tool];
+export const hint = () => (state.objects ? hintOfSeveral() : HINTS[state.tool]);
+
+function hintOfSeveral() {
+  const { object, objects, tool } = state, does = tool === "tap" ? "Tap" : "Draw over";
+  return object ? `${does} ${objects[object - 1].name}, then choose the next object.` : `${does} what is on no object.`;
+}
 
 let running = null, lastMs = Infinity;
 
@@ -23,14 +29,14 @@ export function chooseTool(tool) {
   for (const button of document.querySelectorAll("[data-tool]")) {
     button.setAttribute("aria-checked", String(button.dataset.tool === tool));
   }
-  if (!["tap", "scribble"].includes(tool)) chooseSign(true);
+  if (!state.objects && !["tap", "scribble"].includes(tool)) chooseSign(true);
   if (state.photo && !state.marks.length) tell(hint());
   draw();
 }
 
 /** Chooses whether taps and scribbles add or remove; boxes and the like only add. */
 export function chooseSign(positive) {
-  if (!positive && !state.engine?.facts.kinds.includes("background")) return;
+  if (state.objects || (!positive && !state.engine?.facts.kinds.includes("background"))) return;
   state.positive = positive;
   byId("add").setAttribute("aria-checked", String(positive));
   byId("remove").setAttribute("aria-checked", String(!positive));
@@ -96,7 +102,8 @@ export async function answer() {
   if (!marks.length) {
     Object.assign(state, { alternatives: [], taken: null });
     setMask(null);
-    forget();
+    if (state.objects) forgetRegions();
+    else forget();
     showAlternatives(take);
     draw();
     return tell(hint());
@@ -107,6 +114,11 @@ export async function answer() {
   running = new AbortController();
   const { signal } = running;
   try {
+    if (state.objects) {
+      const took = await askRegions(turn, signal);
+      if (took !== null) byId("results").dataset.turn = String(marks.length);
+      return;
+    }
     const { mask, share, ms, alternatives, taken } = await engine.mask(photo, marks, state.options, signal);
     if (turn !== state.turn) return;
     lastMs = ms;
@@ -116,7 +128,7 @@ export async function answer() {
     draw();
     tiles();
     showAlternatives(take);
-    tell(share ? `The object covers ${(100 * share).toFixed(1)} % of the photograph.`
+    tell(share ? `The object covers ${(100 * share).toFixed(1)} % of the photograph.${notFollowed()}`
                : "Nothing found here; try another place.");
     if (byId("how").open) await explain(turn);
     if (turn === state.turn) byId("results").dataset.turn = String(marks.length);  // complete, for these marks
@@ -152,6 +164,11 @@ export async function explain(turn = state.turn) {
     : `The masks of the int8 and the float file overlap by ${(100 * more.agreement).toFixed(1)} % (IoU).`;
 }
 
+function notFollowed() {
+  const count = unfollowed();
+  return count ? ` ${count === 1 ? "A tap is" : `${count} taps are`} not followed; tap once more beside it, or undo.` : "";
+}
+
 const milliseconds = (value) => `${value < 100 ? value.toFixed(1) : value.toFixed(0)} ms`;
 
 // --- the mask under the pointer, before it taps
@@ -172,7 +189,7 @@ async function glance() {
   const { engine } = state;
   asking = true;
   try {
-    while (wanted && state.tool === "tap" && !state.pending && (engine.facts.encoder || lastMs < QUICK_MS)) {
+    while (wanted && state.tool === "tap" && !state.objects && !state.pending && (engine.facts.encoder || lastMs < QUICK_MS)) {
       const place = wanted, { turn, photo, marks, positive } = state;
       wanted = null;
       const asked = withMark(marks, markOf("tap", [place], positive));

@@ -14,6 +14,7 @@
  * @property {[number, number][]} points  one; taps along a stroke; two corners; beginning and end; four
  * @property {boolean} object  whether it is on the object; false for taps and scribbles alone
  * @property {number} [choice]  which of several answers was taken
+ * @property {number} [label]  of several objects: which it is on, from 1; 0 is none
  *
  * @typedef {object} Engine
  * @property {object} facts
@@ -30,6 +31,11 @@
  *   a small mask, quickly
  * @property {(photo: Photo, marks: Mark[], options: {feather: number, crop: boolean, refine: boolean}) =>
  *   Promise<Blob>} cutout  a PNG of the photograph's size or, cropped, of the object's; feather in its pixels
+ * @property {(photo: Photo, labels: {name: string, strokes: [number, number][][]}[], options: {refine: boolean},
+ *   signal: AbortSignal) => Promise<{labels: ImageBitmap, shares: number[], ms: number}>} [regions]  several
+ *   objects, where the engine can tell them apart: grey at the preview's size, 1 where the first one is, and so on;
+ *   shares of the photograph, that of nothing first
+ * @property {Function} [labels]  as `regions`: the same at the photograph's size, Promise<Blob>, a PNG
  * @property {Function} [details]  as `mask`: OACE and float file, where the engine can show them
  * @property {File} [shared]  a photograph that another app handed over
  * @property {Function} [benchmark]  (tell: (words) => void) => the record, where it can measure
@@ -61,6 +67,11 @@ export async function openEngine() {
       const more = await (await about(photo, "details", { marks }, signal)).json();
       return { ...more, oace: more.oace && await bitmap(more.oace) };
     },
+    regions: async (photo, labels, { refine }, signal) => {
+      const said = await (await about(photo, "regions", { labels, refine }, signal)).json();
+      return { ...said, labels: await bitmap(said.labels) };
+    },
+    labels: async (photo, labels, { refine }) => (await about(photo, "labels", { labels, refine })).blob(),
     cutout: async (photo, marks, options) => (await about(photo, "cutout", { marks, ...options })).blob(),
   };
 }

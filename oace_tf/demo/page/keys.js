@@ -3,6 +3,7 @@ import { addMark, chooseSign, chooseTool, clear, redo, undo } from "./answer.js"
 import { byId, draw } from "./show.js";
 import { TOOLS } from "./marks.js";
 import { addPoint } from "./pointers.js";
+import { addObject, nextObject, saveLabels, toggleSeveral } from "./objects.js";
 import { copy, download } from "./save.js";
 import { state } from "./state.js";
 import { fit, reveal, view, zoomAt } from "./view.js";
@@ -13,8 +14,9 @@ const STEP = 1.5;  // of a zoom
 const canvas = byId("photo");
 
 const ACTIONS = {
-  b: () => here() && addMark("tap", [crossOrMiddle()], false), t: () => chooseSign(!state.positive),
-  u: undo, r: redo, c: clear, o: () => byId("file").click(), d: download, escape,
+  b: () => here() && addMark("tap", [crossOrMiddle()], false), t: () => (state.objects ? nextObject() : chooseSign(!state.positive)),
+  m: toggleSeveral, n: addObject,
+  u: undo, r: redo, c: clear, o: () => byId("file").click(), d: () => (state.objects ? saveLabels() : download()), escape,
   "+": () => zoom(STEP), "=": () => zoom(STEP), "-": () => zoom(1 / STEP), 0: () => zoom(0),
   ...Object.fromEntries(TOOLS.map((tool, k) => [k + 1, () => chooseTool(tool)])),
 };
@@ -24,7 +26,7 @@ const here = () => document.activeElement === canvas;
 
 document.addEventListener("keydown", (event) => {
   const key = event.key.toLowerCase();
-  if (event.altKey || event.defaultPrevented) return;
+  if (event.altKey || event.defaultPrevented || event.target.type === "text") return;  // text: an object's name
   if (event.ctrlKey || event.metaKey) {
     const action = key === "z" && event.shiftKey ? redo : WITH_CONTROL[key];
     if (!action || (key === "c" && !(state.mask && getSelection().isCollapsed))) return;

@@ -1,9 +1,10 @@
 // The page: a photograph, marks on it, and what the engine makes of them. Here it starts, opens
 // photographs, and ties buttons to what they do.
 import { answer, chooseSign, chooseTool, clear, explain, hint, redo, take, undo } from "./answer.js";
-import { busy, byId, draw, forget, say, setMask, showAlternatives, tell, tiles } from "./show.js";
+import { busy, byId, draw, forget, say, setMask, setRegions, showAlternatives, tell, tiles } from "./show.js";
 import { canCopy, canShare, copy, download, saveCoco, saveSvg, share } from "./save.js";
 import { knows } from "./marks.js";
+import { saveLabels, saveLegend, show, toggleSeveral } from "./objects.js";
 import { offerBenchmark } from "./benchmark.js";
 import { openEngine } from "./engine.js";
 import { state, takePhoto } from "./state.js";
@@ -21,6 +22,8 @@ async function open(source, words) {
     if (turn !== state.turn) return;
     takePhoto(photo);
     setMask(null);
+    setRegions(null);
+    if (state.objects) show();
     fit();
     const { width, height } = photo.preview, canvas = byId("photo");
     canvas.style.aspectRatio = `${width} / ${height}`;
@@ -62,6 +65,7 @@ for (const button of document.querySelectorAll("[data-tool]")) {
 }
 const CLICKS = {
   add: () => chooseSign(true), remove: () => chooseSign(false), undo, redo, clear, download, copy, share,
+  several: toggleSeveral, "save-labels": saveLabels, "save-legend": saveLegend,
   "save-svg": saveSvg, "save-coco": saveCoco, closer: () => zoom(1.5), farther: () => zoom(1 / 1.5), fit: () => zoom(0),
 };
 for (const [id, action] of Object.entries(CLICKS)) byId(id).addEventListener("click", action);
@@ -114,6 +118,7 @@ window.addEventListener("resize", draw);
     byId("subtitle").textContent = facts.place;
     byId("model").textContent = facts.model;
     byId("refine-option").hidden = !facts.refines;
+    byId("several").hidden = !engine.regions || !facts.kinds.includes("background");
     byId("samples").hidden = !facts.samples.length;
     for (const sample of facts.samples) byId("sample-list").append(card(sample));
     if (engine.benchmark) offerBenchmark(engine);

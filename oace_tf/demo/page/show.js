@@ -1,6 +1,6 @@
 // What the page shows of its state: photograph, mask and marks, the small pictures, words.
 import { enlarged, simplified, softPath, trace } from "./outline.js";
-import { onPreview } from "./marks.js";
+import { BACKGROUND, COLOURS, onPreview } from "./marks.js";
 import { state } from "./state.js";
 import { view } from "./view.js";
 
@@ -8,20 +8,23 @@ const GREEN = "#00a845", RED = "#d92626", WHITE = "#fff", SHADOW = "rgba(0, 0, 0
 const DIM = "rgba(8, 12, 16, 0.62)";
 const ADDS = "rgba(64, 156, 255, 0.5)", TAKES = "rgba(255, 64, 64, 0.45)";  // what a tap under the pointer would change
 const SHARPEST = 2;  // canvas pixels per CSS pixel, at most
+const OPAQUE = 130;  // of 255: colours over several objects
 const EDGE = 1.5;  // px of the preview: softness of the dimmed surroundings' edge
 
 export const byId = (id) => document.getElementById(id);
 let shade = null, path = null;  // of the mask: what dims its surroundings, and its outline
-let rings = [];
+let rings = [], pixels = null;  // of the mask: its outline's corners, its bytes RGBA
+let painted = null, paths = [];  // of several objects: their colours, and the outline of each
 
 /** Takes a mask: an ImageBitmap of the preview's size, or null. */
 export function setMask(mask) {
   Object.assign(state, { mask });
-  [shade, path, rings] = [null, null, []];
+  [shade, path, rings, pixels] = [null, null, [], null];
   if (!mask) return;
   const { width, height } = mask, [canvas, context] = sheet(width, height, { willReadFrequently: true });
   context.drawImage(mask, 0, 0);
-  rings = simplified(trace(context.getImageData(0, 0, width, height).data, width, height), width, height);
+  pixels = context.getImageData(0, 0, width, height).data;
+  rings = simplified(trace(pixels, width, height), width, height);
   path = softPath(rings);
   const [dark, dim] = sheet(width, height);
   dim.fillStyle = DIM;
@@ -29,6 +32,40 @@ export function setMask(mask) {
   dim.globalCompositeOperation = "destination-out";
   dim.drawImage(softened(canvas, EDGE), 0, 0, width, height);
   shade = dark;
+}
+
+/** How many taps the mask does not follow: on the object and beside the mask, or the reverse. */
+export function unfollowed() {
+  if (!state.mask) return 0;
+  const { width, height } = state.mask, within = (value, side) => Math.min(Math.max(Math.floor(value), 0), side - 1);
+  return state.marks.filter(({ kind, points: [at], object }) => {
+    if (kind !== "tap") return false;
+    const [x, y] = onPreview(at);
+    return object !== (pixels[4 * (within(y, height) * width + within(x, width)) + 3] >= 128);
+  }).length;
+}
+
+/** Takes several objects, see state.js, or null. */
+export function setRegions(regions) {
+  Object.assign(state, { regions });
+  [painted, paths] = [null, []];
+  if (!regions) return;
+  const { labels, numbers } = regions, { width, height } = labels, [canvas, context] = sheet(width, height, { willReadFrequently: true });
+  context.drawImage(labels, 0, 0);
+  const picture = context.getImageData(0, 0, width, height), { data } = picture;
+  const colours = numbers.map((number) => [1, 3, 5].map((k) => parseInt(COLOURS[number - 1].slice(k, k + 2), 16)));
+  const found = Uint8Array.from({ length: width * height }, (_, k) => data[4 * k]);
+  paths = numbers.map((_, k) => {
+    for (let j = 0; j < found.length; j++) data[4 * j + 3] = found[j] === k + 1 ? 255 : 0;
+    return softPath(simplified(trace(data, width, height), width, height));
+  });
+  for (let k = 0; k < found.length; k++) {
+    const colour = colours[found[k] - 1];
+    if (colour) data.set([...colour, OPAQUE], 4 * k);
+    else data.set([8, 12, 16, 158], 4 * k);
+  }
+  context.putImageData(picture, 0, 0);
+  painted = canvas;
 }
 
 /** The outline of the mask in pixels of the photograph; see outline.js. */
@@ -58,6 +95,7 @@ export function drawStage() {
   byId("clear").disabled = !any && !state.pending;
   for (const id of ["download", "copy", "share"]) byId(id).disabled = !ready;
   for (const id of ["save-svg", "save-coco"]) byId(id).disabled = !ready || !rings.length;
+  for (const id of ["save-labels", "save-legend"]) byId(id).disabled = !any || !state.regions;
   if (!state.photo) return;
   byId("fit").hidden = byId("farther").hidden = view.scale === 1;
   const canvas = byId("photo"), { preview } = state.photo;
@@ -72,11 +110,14 @@ export function drawStage() {
   if (shade) stage.drawImage(shade, 0, 0);
   const unit = sharp / zoom;  // a CSS pixel, in pixels of the preview
   if (path) around(stage, path, unit);
+  if (painted) stage.drawImage(painted, 0, 0);
+  for (const one of paths) around(stage, one, unit);
   if (state.glance) glimpse(stage, preview);
-  for (const mark of state.marks) drawMark(stage, mark.kind, mark.points.map(onPreview), mark.object, unit);
+  for (const { kind, points, object, label } of state.marks) drawMark(stage, kind, points.map(onPreview), object, unit, label);
   if (state.pending) {
     const { kind, points, object } = state.pending;
-    drawMark(stage, kind, points.map(([x, y]) => [x + 0.5, y + 0.5]), object, unit);
+    const label = state.objects ? (object ? state.object : 0) : undefined;
+    drawMark(stage, kind, points.map(([x, y]) => [x + 0.5, y + 0.5]), object, unit, label);
   }
   if (state.cross && document.activeElement === canvas) cross(stage, unit);
 }
@@ -120,14 +161,14 @@ function glimpse(stage, { width, height }) {  // what a tap would add, and what 
 
 // --- marks
 
-function drawMark(stage, kind, points, object, unit) {
-  const colour = object ? GREEN : RED;
+function drawMark(stage, kind, points, object, unit, label) {
+  const colour = label ? COLOURS[label - 1] : label === 0 ? BACKGROUND : object ? GREEN : RED;
   stage.lineCap = stage.lineJoin = "round";
-  if (kind === "tap") return points.forEach(([x, y]) => badge(stage, x, y, object, unit));
+  if (kind === "tap") return points.forEach(([x, y]) => badge(stage, x, y, object, unit, colour, label));
   if (kind === "extreme") return points.forEach(([x, y]) => dot(stage, x, y, 5 * unit, colour, unit));
   if (kind === "scribble") {
     lines(stage, points, [["rgba(255, 255, 255, 0.75)", 9], [colour, 6]], unit);
-    return badge(stage, ...points[0], object, 0.8 * unit);
+    return badge(stage, ...points[0], object, 0.8 * unit, colour, label);
   }
   const [[x0, y0], [x1, y1]] = [points[0], points.at(-1)];
   if (kind === "box") {
@@ -162,9 +203,13 @@ function dot(stage, x, y, radius, colour, unit) {
   stage.stroke();
 }
 
-function badge(stage, x, y, plus, unit) {
+function badge(stage, x, y, plus, unit, colour = GREEN, label = 0) {  // with the number of one of several objects
   const radius = 8 * unit, arm = radius / 2;
-  dot(stage, x, y, radius, plus ? GREEN : RED, unit);
+  dot(stage, x, y, radius, colour, unit);
+  if (label) {
+    Object.assign(stage, { fillStyle: WHITE, font: `bold ${11 * unit}px system-ui, sans-serif`, textAlign: "center", textBaseline: "middle" });
+    return stage.fillText(String(label), x, y + 0.5 * unit);
+  }
   lines(stage, [[x - arm, y], [x + arm, y]], [[WHITE, 1.8]], unit);
   if (plus) lines(stage, [[x, y - arm], [x, y + arm]], [[WHITE, 1.8]], unit);
 }
@@ -185,6 +230,8 @@ export function tiles() {
   const { width, height } = photo.preview;
   [plain.width, plain.height] = [width, height];
   [cutout.width, cutout.height] = [width, height];
+  cutout.setAttribute("aria-label", state.objects ? "The objects" : "The cutout");
+  if (painted) return cutout.getContext("2d").drawImage(painted, 0, 0);
   if (!mask) return;
   const black = plain.getContext("2d");
   black.fillRect(0, 0, width, height);

@@ -139,7 +139,7 @@ def test_from_start_to_ctrl_c(tiny_int8: Path) -> None:
             socket.create_connection((_other_address(), int(address.split(":")[2].strip("/"))), 2)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-        assert process.returncode == 0 and "Traceback" not in err
+        assert process.returncode == 0 and err == ""  # also of the runtime
     finally:
         process.kill()
         process.communicate()

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -15,7 +17,7 @@ from oace_tf.demo.cutouts import CutoutOptions
 from oace_tf.demo.engine import Engine, encode
 from oace_tf.demo.marks import Mark
 from oace_tf.demo.photos import Photo, read_photo
-from oace_tf.errors import UsageError
+from oace_tf.errors import MissedTapWarning, UsageError
 from oace_tf.gestures import Gesture
 from oace_tf.segmenter import DEFAULT_MODEL, TapSegmenter
 
@@ -138,6 +140,62 @@ def test_refined_soft_and_cropped(tiny_int8: Path, photo: Photo, kinds: Any) -> 
     cutout = kinds.decoded(engine.cutout(photo, MARKS[:1], CutoutOptions(
         feather=4, crop=True, refine=True)))
     assert cutout.shape[0] < 60 and len(np.unique(cutout[..., 3])) > 4
+
+
+STROKES: dict[str, list[list[tuple[float, float]]]] = {
+    "red": [[(10, 20), (30, 50)]], "blue": [[(60, 15), (80, 50)], [(70, 30)]],
+    "background": [[(8, 5)]]}
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_several_objects_are_the_library_s(photo: Photo, refine: bool) -> None:
+    engine = Engine(DEFAULT_MODEL, None)
+    expected, legend = TapSegmenter(refine=refine).regions(photo.image, STROKES)
+    found = engine.regions(photo, STROKES, refine)
+    assert len(np.unique(expected)) > 1 and found.milliseconds > 0
+    np.testing.assert_array_equal(found.labels, expected)
+    assert found.legend == legend == {0: "background", 1: "red", 2: "blue"}
+
+
+def test_several_objects_of_files_of_taps_and_of_ritm(tiny_int8: Path, photo: Photo) -> None:
+    """One of taps alone is asked once, one that takes its last answer tap by tap."""
+    strokes = {"red": [[(10.0, 40.0), (30.0, 50.0)]], "other": [[(60.0, 30.0)]]}
+    with pytest.warns(MissedTapWarning, match="nothing was found for other"):
+        expected, _ = TapSegmenter(tiny_int8).regions(photo.image, strokes)
+    np.testing.assert_array_equal(Engine(tiny_int8, None).regions(photo, strokes).labels, expected)
+    assert set(np.unique(expected)) == {0, 1}
+    engine = Engine(tiny_int8, None)
+    asked: list[tuple[int, bool]] = []
+
+    def run(image: np.ndarray, points: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+        asked.append((int((points[:, 2] >= 0).sum()), previous is not None))
+        return np.full((32, 32), 200, np.uint8)
+
+    model = SimpleNamespace(
+        run=run, size=32, max_points=8, gestures=frozenset(), takes_previous=True, path="record",
+        has_alternatives=False, click_channels=2, quantized=True)
+    with mock.patch("oace_tf.segmenter.open_model", return_value=model):
+        with pytest.warns(MissedTapWarning):  # both labels are equally probable everywhere
+            TapSegmenter("record").regions(photo.image, strokes)
+    expected_calls, asked[:] = asked[:], []
+    engine.model = model  # type: ignore[assignment]
+    engine.regions(photo, strokes)
+    assert asked == expected_calls and (1, False) in asked and (2, True) in asked
+
+
+def test_several_objects_at_both_sizes(tiny_int8: Path, kinds: Any) -> None:
+    large = cv2.resize(kinds.halves(), (2400, 1600), interpolation=cv2.INTER_NEAREST)
+    photo = read_photo(kinds.encoded(large, "PNG"), "a.png")
+    engine, strokes = Engine(tiny_int8, None), {"red": [[(500.0, 1000.0)]]}
+    small, whole = (engine.regions(photo, strokes, whole=one).labels for one in (False, True))
+    assert small.shape == (1067, 1600) and whole.shape == (1600, 2400)
+    np.testing.assert_array_equal(whole, TapSegmenter(tiny_int8).regions(large, strokes)[0])
+    alike = cv2.resize(whole, (1600, 1067), interpolation=cv2.INTER_NEAREST)
+    assert whole.any() and np.mean(alike != small) < 0.002
+    for wrong, said in (({}, "no label"), ({"a": [[(9999.0, 3.0)]]}, "outside the photograph"),
+                        ({"a": [[(3.0, 3.0)]] * 9}, "room for 4 taps")):
+        with pytest.raises(UsageError, match=said):
+            engine.regions(photo, wrong)
 
 
 def test_encode(kinds: Any) -> None:

@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from oace_tf import pictures
 from oace_tf.clicks import Click
+from oace_tf.errors import MissedTapWarning
 from oace_tf.images import read_image
 from oace_tf.samples.coco import decode_mask, load_coco
 from oace_tf.segmenter import DEFAULT_MODEL, TapSegmenter
@@ -204,6 +206,21 @@ def test_left_adds_right_and_toggle_remove_undo_clear(visit: Callable[..., Any],
     page.mouse.click(box["x"] + 50, box["y"] + 50)  # still in the mode that removes
     page.wait_for_selector("#message:not([hidden])")
     assert "First mark the object" in page.inner_text("#message")
+
+
+def test_a_tap_that_is_not_followed_is_said(visit: Callable[..., Any], small: str,
+                                            kinds: Any) -> None:
+    page = visit(small)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    _tap(page, 0.25, 0.7, 1)
+    assert page.inner_text("#status").endswith("% of the photograph.")
+    _tap(page, 0.4, 0.9, 2, "right")  # beside the mask, as it should be
+    assert page.inner_text("#status").endswith("% of the photograph.")
+    _tap(page, 0.8, 0.7, 3)  # on blue, where this file finds nothing
+    assert page.inner_text("#status").endswith("A tap is not followed; tap once more beside it, or "
+                                               "undo.")
+    _tap(page, 0.9, 0.2, 4)
+    assert "2 taps are not followed" in page.inner_text("#status")
 
 
 def test_keyboard_alone(visit: Callable[..., Any], small: str, kinds: Any) -> None:
@@ -407,6 +424,24 @@ def test_gestures_with_a_finger_at_phone_width(visit: Callable[..., Any], gestur
         page.screenshot(path=str(Path(folder) / f"phone-{kind}-{scheme}.png"), full_page=True)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_scribbles_with_a_finger_at_phone_width(visit: Callable[..., Any], small: str, kinds: Any,
+                                                scheme: str) -> None:
+    page = visit(small, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True,
+                 color_scheme=scheme)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    page.tap("[data-tool=scribble]")
+    for turn, (sign, row) in enumerate((("add", 0.6), ("remove", 0.9)), 1):
+        page.tap(f"#{sign}")
+        start, halfway, end = (_centre(page, x, row) for x in (0.1, 0.2, 0.4))
+        _touch(page, ("down", 3, start), ("move", 3, halfway), ("move", 3, end), ("up", 3, end))
+        page.wait_for_selector(ANSWERED.format(turn))
+    (one, added, on_object), (other, _, beside) = _marks(page)
+    assert (one, other, on_object, beside) == ("scribble", "scribble", True, False)
+    np.testing.assert_allclose(added, [[8.5, 35.5], [35.5, 35.5]], atol=2)
+    assert _mask(page)[36, 9] and not _mask(page)[54, 9]
+
+
 def _cross_to(page: Any, fro: tuple[float, float], to: tuple[float, float]) -> None:
     """Move the cross between places in tenths of the width: two large steps each."""
     for distance, keys in ((to[0] - fro[0], ("ArrowLeft", "ArrowRight")),
@@ -460,6 +495,198 @@ def test_scribbles_add_and_remove(visit: Callable[..., Any], small: str, kinds: 
     page.keyboard.press("Enter")
     page.wait_for_selector(ANSWERED.format(1))
     assert _marks(page)[0][0] == "scribble"
+
+
+def _number(page: Any, number: int) -> None:
+    """Choose an object to draw on; 0 is the background."""
+    page.click(f"#objects [data-object='{number}']")
+    assert page.get_attribute(f"#objects [data-object='{number}']", "aria-checked") == "true"
+
+
+def _labels(page: Any) -> list[tuple[int, list[list[float]]]]:
+    """Return what was drawn on several objects: which one, and where."""
+    marks = page.evaluate("async () => (await import('/state.js')).state.marks")
+    return [(mark["label"], mark["points"]) for mark in marks]
+
+
+def _shown_labels(page: Any) -> np.ndarray:
+    """Return the numbers that the page was given, (H, W) uint8, from the colours it shows."""
+    colours = page.evaluate("async () => (await import('/marks.js')).COLOURS")
+    seen = _pixels(page, "cutout")[..., :3].astype(int)
+    labels = np.zeros(seen.shape[:2], np.uint8)
+    for number, colour in enumerate(colours, 1):  # half clear, and so rounded by the canvas
+        wanted = [int(colour[k:k + 2], 16) for k in (1, 3, 5)]
+        labels[(np.abs(seen - wanted) <= 3).all(axis=2)] = number
+    return labels
+
+
+def _of_library(page: Any, file: Path | None, image: Any, names: list[str]) -> np.ndarray:
+    strokes: dict[str, list[list[list[float]]]] = {}
+    for number, name in enumerate([*names[1:], names[0]], 1):  # the background last, as the page
+        own = [points for label, points in _labels(page) if label == number % len(names)]
+        if own:
+            strokes[name] = own
+    with warnings.catch_warnings():  # of what is not found the page tells by itself
+        warnings.simplefilter("ignore", MissedTapWarning)
+        return TapSegmenter(file).regions(image, strokes)[0]
+
+
+def test_a_brush_for_several_objects(visit: Callable[..., Any], address: str,
+                                     tmp_path: Path, kinds: Any) -> None:
+    """With the mouse, and the shipped file: seen and saved is what the library says."""
+    page = visit(address)
+    page.click("#sample-list button:has(b:text-is('Coffee'))")
+    page.wait_for_selector("#stage[data-state=open]")
+    assert page.locator("#objects").is_hidden() and page.locator("#save-objects").is_hidden()
+    page.click("#several")
+    assert page.get_attribute("#several", "aria-pressed") == "true"
+    for gone in ("#sign", "#save", "#save-outline", "#how", "[data-tool=box]"):
+        assert page.locator(gone).is_hidden()
+    assert page.get_attribute("[data-tool=scribble]", "aria-checked") == "true"
+    names = ["background", "cup", "object 2", "spoon"]
+    _draw(page, (0.42, 0.25), (0.5, 0.3), (0.58, 0.27))
+    page.wait_for_selector(ANSWERED.format(1))
+    _number(page, 2)
+    _draw(page, (0.05, 0.05), (0.1, 0.3))
+    page.wait_for_selector(ANSWERED.format(2))
+    assert _labels(page)[1][0] == 2
+    page.click("#more")
+    assert page.get_attribute("#objects [data-object='3']", "aria-checked") == "true"
+    _choose(page, "tap")
+    _tap(page, 0.8, 0.8, 3)
+    _number(page, 0)
+    _tap(page, 0.97, 0.03, 4)
+    box = page.locator("#photo").bounding_box()  # a right click is on the background, too
+    _number(page, 1)
+    page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 0.97 * box["height"], button="right")
+    page.wait_for_selector(ANSWERED.format(5))
+    assert [label for label, _ in _labels(page)] == [1, 2, 3, 0, 0]
+    for number, name in ((1, "cup"), (3, "spoon")):
+        page.locator(f"#legend-list li:nth-child({number}) input").fill(name)
+        page.keyboard.press("Tab")
+    assert page.inner_text("#objects [data-object='1']").endswith("cup")
+    assert page.inner_text("#status").startswith("cup ")
+    image = read_image(ROOT / "docs" / "samples" / "coffee.jpg")
+    expected = _of_library(page, None, image, names)
+    assert len(np.unique(expected)) == 4
+    np.testing.assert_array_equal(_shown_labels(page), expected)
+    if folder := os.environ.get("OACE_SCREENSHOTS"):
+        page.screenshot(path=str(Path(folder) / "several-desktop.png"), full_page=True)
+    share = page.inner_text("#legend-list li:nth-child(1) output")
+    assert share == f"{100 * (expected == 1).mean():.1f} %"
+    saved = _saved(page, "#save-labels", tmp_path)
+    assert saved.name == "coffee_labels.png"
+    page.wait_for_selector("#status:has-text('so it looks black')")
+    np.testing.assert_array_equal(kinds.decoded(saved.read_bytes()), expected)
+    legend = _saved(page, "#save-legend", tmp_path)
+    assert legend.name == "coffee_labels.json" and json.loads(legend.read_text()) == {
+        "0": "background", "1": "cup", "2": "object 2", "3": "spoon"}
+    page.click("#undo")
+    page.wait_for_selector(ANSWERED.format(4))
+    page.click("#redo")
+    page.wait_for_selector(ANSWERED.format(5))
+    np.testing.assert_array_equal(_shown_labels(page), expected)
+    page.click("#several")  # back to one: what is on the chosen object, and beside it
+    page.wait_for_selector(ANSWERED.format(5))
+    assert [mark[2] for mark in _marks(page)] == [True, False, False, False, False]
+    assert page.locator("#objects").is_hidden() and page.locator("#download").is_enabled()
+    page.click("#several")
+    page.wait_for_selector(ANSWERED.format(5))
+    assert [label for label, _ in _labels(page)] == [1, 0, 0, 0, 0]
+
+
+def test_what_several_objects_refuse(visit: Callable[..., Any], small: str, kinds: Any) -> None:
+    """Background alone, too many strokes or objects, names that are taken."""
+    page = visit(small)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    page.click("#several")
+    _choose(page, "tap")
+    _number(page, 0)
+    page.mouse.click(*_centre(page, 0.8, 0.5).values())
+    page.wait_for_selector("#message:has-text('First mark an object')")
+    assert _labels(page) == [] and page.locator("#save-labels").is_disabled()
+    _number(page, 1)
+    _tap(page, 0.2, 0.7, 1)
+    _number(page, 2)
+    for turn in (2, 3):
+        _tap(page, 0.7, 0.2 * turn, turn)
+    page.mouse.click(*_centre(page, 0.8, 0.9).values())
+    page.wait_for_selector("#message:has-text('takes 2 strokes on one object')")
+    assert len(_labels(page)) == 3
+    name = page.locator("#legend-list li:nth-child(2) input")
+    for wrong, words in (("object 1", "is taken"), ("background", "is taken"), ("  ", "needs")):
+        name.fill(wrong)
+        page.keyboard.press("Tab")
+        page.wait_for_selector(f"#message:has-text('{words}')")
+        assert name.input_value() == "object 2"
+    for _ in range(6):
+        page.click("#more")
+    page.click("#more")
+    page.wait_for_selector("#message:has-text('8 objects are all')")
+    page.click("#clear")
+    page.wait_for_selector("#clear:disabled")
+    assert page.locator("#save-labels").is_disabled() and not _shown_labels(page).any()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_several_objects_with_a_finger_at_phone_width(visit: Callable[..., Any], small: str,
+                                                      tiny_int8: Path, kinds: Any,
+                                                      scheme: str) -> None:
+    page = visit(small, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True,
+                 color_scheme=scheme)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    page.tap("#several")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for button in ("#several", "#more", "#save-labels", "#save-legend",
+                   *(f"#objects [data-object='{number}']" for number in (0, 1, 2))):
+        box = page.locator(button).bounding_box()
+        assert box["height"] >= 44 and 0 <= box["x"] and box["x"] + box["width"] <= 360
+    assert page.evaluate("getComputedStyle(document.getElementById('photo')).touchAction"
+                         ) == "none"  # the finger draws, it does not scroll
+    path = [_centre(page, *one) for one in ((0.1, 0.6), (0.2, 0.75), (0.35, 0.6))]
+    _touch(page, ("down", 3, path[0]), ("move", 3, path[1]), ("move", 3, path[2]),
+           ("up", 3, path[2]))
+    page.wait_for_selector(ANSWERED.format(1))
+    page.tap("#objects [data-object='2']")
+    page.touchscreen.tap(*_centre(page, 0.7, 0.4).values())
+    page.wait_for_selector(ANSWERED.format(2))
+    assert [label for label, _ in _labels(page)] == [1, 2]
+    expected = _of_library(page, tiny_int8, kinds.halves(), ["background", "object 1", "object 2"])
+    assert expected.any() and (expected != 2).all()  # this file finds what is red alone
+    assert page.inner_text("#status") == (
+        f"object 1 {100 * (expected == 1).mean():.1f} % of the photograph. Nothing found for "
+        "object 2; try another place.")
+    np.testing.assert_array_equal(_shown_labels(page), expected)
+    if folder := os.environ.get("OACE_SCREENSHOTS"):
+        page.screenshot(path=str(Path(folder) / f"several-phone-{scheme}.png"), full_page=True)
+
+
+def test_several_objects_with_keys(visit: Callable[..., Any], small: str, kinds: Any) -> None:
+    page = visit(small)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    page.focus("#photo")
+    for key in ("m", "1", *["Shift+ArrowLeft"] * 5, "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector(ANSWERED.format(1))
+    for key in ("t", *["Shift+ArrowRight"] * 9, "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector(ANSWERED.format(2))
+    for key in ("n", *["Shift+ArrowDown"] * 3, "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector(ANSWERED.format(3))
+    for key in ("t", *["Shift+ArrowRight"] * 2, "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector(ANSWERED.format(4))
+    assert [label for label, _ in _labels(page)] == [1, 2, 3, 0]
+    with page.expect_download():
+        page.keyboard.press("d")
+    page.focus("#legend-list li:nth-child(1) input")
+    page.keyboard.press("End")
+    for key in ("c", "m", "u"):  # letters of a name, no commands
+        page.keyboard.press(key)
+    page.keyboard.press("Tab")
+    assert page.inner_text("#objects [data-object='1']").endswith("object 1cmu")
+    assert len(_labels(page)) == 4
 
 
 def test_several_answers_to_choose_from(visit: Callable[..., Any], gestures: str,

@@ -111,6 +111,41 @@ def test_wrong_marks(ask: Ask, key: str, body: bytes) -> None:
         assert status == 400 and json.loads(answer)["error"]
 
 
+LABELS: list[dict[str, Any]] = [{"name": "red", "strokes": [[[10, 40], [30, 50]]]},
+                                {"name": "background", "strokes": [[[60, 30]]]}]
+
+
+def test_several_objects(ask: Ask, key: str, kinds: Any, tiny_int8: Path) -> None:
+    strokes = {one["name"]: one["strokes"] for one in LABELS}
+    expected, legend = TapSegmenter(tiny_int8).regions(kinds.halves(), strokes)
+    body = json.dumps({"labels": LABELS, "refine": False}).encode()
+    status, _, answer = ask(f"/photos/{key}/regions", body)
+    found = json.loads(answer)
+    png = base64.b64decode(found["labels"].removeprefix("data:image/png;base64,"))
+    np.testing.assert_array_equal(kinds.decoded(png), expected)
+    assert status == 200 and found["legend"] == {str(k): name for k, name in legend.items()}
+    assert found["shares"] == pytest.approx([(expected == k).mean() for k in legend])
+    assert expected.any() and found["ms"] > 0
+    status, headers, answer = ask(f"/photos/{key}/labels", body)
+    assert status == 200 and headers["content-type"] == "image/png"
+    np.testing.assert_array_equal(kinds.decoded(answer), expected)
+
+
+@pytest.mark.parametrize("labels", [
+    None, [], {}, [1], [{"name": "a"}], [{"name": "a", "strokes": [[1, 2]]}],
+    [{"name": "a", "strokes": [[[1, "x"]]]}], [{"name": 3, "strokes": [[[1, 2]]]}],
+    [{"name": ["a"], "strokes": [[[1, 2]]]}], [{"name": " ", "strokes": [[[1, 2]]]}],
+    [{"name": "a", "strokes": []}], [{"name": "a", "strokes": [[]]}], [LABELS[1]],
+    [LABELS[0], LABELS[0]], [{"name": "a", "strokes": [[[1, 1e999]]]}],
+    [{"name": "a", "strokes": [[[100, 2]]]}],
+    [{"name": f"{k}", "strokes": [[[k, 2]]]} for k in range(33)]])
+def test_wrong_labels(ask: Ask, key: str, labels: Any) -> None:
+    for path in ("regions", "labels"):
+        status, _, answer = ask(f"/photos/{key}/{path}", json.dumps({"labels": labels}).encode())
+        assert status == 400 and json.loads(answer)["error"]
+        assert ask(f"/photos/none/{path}", json.dumps({"labels": LABELS}).encode())[0] == 410
+
+
 def test_wrong_options(ask: Ask, key: str) -> None:
     for values in ({"feather": -1}, {"crop": "yes"}, {"refine": 2}):
         assert ask(f"/photos/{key}/cutout", _marks(TAP, **values))[0] == 400

@@ -63,6 +63,20 @@ internal class WindowMask(
     }
 }
 
+/** The mean of two masks of a photograph. The [first] is the one to be handed back. */
+internal class MeanMask(private val first: ObjectMask, private val second: ObjectMask) : ObjectMask {
+    override val width get() = first.width
+    override val height get() = first.height
+    override val given get() = first.given
+    private val line = FloatArray(width)
+
+    override fun row(y: Int, into: FloatArray) {
+        first.row(y, into)
+        second.row(y, line)
+        for (x in 0 until width) into[x] = (into[x] + line[x]) / 2f
+    }
+}
+
 /** The mask with its region tidied around [taps], see [Region.tidy]. */
 fun ObjectMask.tidied(taps: List<Tap>): ObjectMask = TidyMask(this, taps)
 
@@ -105,14 +119,41 @@ internal data class Window(val left: Int, val top: Int, val right: Int, val bott
 
     companion object {
         private const val MARGIN = 0.1 // of the box's longer side, shown around it
+        // of the photograph: a smaller object gets a second look, with this margin around it
+        private const val SMALL_SHARE = 0.02
+        private const val SMALL_MARGIN = 0.25
+        private const val LEAST_PART = 0.08 // of the photograph's longer side: no part is smaller
 
         /** Around corners, extreme points and taps on the object; without the first two, all of it. */
         fun around(gesture: Gesture, width: Int, height: Int): Window {
             if (gesture.bounds.isEmpty()) return Window(0, 0, width, height)
-            val taps = gesture.taps.filter { it.onObject }.map { Place(it.x, it.y) }
-            val xs = (gesture.bounds + taps).map { it.x }
-            val ys = (gesture.bounds + taps).map { it.y }
-            val room = MARGIN * max(xs.max() - xs.min(), ys.max() - ys.min())
+            return around(gesture.bounds + tapped(gesture), width, height, MARGIN)
+        }
+
+        /**
+         * Around the small object [region], the first answer, tidied, that taps or a drag gave; null where
+         * it is large, empty, or bounded by the gesture. As around_small of oace_tf/looks.py.
+         */
+        fun aroundSmall(region: Region, gesture: Gesture): Window? {
+            val (width, height) = region.width to region.height
+            val corners = region.corners ?: return null
+            val large = region.area >= SMALL_SHARE * (width.toLong() * height)
+            if (large || gesture.bounds.isNotEmpty()) return null
+            val places = corners.toList() + tapped(gesture) + (gesture.drag?.toList() ?: listOf())
+            val x = (places.minOf { it.x } + places.maxOf { it.x }) / 2
+            val y = (places.minOf { it.y } + places.maxOf { it.y }) / 2
+            val half = LEAST_PART * max(width, height) / 2
+            val least = listOf(Place(x - half, y - half), Place(x + half, y + half))
+            return around(places + least, width, height, SMALL_MARGIN)
+        }
+
+        private fun tapped(gesture: Gesture) = gesture.taps.filter { it.onObject }.map { Place(it.x, it.y) }
+
+        /** Around [places], with [margin] of the longer side of what holds them on each side. */
+        private fun around(places: List<Place>, width: Int, height: Int, margin: Double): Window {
+            val xs = places.map { it.x }
+            val ys = places.map { it.y }
+            val room = margin * max(xs.max() - xs.min(), ys.max() - ys.min())
             val left = max(0.0, floor(xs.min() - room)).toInt()
             val top = max(0.0, floor(ys.min() - room)).toInt()
             val right = min(width.toDouble(), ceil(xs.max() + room) + 1).toInt()

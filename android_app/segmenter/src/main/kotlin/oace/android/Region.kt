@@ -19,6 +19,14 @@ class Region private constructor(
     /** How many pixels belong to it. */
     val area: Int get() = starts.indices.sumOf { ends[it] - starts[it] }
 
+    /** Its leftmost and uppermost, rightmost and lowest pixel as two places; null where it is empty. */
+    internal val corners: Pair<Place, Place>? get() {
+        if (starts.isEmpty()) return null
+        val top = (0 until height).first { first[it + 1] > 0 }
+        val bottom = (0 until height).last { first[it] < starts.size }
+        return Place(starts.min().toDouble(), top.toDouble()) to Place(ends.max() - 1.0, bottom.toDouble())
+    }
+
     /** Writes row [y] to the first [width] places of [into]. */
     fun row(y: Int, into: BooleanArray) {
         into.fill(false, 0, width)

@@ -86,10 +86,13 @@ interface TapModel : AutoCloseable {
 
 /**
  * A file's answers on photographs. [tidy]: whether regions lose pieces without a tap and small holes,
- * see [Region.tidy].
+ * see [Region.tidy]. [secondLook]: whether [segment] asks a file of gestures again, where taps alone
+ * gave a small object, and shows it the part around that object. The mean of both answers is then the
+ * mask, and the first one goes into the next question.
  */
-class TapSegmenter(private val model: TapModel, private val tidy: Boolean = true) :
-    Segmenter, AutoCloseable by model {
+class TapSegmenter(
+    private val model: TapModel, private val tidy: Boolean = true, private val secondLook: Boolean = true,
+) : Segmenter, AutoCloseable by model {
     private val file = model.file
     private var photograph: Photograph? = null
     private val images = HashMap<Window, ByteArray>() // of the whole and of the newest part
@@ -111,7 +114,19 @@ class TapSegmenter(private val model: TapModel, private val tidy: Boolean = true
         val question = question(gesture, previous)
         val tapByTap = previous == null && file.takesPrevious && file.gestures.isEmpty()
         val before = if (tapByTap) answerBefore(question) else question.previous
-        return question.mask(model.run(question.image, question.points(), before).mask)
+        val first = question.given(model.run(question.image, question.points(), before).mask)
+        if (!secondLook || previous != null || file.gestures.isEmpty()) return question.finished(first)
+        val tidied = first.tidied(gesture.allTaps)
+        val window = Window.aroundSmall(tidied.region, gesture)
+            ?: return if (tidy) tidied else first
+        return question.finished(MeanMask(first, seenIn(window, question)))
+    }
+
+    /** What the file answers, shown [window] and no mask before. */
+    private fun seenIn(window: Window, question: Question): ObjectMask {
+        val (gesture, whole) = question.gesture to question.whole
+        val second = Question(gesture, whole, window, image(whole, window), previous(null, window, whole))
+        return second.given(model.run(second.image, second.points(), second.previous).mask)
     }
 
     override fun alternatives(gesture: Gesture, previous: ObjectMask?): List<Alternative> {
@@ -124,7 +139,7 @@ class TapSegmenter(private val model: TapModel, private val tidy: Boolean = true
         val scores = checkNotNull(given.scores)
         return List(file.answers) { k ->
             val bytes = ByteArray(file.size * file.size) { masks[it * file.answers + k] }
-            Alternative(question.mask(bytes), scores[k])
+            Alternative(question.finished(question.given(bytes)), scores[k])
         }
     }
 
@@ -178,10 +193,10 @@ class TapSegmenter(private val model: TapModel, private val tidy: Boolean = true
         fun points(rows: List<Row> = this.rows) =
             TapTensors.points(rows, window.width, window.height, file.size, file.maxPoints)
 
-        fun mask(bytes: ByteArray): ObjectMask {
-            val mask = WindowMask(Given(bytes, window), file.size, whole.width, whole.height)
-            return if (tidy) mask.tidied(gesture.allTaps) else mask
-        }
+        fun given(bytes: ByteArray): ObjectMask =
+            WindowMask(Given(bytes, window), file.size, whole.width, whole.height)
+
+        fun finished(mask: ObjectMask) = if (tidy) mask.tidied(gesture.allTaps) else mask
     }
 
     private fun words(kinds: Set<Kind>) = kinds.map { it.word }.sorted().joinToString(", ")

@@ -18,6 +18,11 @@ import kotlin.random.Random
  *   each other.
  * tidy.txt: width height, then x y label for each tap; tidy.bits holds the masks one after the other,
  *   a byte a pixel. Written: tidied.bits.
+ * looks.txt: as cases.txt, without orientation and answers: files of gestures asked once, where a small
+ *   object gets a second look. Written: NAME.images and NAME.points, of all questions, NAME.region, and
+ *   NAME.kept, what is handed back with the next tap.
+ * small.txt: width height, then x y label for each row of the gesture; small.bits holds the masks.
+ *   Written: windows.txt, left top right bottom of the part around a small object, or - for none.
  * strokes.txt: width height most, then x y for each place. Written: scribbles.txt, x y a tap.
  * files.txt: a .tflite file a line. Written: facts.txt, what each says of itself, and damaged.txt, how
  *   many damaged copies were refused as they should, and what else was thrown.
@@ -32,15 +37,17 @@ private val RGBA = intArrayOf(16, 8, 0, 24) // bits of 0xAARRGGBB to the right o
  */
 private class Recorded(override val file: ModelFile, private val mask: ByteArray) : TapModel {
     var previous = ByteArray(0)
-    lateinit var image: ByteArray
-    lateinit var points: FloatArray
+    val images = ArrayList<ByteArray>()
+    val questions = ArrayList<FloatArray>()
+    val image get() = images.last()
+    val points get() = questions.last()
     override val runsOn = "record"
 
     override fun run(image: ByteArray, points: FloatArray, previous: ByteArray?): Outputs {
         check((previous != null) == file.takesPrevious) { "a previous mask where there is none, or the reverse" }
         this.previous += previous ?: ByteArray(0)
-        this.image = image
-        this.points = points
+        images += image
+        questions += points
         if (previous == null) return Outputs(mask)
         val sum = previous.sumOf { it.toInt() and 255 }
         val rows = points.indices.count { it % 3 == 2 && points[it] >= 0 }
@@ -106,7 +113,7 @@ private fun answer(folder: File, words: List<String>) {
     val gestures = if (words[7] == "-") setOf() else words[7].split(',').toSet()
     val file = ModelFile(size.toInt(), words[5].toInt(), words[6] == "1", gestures, 2, words[8].toInt())
     val model = Recorded(file, File(folder, "$name.mask").readBytes())
-    val segmenter = TapSegmenter(model)
+    val segmenter = TapSegmenter(model, secondLook = false)
     segmenter.setPhotograph(photograph)
     val gesture = gesture(rows(words.drop(9)))
     val masks = if (file.answers > 1) {
@@ -124,6 +131,24 @@ private fun answer(folder: File, words: List<String>) {
     File(folder, "$name.probability").writeBytes(masks.map { floats(probabilities(it)) }.reduce(ByteArray::plus))
     File(folder, "$name.region").writeBytes(bits(masks[0].region))
     File(folder, "$name.cutout").writeBytes(ByteArray(4 * cutout.size) { (cutout[it / 4] shr RGBA[it % 4]).toByte() })
+}
+
+private fun look(folder: File, words: List<String>) {
+    val (name, width, height, size, maxRows) = words
+    val rgba = File(folder, "$name.rgba").readBytes()
+    val photograph = Photograph(width.toInt(), height.toInt(), IntArray(rgba.size / 4) { i ->
+        (0..3).fold(0) { argb, c -> argb or ((rgba[4 * i + c].toInt() and 255) shl RGBA[c]) }
+    })
+    val gestures = words[6].split(',').toSet()
+    val file = ModelFile(size.toInt(), maxRows.toInt(), words[5] == "1", gestures, 2, 1)
+    val model = Recorded(file, File(folder, "$name.mask").readBytes())
+    val segmenter = TapSegmenter(model)
+    segmenter.setPhotograph(photograph)
+    val mask = segmenter.segment(gesture(rows(words.drop(7))))
+    File(folder, "$name.images").writeBytes(model.images.reduce(ByteArray::plus))
+    File(folder, "$name.points").writeBytes(model.questions.map(::floats).reduce(ByteArray::plus))
+    File(folder, "$name.region").writeBytes(bits(mask.region))
+    File(folder, "$name.kept").writeBytes(mask.given!!.bytes)
 }
 
 /** A mask of whole pixels. */
@@ -145,6 +170,18 @@ private fun tidied(folder: File): ByteArray {
         start += mask.width * mask.height
         bits(mask.region.tidy(taps))
     }.fold(ByteArray(0), ByteArray::plus)
+}
+
+private fun windows(folder: File): List<String> {
+    val all = File(folder, "small.bits").readBytes()
+    var start = 0
+    return File(folder, "small.txt").readLines().map { line ->
+        val words = line.split(' ')
+        val mask = BitMask(words[0].toInt(), words[1].toInt(), all, start)
+        start += mask.width * mask.height
+        Window.aroundSmall(mask.region, gesture(rows(words.drop(2))))
+            ?.run { "$left $top $right $bottom" } ?: "-"
+    }
 }
 
 private fun scribbles(folder: File) = File(folder, "strokes.txt").readLines().map { line ->
@@ -232,7 +269,9 @@ fun main(arguments: Array<String>) {
     val folder = File(arguments.single())
     fun write(name: String, lines: List<String>) = File(folder, name).writeText(lines.joinToString("\n"))
     File(folder, "cases.txt").forEachLine { answer(folder, it.split(' ')) }
+    File(folder, "looks.txt").forEachLine { look(folder, it.split(' ')) }
     File(folder, "tidied.bits").writeBytes(tidied(folder))
+    write("windows.txt", windows(folder))
     write("scribbles.txt", scribbles(folder))
     val files = File(folder, "files.txt").readLines()
     write("facts.txt", files.map(::facts))
