@@ -35,8 +35,8 @@ def operator_faults(content: bytes) -> list[str]:
     """Return what an int8 file must not hold: operators of other sets, float ones that draw no tap.
 
     An operator draws taps when all it reads at run time comes from `points` in float. Features are
-    averaged in float under what was drawn, and over regions (`_means`, `_regions`). Those of `FLOAT_ISLAND` may be float, with
-    the steps from int8 and back.
+    averaged in float under what was drawn, and over regions (`_means`, `_regions`). Those of
+    `FLOAT_ISLAND` may be float, with the steps from int8 and back.
     """
     model = tflite.parse(content)
     graph = tflite.graph(model)
