@@ -132,9 +132,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--kind labels is for several objects: give --taps FILE.csv")
     check_precision(points_of(args), args.tolerance)
     photo = args.photo[0]
-    if _ADDRESS.match(str(photo)) and not photo.exists():
-        address = re.sub(":/(?!/)", "://", str(photo), count=1)  # a path keeps one slash of two
-        raise UsageError(f"{address} is an address; fetch the photograph first and name its file")
+    # Not `photo.exists()`, which raises OSError for names as long as those of data: addresses.
+    if _ADDRESS.match(str(photo)) and not os.path.exists(photo):
+        address = re.sub("(?<!file):/(?!/)", "://", str(photo), count=1)  # a path keeps one of two
+        raise UsageError(f"{quoted(address)} is an address; fetch the photograph first and name "
+                         "its file")
     if photo.is_dir():
         raise UsageError(f"{photo} is a folder; name a photograph, or take those of a folder with "
                          "--taps FILE.csv")

@@ -142,6 +142,8 @@ def test_refuses_wrong_photographs(photo: Path, capfd: pytest.CaptureFixture[str
     for address in ("https://a.b/c.jpg", "HTTP://a.b/c.jpg", "data:image/png;base64,AAAA"):
         line = _refused(capfd, address, "--tap", "3,3")
         assert f"error: {address} is an address; fetch the photograph first" in line
+    line = _refused(capfd, "data:image/png;base64," + "A" * 5000, "--tap", "3,3")
+    assert "AAA… is an address" in line and len(line) < 300
 
 
 def test_refuses_wrong_outputs(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
