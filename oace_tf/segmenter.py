@@ -357,7 +357,7 @@ class Photograph:
         found = set(np.unique(labels).tolist())
         empty = [name for number, name in enumerate(taps, 1) if number not in found]
         if empty:
-            _warn(f"nothing was found for {', '.join(empty)}")
+            _warn(f"nothing was found for {', '.join(map(str, empty))}")
         return labels, {0: BACKGROUND, **dict(enumerate(taps, 1))}
 
     def alternatives(self, gesture: Sequence[Tap] | Gesture | None = None,
