@@ -84,10 +84,13 @@ def test_twins_are_two_taps_on_one_object_side_by_side():
 
 
 def test_without_twins_no_draw_is_made_for_them():
-    scene, again = (make_gesture_scene(_base(), 0, True, [], 64, settings, np.random.default_rng(5))
-                    for settings in (SETTINGS, dataclasses.replace(SETTINGS, twins=0.0)))
-    assert scene is not None and again is not None and not scene.twin.any()
-    assert np.array_equal(scene.points, again.points)
+    even = dataclasses.replace(SETTINGS, gestures=6)
+    scene, drawn = (make_gesture_scene(_base(), 0, True, [], 64, settings, np.random.default_rng(5))
+                    for settings in (even, dataclasses.replace(even, twins=1e-9)))
+    assert scene is not None and drawn is not None
+    assert not scene.twin.any() and not drawn.twin.any()
+    assert np.array_equal(scene.cover, drawn.cover)  # chosen before
+    assert not np.array_equal(scene.points, drawn.points)  # three draws lie between
 
 
 def test_twins_need_an_even_number_of_gestures():
