@@ -93,7 +93,8 @@ def previous_in_frame(previous: np.ndarray, gesture: Gesture, window: Window | N
       size: side of the network's frame, px.
       dtype: numpy.uint8 for an int8 file, else numpy.float32.
     Raises:
-      UsageError: a mask of another shape or dtype, or of numbers that are no probabilities.
+      UsageError: a mask of another shape or dtype, of numbers that are no probabilities, or of
+        bytes 0 and 1.
     """
     mask = np.asarray(previous)
     if mask.shape == (size, size) and mask.dtype == dtype:
