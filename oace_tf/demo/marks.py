@@ -80,7 +80,7 @@ def parse_strokes(body: bytes) -> tuple[dict[str, list[list[XY]]], dict[str, Any
     try:
         request = json.loads(body)
         strokes = {row["name"]: [[(float(x), float(y)) for x, y in stroke]
-                                      for stroke in row["strokes"]] for row in request["labels"]}
+                                for stroke in row["strokes"]] for row in request["labels"]}
         count = len(request.pop("labels"))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError, OverflowError):
         raise UsageError(LABELS_FORM) from None

@@ -1,8 +1,8 @@
 // Several objects in one photograph: a brush for each, their names, and what comes of it as a picture of numbers.
-import { answer, chooseTool, hint } from "./answer.js";
+import { answer, chooseSign, chooseTool, hint } from "./answer.js";
 import { byId, draw, forget, say, setMask, setRegions, showAlternatives, tell, tiles } from "./show.js";
 import { BACKGROUND, COLOURS, knows, strokesByLabel } from "./marks.js";
-import { save } from "./save.js";
+import { save, stem } from "./save.js";
 import { state } from "./state.js";
 
 const PNG = "image/png";
@@ -22,6 +22,7 @@ export function toggleSeveral() {
   setRegions(null);
   showAlternatives(() => {});
   show();
+  chooseSign(true);  // its buttons may still say that marks remove
   chooseTool(several ? "scribble" : "tap");
   answer();
 }
@@ -161,8 +162,6 @@ export function forgetRegions() {
 
 /** The objects that are drawn on, in order: the first is number 1 of the picture. */
 const numbersOf = (marks) => [...new Set(marks.map(({ label }) => label))].filter(Boolean).sort((a, b) => a - b);
-
-const stem = () => state.photo.name.replace(/\.[^.]*$/, "") || "photograph";
 
 /** Saves the picture of numbers, as large as the photograph. */
 export async function saveLabels() {

@@ -13,13 +13,16 @@ import { fit } from "./view.js";
 
 // --- opening
 
+let wanted = 0;  // the number of the newest photograph that was chosen
+
 async function open(source, words) {
-  const turn = ++state.turn;
+  const number = ++wanted;
   busy(words);
   say("");
   try {
     const photo = await state.engine.open(source);
-    if (turn !== state.turn) return;
+    if (number !== wanted) return;
+    state.turn++;  // answers about the one before come too late
     takePhoto(photo);
     setMask(null);
     setRegions(null);
@@ -36,9 +39,9 @@ async function open(source, words) {
     canvas.focus({ preventScroll: true });
     byId("stage").scrollIntoView({ block: "nearest" });  // samples lie below it
   } catch (error) {
-    if (turn === state.turn) say(error.message);
+    if (number === wanted) say(error.message);
   } finally {
-    if (turn === state.turn) busy("");
+    if (number === wanted) busy("");
     draw();
   }
 }

@@ -11,7 +11,8 @@ function options() {
   return { feather: feather / 1000 * Math.max(width, height), crop, refine };
 }
 
-const stem = () => state.photo.name.replace(/\.[^.]*$/, "") || "photograph";
+/** The name of the photograph without its suffix. */
+export const stem = () => state.photo.name.replace(/\.[^.]*$/, "") || "photograph";
 
 async function cutout() {  // as a file, or null where it could not be made
   const { photo, marks } = state;

@@ -595,6 +595,36 @@ def test_a_brush_for_several_objects(visit: Callable[..., Any], address: str,
     assert [label for label, _ in _labels(page)] == [1, 0, 0, 0, 0]
 
 
+def test_back_from_several_objects_marks_add(visit: Callable[..., Any], small: str,
+                                             kinds: Any) -> None:
+    page = visit(small)
+    _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
+    page.click("#remove")
+    page.click("#several")
+    page.click("#several")
+    assert page.get_attribute("#add", "aria-checked") == "true"
+    assert page.get_attribute("#remove", "aria-checked") == "false"
+    _tap(page, 0.25, 0.7, 1)
+    assert _taps(page)[0][2]
+
+
+def test_a_photograph_opens_whatever_is_pressed_meanwhile(visit: Callable[..., Any], small: str,
+                                                          kinds: Any) -> None:
+    page = visit(small)
+    held: list[Any] = []
+    page.route("**/photos*", lambda route: held.append(route))
+    page.set_input_files("#file", {"name": "halves.png", "mimeType": "",
+                                   "buffer": kinds.encoded(kinds.halves(), "PNG")})
+    page.wait_for_selector("#busy:not([hidden])")
+    page.keyboard.press("m")
+    page.wait_for_selector("#several[aria-pressed=true]", state="attached")
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    page.wait_for_function(STARTS, arg="halves.png")
+    assert page.locator("#busy").is_hidden()
+
+
 def test_what_several_objects_refuse(visit: Callable[..., Any], small: str, kinds: Any) -> None:
     """Background alone, too many strokes or objects, names that are taken."""
     page = visit(small)
