@@ -354,8 +354,8 @@ class Photograph:
         taps = taps_by_label(strokes, self.size_hw, segmenter.model.max_points)
         labels = label_map((self.probability(asked) for asked in taps.values()),
                            list(taps.values()), THRESHOLD, segmenter.tidy)
-        found = set(np.unique(labels).tolist())
-        empty = [name for number, name in enumerate(taps, 1) if number not in found]
+        numbers = set(np.unique(labels).tolist())
+        empty = [name for number, name in enumerate(taps, 1) if number not in numbers]
         if empty:
             _warn(f"nothing was found for {', '.join(map(str, empty))}")
         return labels, {0: BACKGROUND, **dict(enumerate(taps, 1))}

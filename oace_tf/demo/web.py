@@ -162,19 +162,20 @@ class Pages:
     async def regions(self, request: Request) -> Response:
         """Return several objects as a small picture of labels, and what its numbers mean."""
         photo, (strokes, values) = self._photo(request), parse_strokes(await self._small(request))
-        found = await run_in_threadpool(self._engine.regions, photo, strokes,
-                                        CutoutOptions.of(values).refine)
-        counts = np.bincount(found.labels.ravel(), minlength=len(found.legend))
+        regions = await run_in_threadpool(self._engine.regions, photo, strokes,
+                                          CutoutOptions.of(values).refine)
+        counts = np.bincount(regions.labels.ravel(), minlength=len(regions.legend))
         return JSONResponse({
-            "labels": _data_url(found.labels), "legend": found.legend,
-            "shares": (counts / found.labels.size).tolist(), "ms": round(found.milliseconds, 1)})
+            "labels": _data_url(regions.labels), "legend": regions.legend,
+            "shares": (counts / regions.labels.size).tolist(),
+            "ms": round(regions.milliseconds, 1)})
 
     async def labels(self, request: Request) -> Response:
         """Return the picture of labels as large as the photograph."""
         photo, (strokes, values) = self._photo(request), parse_strokes(await self._small(request))
-        found = await run_in_threadpool(self._engine.regions, photo, strokes,
-                                        CutoutOptions.of(values).refine, True)
-        return Response(encode(".png", found.labels), media_type="image/png")
+        regions = await run_in_threadpool(self._engine.regions, photo, strokes,
+                                          CutoutOptions.of(values).refine, True)
+        return Response(encode(".png", regions.labels), media_type="image/png")
 
     async def _small(self, request: Request) -> bytes:
         async with self._bodies.body(request) as data:

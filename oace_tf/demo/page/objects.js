@@ -182,8 +182,8 @@ export async function saveLabels() {
 
 /** Saves what the numbers of the picture mean. */
 export function saveLegend() {
-  const { objects, regions } = state;
-  const names = regions.numbers.map((number, k) => [String(k + 1), objects[number - 1].name]);
+  const { marks, objects } = state;
+  const names = numbersOf(marks).map((number, k) => [String(k + 1), objects[number - 1].name]);
   const text = `${JSON.stringify(Object.fromEntries([["0", "background"], ...names]), null, 1)}\n`;
   save(new File([text], `${stem()}_labels.json`, { type: "application/json" }));
 }
