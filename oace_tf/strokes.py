@@ -10,6 +10,7 @@ import numpy as np
 from oace_tf.clicks import Click
 from oace_tf.errors import UsageError, quoted
 
+_FARTHEST = 1e9  # px; lengths beyond overflow
 STEP = 0.02  # of the photograph's diagonal, between two taps; as in training and evaluation
 
 
@@ -38,8 +39,9 @@ def strokes_of(scribble: Any) -> list[np.ndarray]:
             raise _no_scribble(scribble) from None
         if points.ndim != 2 or points.shape[1] != 2 or not len(points):
             raise _no_scribble(scribble)
-        if not np.isfinite(points).all():
-            raise UsageError("a scribble holds a number that is not finite")
+        if not np.isfinite(points).all() or np.abs(points).max() > _FARTHEST:
+            raise UsageError("a scribble holds a number that is not finite, or too large for a "
+                             "place in a photograph")
         strokes.append(points)
     return strokes
 

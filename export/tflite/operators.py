@@ -98,7 +98,8 @@ def _regions(model: Any) -> tuple[set[int], set[int]]:
         if len(sums) != 1 or made(sums[0], "SUM") != [region]:
             continue
         shares.add(index)
-        tensors.update({index, total, sums[0], region}, made(region, "SUB") or [])
+        rest = made(region, "SUB") or []  # one minus an estimate: the one is a constant
+        tensors.update({index, total, sums[0], region}, rest if len(rest) == 1 else [])
     return tensors, shares
 
 

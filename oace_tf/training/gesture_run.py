@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,8 @@ def _grown(path: Path, preset: str) -> tuple[Any, Any]:
     config, record, arrays = read_arrays(path)
     if not config.one_trunk:
         raise UsageError(f"{path}: holds a pair of networks, not one trunk with gestures")
-    networks = build_gesture_networks(_one_trunk(preset), None)
+    networks = build_gesture_networks(
+        dataclasses.replace(_one_trunk(preset), frame=config.frame), None)
     fresh = {name: array for name, array in get_arrays(networks).items() if name not in arrays}
     set_arrays(networks, {**fresh, **arrays}, str(path))
     print(f"{path}: {len(fresh)} tensors of {preset} are not in it and start fresh")

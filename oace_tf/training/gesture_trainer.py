@@ -220,8 +220,16 @@ class GestureTrainer:
 
 
 def _fixed(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what must stay the same when a run is resumed: all but the phases."""
-    settings = {key: value for key, value in run.get("settings", {}).items() if key != "phases"}
+    """Return what must stay the same when a run is resumed: all but the phases.
+
+    Settings that an older checkpoint does not know have their defaults.
+    """
+    settings = run.get("settings", {})
+    try:
+        settings = GestureTrainSettings.from_json(settings, "").to_json()
+    except UsageError:
+        pass  # of another kind of training: compared as they are
+    settings = {key: value for key, value in settings.items() if key != "phases"}
     return {**run, "settings": settings}
 
 

@@ -29,8 +29,9 @@ def test_several_strokes_and_none():
 def test_what_is_no_scribble_is_refused(scribble):
     with pytest.raises(UsageError, match="a scribble is a list of"):
         strokes_of(scribble)
-    with pytest.raises(UsageError, match="not finite"):
-        strokes_of([(1, math.nan)])
+    for number in (math.nan, math.inf, 1e308):
+        with pytest.raises(UsageError, match="not finite, or too large"):
+            strokes_of([(1, number)])
 
 
 def test_taps_lie_evenly_along_a_stroke():

@@ -103,6 +103,16 @@ def test_other_settings_are_not_resumed_and_other_phases_are(trainer):
     trainer("changed", longer).resume()
 
 
+def test_a_checkpoint_that_knows_fewer_settings_is_resumed(trainer):
+    run = trainer("older")
+    run._out.mkdir()
+    older = {**run._run["settings"]}
+    older["losses"] = {key: value for key, value in older["losses"].items() if key != "steadiness"}
+    run._run = {**run._run, "settings": older}
+    run._checkpoint()
+    trainer("older").resume()
+
+
 def test_rows_of_a_killed_run_are_cut_off(tmp_path):
     path = tmp_path / LOG
     path.write_text("step,batch,total\n1,0,0.5\n2,0,0.4\n3,1,0.3\n")
