@@ -15,7 +15,7 @@ import numpy as np
 from oace_tf.errors import OaceError, UsageError
 from oace_tf.fileio import atomic_write, make_folder
 from oace_tf.networks.gesture_networks import GestureNetworks
-from oace_tf.networks.weights import get_arrays, pair_variables, save_weights, set_arrays, value_of
+from oace_tf.networks.weights import get_arrays, save_weights, set_arrays
 from oace_tf.progress import Progress
 from oace_tf.training.checkpoint import (
     CHECKPOINT,
@@ -29,11 +29,11 @@ from oace_tf.training.gesture_batches import BatchPlan, gesture_batches
 from oace_tf.training.gesture_settings import GesturePhase, GestureTrainSettings
 from oace_tf.training.gesture_step import GestureStep
 from oace_tf.training.later_taps import empty_previous, next_round
+from oace_tf.training.moving_average import MovingAverage
 from oace_tf.training.optimizer import get_state, set_state
 
 WEIGHTS = "weights.safetensors"
 LOG = "log.csv"
-_AVERAGE_EVERY = 4  # steps between updates of the moving average
 _LATER = 1  # what a generator is for, beside the scenes
 
 
@@ -66,7 +66,7 @@ class GestureTrainer:
         self._optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         self._optimizer.build([v for model in networks.models()
                                for v in model.trainable_variables])
-        self._average: dict[str, np.ndarray] = {}
+        self._average = MovingAverage(settings.ema)
         self._batch, self._step = 0, 0
         self._skipped: set[str] = set()
         self._last_written: int | None = None
@@ -108,7 +108,7 @@ class GestureTrainer:
                                  "that run (its phases may change), or start without --resume")
         set_state(self._optimizer, state.optimizer, str(path))
         set_arrays(self._networks, state.weights, str(path))
-        self._average = dict(state.average)
+        self._average.arrays = dict(state.average)
         self._step, self._batch = state.step, int(state.notes["batch"])
         self._skipped = set(state.skipped)
         self._last_written = state.step if path.name == CHECKPOINT else None
@@ -153,8 +153,8 @@ class GestureTrainer:
         """Write the moving average of the weights."""
         live = get_arrays(self._networks)
         try:
-            if self._average:
-                set_arrays(self._networks, self._average, "average")
+            if self._average.arrays:
+                set_arrays(self._networks, self._average.arrays, "average")
             save_weights(path, self._networks, record)
         finally:
             set_arrays(self._networks, live, "weights")
@@ -174,9 +174,8 @@ class GestureTrainer:
             if not np.isfinite(losses["total"]):
                 raise OaceError(f"the loss of step {self._step} is {losses['total']}; the last "
                                 f"good state is in {self._out / CHECKPOINT}")
+            self._average.update(self._step, self._networks)
             self._step += 1
-            if settings.ema > 0 and self._step % _AVERAGE_EVERY == 0:
-                self._update_average()
             log.row(self._step, self._batch, number, phase.size, losses,
                     batch["points"].shape[0] * batch["points"].shape[1]
                     / (time.perf_counter() - started))
@@ -184,21 +183,11 @@ class GestureTrainer:
                 batch, previous = next_round(batch, probability, settings.renewed,
                                              settings.scenes, rng)
 
-    def _update_average(self) -> None:
-        # Early on the average is short, so that it forgets the untrained weights.
-        keep = min(self._settings.ema, (1 + self._step) / (10 + self._step))**_AVERAGE_EVERY
-        for name, variable in pair_variables(self._networks).items():
-            value = value_of(variable)
-            if name in self._average:
-                self._average[name] += (1.0 - keep) * (value - self._average[name])
-            else:
-                self._average[name] = value
-
     def _meet(self) -> None:
         """Go on from the mean of this run and its partners: weights, average and optimizer."""
         if self._exchange is None:
             return
-        parts = {"weights": get_arrays(self._networks), "average": self._average,
+        parts = {"weights": get_arrays(self._networks), "average": self._average.arrays,
                  "optimizer": get_state(self._optimizer)}
         mean = self._exchange.mean(self._batch, {
             f"{part}/{name}": array for part, arrays in parts.items()
@@ -206,7 +195,7 @@ class GestureTrainer:
         parts = {part: {name: mean[f"{part}/{name}"] for name in arrays}
                  for part, arrays in parts.items()}
         set_arrays(self._networks, parts["weights"], "mean")
-        self._average = parts["average"]
+        self._average.arrays = parts["average"]
         set_state(self._optimizer, parts["optimizer"], "mean")
 
     def _checkpoint(self) -> None:
@@ -214,8 +203,8 @@ class GestureTrainer:
             keep_older(self._out, self._last_written, self._keep)
         write_checkpoint(self._out / CHECKPOINT, Checkpoint(
             step=self._step, run=self._run, weights=get_arrays(self._networks),
-            average=self._average, optimizer=get_state(self._optimizer), skipped=self.skipped,
-            notes={"batch": self._batch}))
+            average=self._average.arrays, optimizer=get_state(self._optimizer),
+            skipped=self.skipped, notes={"batch": self._batch}))
         self._last_written = self._step
 
 

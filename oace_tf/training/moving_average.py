@@ -3,14 +3,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from oace_tf.networks.pair import Pair
-from oace_tf.networks.weights import get_arrays
+from oace_tf.networks.weights import Networks, get_arrays
 
 EVERY = 4  # steps between updates
 
 
 class MovingAverage:
-    """The average of a pair's weights over the last steps, updated every fourth.
+    """The average of the weights of networks over the last steps, updated every fourth.
 
     Args:
       decay: the share that a step leaves of it, in [0, 1); with 0 no average is kept.
@@ -22,13 +21,13 @@ class MovingAverage:
         self._decay = decay
         self.arrays: dict[str, np.ndarray] = {}
 
-    def update(self, step: int, pair: Pair) -> None:
+    def update(self, step: int, networks: Networks) -> None:
         """Take in the weights after a step, where it is time to."""
         if self._decay <= 0 or (step + 1) % EVERY:
             return
         # Early on the average is short, so that it forgets the untrained weights.
         keep = min(self._decay, (1 + step) / (10 + step)) ** EVERY
-        for name, value in get_arrays(pair).items():
+        for name, value in get_arrays(networks).items():
             if name in self.arrays:
                 self.arrays[name] += (1.0 - keep) * (value - self.arrays[name])
             else:

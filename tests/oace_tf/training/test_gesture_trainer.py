@@ -76,7 +76,7 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(built, trainer, tmp_path)
 def test_it_learns_a_drawn_set(built, trainer):
     networks, _ = built
     settings = dataclasses.replace(SETTINGS, phases=(GesturePhase(
-        size=64, photographs=2, batches=30, later_taps=False),))
+        size=64, photographs=2, batches=45, later_taps=False),))
     run = trainer("learn", settings)
     run.run()
     with (run._out / LOG).open() as file:
