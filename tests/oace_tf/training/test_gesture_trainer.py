@@ -73,15 +73,16 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(built, trainer, tmp_path)
 
 
 @pytest.mark.slow
-def test_it_learns_a_drawn_set(built, trainer):
-    networks, _ = built
-    settings = dataclasses.replace(SETTINGS, phases=(GesturePhase(
-        size=64, photographs=2, batches=45, later_taps=False),))
-    run = trainer("learn", settings)
-    run.run()
-    with (run._out / LOG).open() as file:
+def test_it_learns_a_drawn_set(built, dataset, tmp_path):
+    networks, arrays = built
+    set_arrays(networks, arrays, "fresh")
+    settings = dataclasses.replace(
+        SETTINGS, scenes=GestureSceneSettings(gestures=4, rows=16),
+        phases=(GesturePhase(size=64, photographs=3, batches=80, later_taps=False),))
+    GestureTrainer(networks, settings, [dataset], tmp_path / "run", workers=0).run()
+    with (tmp_path / "run" / LOG).open() as file:
         dice = [float(row["dice"]) for row in csv.DictReader(file)]
-    assert np.mean(dice[-8:]) < 0.8 * np.mean(dice[:8])
+    assert np.mean(dice[-16:]) < 0.8 * np.mean(dice[:16])
 
 
 def test_another_network_is_not_resumed(trainer, tmp_path):
