@@ -152,12 +152,13 @@ test("a finger scribbles, two fingers zoom, and one finger pans what is zoomed",
     viewport: { width: 360, height: 740 } });
   await ready(page);
   await openSample(page, "Coffee");
-  const session = await context.newCDPSession(page), canvas = await page.locator("#photo").boundingBox();
+  const session = await context.newCDPSession(page);
+  await page.click("[data-tool=scribble]");  // which may scroll the page
+  const canvas = await page.locator("#photo").boundingBox();
   const at = ([x, y], id) => ({ x: canvas.x + x * canvas.width, y: canvas.y + y * canvas.height, id });
   const touch = (type, ...places) => session.send("Input.dispatchTouchEvent", {
     type, touchPoints: places.map(at) });
   const pixels = () => page.locator("#photo").screenshot();
-  await page.click("[data-tool=scribble]");
   await touch("touchStart", [0.4, 0.25]);
   for (let k = 1; k <= 6; k++) await touch("touchMove", [0.4 + 0.03 * k, 0.25 + 0.02 * k]);
   await touch("touchEnd");

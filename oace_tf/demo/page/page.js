@@ -37,7 +37,8 @@ async function open(source, words) {
     showAlternatives(take);
     tell(`${photo.name}, ${photo.width} × ${photo.height}. ${photo.note} ${hint()}`);
     canvas.focus({ preventScroll: true });
-    byId("stage").scrollIntoView({ block: "nearest" });  // samples lie below it
+    // Samples lie below both; on a phone the tools go out of view again where both do not fit.
+    for (const id of ["tools", "stage"]) byId(id).scrollIntoView({ block: "nearest" });
   } catch (error) {
     if (number === wanted) say(error.message);
   } finally {
