@@ -255,7 +255,7 @@ def test_keyboard_alone(visit: Callable[..., Any], small: str, kinds: Any) -> No
         if page.evaluate("document.activeElement.closest('#sample-list') !== null"):
             break
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.getElementById('status').textContent.includes('451')")
+    page.wait_for_function("() => document.getElementById('status').textContent.includes('1024')")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
