@@ -8,6 +8,7 @@ import pytest
 from tests.android_app import compiled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["litert", "mediapipe"])
 def test_the_app_compiles_without_warnings(variant):
     compiled.compile_app(variant)

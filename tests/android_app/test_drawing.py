@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import subprocess
 
+import pytest
+
 from tests.android_app import compiled
 
 # A gesture's rows as x:label, in Python's order: drag, box, four points, taps.
@@ -31,6 +33,7 @@ nothing after nothing, 8 left
 """
 
 
+@pytest.mark.slow
 def test_steps_of_a_finger():
     done = subprocess.run(compiled.program("Drawings"), capture_output=True, text=True, check=True)
     assert done.stdout == EXPECTED

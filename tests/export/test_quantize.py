@@ -102,6 +102,7 @@ def budget(path: Path, drop: float, agreement: float) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_without_labels(
     run: Run, weights: Path, tmp_path: Path, folder: Callable[..., Path],
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
@@ -198,6 +199,7 @@ def test_other_interfaces(
         assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_over_budget_writes_all_and_fails(
     run: Run, tmp_path: Path, folder: Callable[..., Path], labelled: Path,
     capfd: pytest.CaptureFixture[str],

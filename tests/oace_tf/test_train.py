@@ -55,6 +55,7 @@ def test_a_loss_below_zero_is_explained(command):
         assert code == 0 and ("the loss may lie below zero" in err) == told
 
 
+@pytest.mark.slow
 def test_a_run_is_recorded_stopped_and_resumed(command, tmp_path):
     code, out, _ = command("msfnet", *TINY, "--out", "run", "--stop-at", 2)
     assert code == 0
@@ -170,6 +171,7 @@ def test_help_ends_with_an_example(capsys):
     assert "example:\n  python -m oace_tf.train joint" in text
 
 
+@pytest.mark.slow
 def test_validation_chooses_and_is_recorded(command, tmp_path):
     write_dataset(tmp_path / "val" / "several", 2, seed=3)
     code, out, _ = command("msfnet", "--data", "data/drawn/instances.json", "--preset", "tiny",
@@ -186,6 +188,7 @@ def test_validation_chooses_and_is_recorded(command, tmp_path):
     assert (tmp_path / "run" / "pictures" / "00000003.png").is_file()
 
 
+@pytest.mark.slow
 def test_measuring_prints_figures_and_writes_nothing(command, tmp_path):
     code, out, _ = command("msfnet", *TINY, "--out", "run", "--measure", 1)
     assert code == 0 and not (tmp_path / "run").exists()

@@ -47,6 +47,7 @@ def command(tmp_path, monkeypatch, capsys):
     return call
 
 
+@pytest.mark.slow
 def test_rows_are_made_once(command, tmp_path, monkeypatch):
     arguments = (tmp_path / "plan.json", "--data", tmp_path, "--out", tmp_path / "out",
                  "--workers", 0)
@@ -99,6 +100,7 @@ def test_bad_input_is_one_line(command, tmp_path):
         assert error.startswith("python experiments/ablation/ablate.py: error: ")
 
 
+@pytest.mark.slow
 def test_a_row_takes_the_prior_of_a_pair(command, tmp_path):
     from oace_tf.networks.weights import read_arrays
 

@@ -61,6 +61,7 @@ def test_a_fault_is_a_jump(made: Made) -> None:
         noise.tensor_noise(made.float_bytes, broken, [])
 
 
+@pytest.mark.slow
 def test_a_pair_whose_taps_scale_the_features() -> None:
     """Its file has tensors of one value, and disks that a block kept float reads as float."""
     import keras

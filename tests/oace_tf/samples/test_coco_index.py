@@ -162,6 +162,7 @@ def test_a_file_that_changes_under_way_is_noticed(tmp_path):
         index.annotations(index.at(0))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_images(tmp_path):
     # COCO's 118,000 images with two objects each, against 1,180
     peaks = {}

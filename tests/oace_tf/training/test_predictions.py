@@ -5,6 +5,7 @@ import dataclasses
 
 import keras
 import numpy as np
+import pytest
 
 from oace_tf.clicks import DISK_ON
 from oace_tf.config import NetworkConfig
@@ -12,6 +13,7 @@ from oace_tf.networks.pair import build_pair
 from oace_tf.training.predictions import Predictions
 
 
+@pytest.mark.slow
 def test_every_size_of_a_run_is_predicted() -> None:
     """Three sizes and more: a run with three phases once ended at the picture of the third."""
     keras.utils.set_random_seed(3)

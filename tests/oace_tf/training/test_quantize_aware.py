@@ -33,6 +33,7 @@ def test_a_short_run(dataset: Path, fresh_pair, tmp_path: Path, eager) -> None:
     assert moved == wanted
 
 
+@pytest.mark.slow
 def test_the_step_learns(dataset: Path, fresh_pair, tmp_path: Path, eager) -> None:
     """The same batch again and again: the loss through the rounding falls."""
     pair = fresh_pair(1)
@@ -51,6 +52,7 @@ def test_the_step_learns(dataset: Path, fresh_pair, tmp_path: Path, eager) -> No
     assert np.mean(losses[-2:]) < losses[0] - 0.03
 
 
+@pytest.mark.slow
 def test_resumed_runs_have_the_same_ranges_and_weights(
     dataset: Path, fresh_pair, tmp_path: Path, eager
 ) -> None:

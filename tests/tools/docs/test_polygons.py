@@ -31,6 +31,7 @@ def test_no_data_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path,
     assert "there is no set 'grabcut'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_of_true_masks(oace_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The figure in docs/gestures.md: 40 points hold 97.2 of 100 on ECSSD."""
