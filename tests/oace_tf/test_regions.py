@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,4 +92,5 @@ def test_a_label_without_a_pixel_is_said(tiny_int8: Path) -> None:
             image, {"left": [(14, 30)], "right": [(46, 30)], "up": [(50, 3)]})
     assert set(np.unique(labels)) == {0, 1} and told[0].filename == __file__
     with pytest.warns(MissedTapWarning, match="nothing was found for 7$"):  # no word as a label
-        TapSegmenter(tiny_int8).regions(image, {"left": [(14, 30)], 7: [(46, 30)]})
+        strokes: dict[Any, Any] = {"left": [(14, 30)], 7: [(46, 30)]}
+        TapSegmenter(tiny_int8).regions(image, strokes)

@@ -88,9 +88,9 @@ def test_a_fresh_second_query_and_fresh_residual_blocks_change_nothing(image):
     without = build_gesture_networks(NetworkConfig(trunk="tiny", one_trunk=True), None)
     arrays = get_arrays(with_it)
     set_arrays(without, {name: arrays[name] for name in get_arrays(without)}, "test")
-    answers = [np.asarray(_decoded(each, image, [(20, 20, 1)])["logits"])
-               for each in (with_it, without)]
-    assert np.array_equal(*answers)
+    deep, plain = (np.asarray(_decoded(each, image, [(20, 20, 1)])["logits"])
+                   for each in (with_it, without))
+    assert np.array_equal(deep, plain)
 
 
 def test_the_mask_before_changes_the_answer(networks, image):
