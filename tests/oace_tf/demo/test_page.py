@@ -223,8 +223,10 @@ def test_a_tap_that_is_not_followed_is_said(visit: Callable[..., Any], small: st
     assert "2 taps are not followed" in page.inner_text("#status")
 
 
-def test_keyboard_alone(visit: Callable[..., Any], small: str, kinds: Any) -> None:
-    page = visit(small)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
+def test_keyboard_alone(visit: Callable[..., Any], small: str, kinds: Any, width: int,
+                        scheme: str) -> None:
+    page = visit(small, viewport={"width": width, "height": 740}, color_scheme=scheme)
     _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
     page.focus("#photo")
     for key in ["Shift+ArrowLeft"] * 5 + ["Shift+ArrowDown"] * 2 + ["Enter"]:
@@ -366,10 +368,11 @@ def _same(page: Any, kind: str, points: list[list[float]], on_object: bool = Tru
     np.testing.assert_allclose(places, points, atol=0.3)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", list(DRAWN))
 def test_gestures_with_the_mouse(visit: Callable[..., Any], gestures: str, kinds: Any,
-                                 kind: str) -> None:
-    page = visit(gestures)
+                                 kind: str, scheme: str) -> None:
+    page = visit(gestures, color_scheme=scheme)
     _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
     _choose(page, kind)
     places, points = DRAWN[kind]
@@ -450,10 +453,12 @@ def _cross_to(page: Any, fro: tuple[float, float], to: tuple[float, float]) -> N
             page.keyboard.press(keys[distance > 0])
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light"),
+                                               (360, "dark")])
 @pytest.mark.parametrize("kind", list(DRAWN))
-def test_gestures_with_keys(visit: Callable[..., Any], gestures: str, kinds: Any,
-                            kind: str) -> None:
-    page = visit(gestures)
+def test_gestures_with_keys(visit: Callable[..., Any], gestures: str, kinds: Any, kind: str,
+                            width: int, scheme: str) -> None:
+    page = visit(gestures, viewport={"width": width, "height": 740}, color_scheme=scheme)
     _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
     page.focus("#photo")
     page.keyboard.press({"box": "3", "drag": "4", "extreme": "5"}[kind])
@@ -472,8 +477,10 @@ def test_gestures_with_keys(visit: Callable[..., Any], gestures: str, kinds: Any
     np.testing.assert_allclose(marked, points, atol=1)
 
 
-def test_scribbles_add_and_remove(visit: Callable[..., Any], small: str, kinds: Any) -> None:
-    page = visit(small)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
+def test_scribbles_add_and_remove(visit: Callable[..., Any], small: str, kinds: Any, width: int,
+                                  scheme: str) -> None:
+    page = visit(small, viewport={"width": width, "height": 740}, color_scheme=scheme)
     _open(page, kinds.encoded(kinds.halves(), "PNG"), "halves.png")
     _choose(page, "scribble")
     _draw(page, (0.1, 0.6), (0.2, 0.8), (0.4, 0.6))
