@@ -157,6 +157,7 @@ def test_without_labels(
     assert "int8     ANOTHER FILE" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_half_precision_and_analysis(
     run: Run, tmp_path: Path, folder: Callable[..., Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,6 +177,7 @@ def test_half_precision_and_analysis(
     assert "signal to noise on 2 photographs" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_other_interfaces(
     run: Run, tmp_path: Path, folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -329,6 +331,7 @@ def test_unwritable_output(
     assert "cannot be written" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_damaged_weights_fail_the_gate(
     run: Run, weights: Path, tmp_path: Path, labelled: Path, folder: Callable[..., Path]
 ) -> None:
@@ -348,6 +351,7 @@ def test_damaged_weights_fail_the_gate(
     assert any("damaged or untrained weights" in failure for failure in report["failures"])
 
 
+@pytest.mark.slow
 def test_kernels_of_zero_do_not_stop_the_command(
     run: Run, weights: Path, tmp_path: Path, folder: Callable[..., Path]
 ) -> None:

@@ -85,6 +85,7 @@ def test_a_run_is_recorded_stopped_and_resumed(command, tmp_path):
     assert (record["steps"], record["skipped_images"]) == (3, 1)
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_a_weights_file(command, tmp_path):
     assert command("prior", *TINY, "--out", "first", "--stop-at", 1)[0] == 0
     first = "first/weights.safetensors"

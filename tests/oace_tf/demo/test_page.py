@@ -22,6 +22,7 @@ from oace_tf.segmenter import DEFAULT_MODEL, TapSegmenter
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
+pytestmark = pytest.mark.slow  # a browser
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_MS = 90_000  # a busy machine

@@ -140,6 +140,7 @@ def test_teacher_and_student_may_draw_other_maps(batch, tmp_path, channels):
     assert float(teacher.loss(image, given, oace, logits)) == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_student_comes_closer(batch, fresh_pair, teacher_file):
     student = fresh_pair(**SMALL)
     teacher = loaded(DistillSettings(str(teacher_file)))

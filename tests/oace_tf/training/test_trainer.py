@@ -85,6 +85,7 @@ def assert_same_state(one: Path, other: Path):
     assert_same(found.optimizer, expected.optimizer)
 
 
+@pytest.mark.slow
 def test_stop_and_resume_equals_not_stopping(eager, trainer, tmp_path):
     # Exactly: one thread, one order of sums. The second half starts from another network.
     straight = trainer("straight")
@@ -132,6 +133,7 @@ def test_training_learns(trainer, tmp_path):
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
 
 
+@pytest.mark.slow
 def test_resume_after_a_crash_repeats_the_lost_steps(eager, trainer, tmp_path, monkeypatch):
     # The moving average is begun before the checkpoint and goes on after it.
     monkeypatch.setattr(moving_average, "EVERY", 2)
@@ -351,6 +353,7 @@ def test_a_step_that_spoils_the_weights_stops_with_the_state_before_it(eager, tr
                 {k: v for k, v in optimizer.items() if k != "learning_rate"})
 
 
+@pytest.mark.slow
 def test_stages_follow_each_other_in_one_run(eager, trainer, tmp_path):
     phases = (Phase(64, 1, 1, "prior"), Phase(64, 1, 2, "msfnet"), Phase(64, 1, 1))
     run = trainer("straight", phases=phases)
