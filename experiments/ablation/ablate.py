@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def in_process(plan: AblationTable, name: str, data: Path, out: Path, workers: int) -> Any:
+    """Return the results of one row, run in a process of its own, whose memory is then free."""
     from experiments.ablation.row import run_row
 
     return apart(run_row, plan, name, data, out, workers)

@@ -109,9 +109,11 @@ def test_a_checkpoint_that_knows_fewer_settings_is_resumed(trainer):
     run._out.mkdir()
     older = {**run._run["settings"]}
     older["losses"] = {key: value for key, value in older["losses"].items() if key != "steadiness"}
-    run._run = {**run._run, "settings": older}
+    run._run, run._step = {**run._run, "settings": older}, 7
     run._checkpoint()
-    trainer("older").resume()
+    resumed = trainer("older")
+    resumed.resume()
+    assert resumed.step == 7
 
 
 def test_rows_of_a_killed_run_are_cut_off(tmp_path):
