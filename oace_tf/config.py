@@ -43,6 +43,7 @@ class NetworkConfig:
     one_trunk: bool = False  # the photograph is encoded once, gestures are decoded from it
     second_query: bool = False  # one trunk: what a first estimate found steers the rest
     deep: bool = False  # one trunk: residual blocks at 1/16 and 1/32, in the neck and in MSFNet
+    second_pass: bool = False  # one trunk: MSFNet sees its first answer as the mask before
 
     def __post_init__(self) -> None:
         def check(field: str, allowed: tuple[Any, ...]) -> None:
@@ -63,7 +64,7 @@ class NetworkConfig:
         check("tap_film", (True, False))
         check("shared_trunk", (True, False))
         check("one_trunk", (True, False))
-        for field in ("second_query", "deep"):
+        for field in ("second_query", "deep", "second_pass"):
             check(field, (True, False) if self.one_trunk else (False,))
         if self.one_trunk:  # see networks.one_trunk
             check("trunk", ("efficientnet_lite0", "tiny"))
@@ -156,7 +157,8 @@ class NetworkConfig:
 # The fields added later, with their defaults.
 _ADDED: Mapping[str, Any] = {"frame": FILE_SIDE, "tap_film": False, "head_width": None,
                              "shared_trunk": False, "trunk_resize": "half_pixel",
-                             "one_trunk": False, "second_query": False, "deep": False}
+                             "one_trunk": False, "second_query": False, "deep": False,
+                             "second_pass": False}
 
 # Slim: the trunks are 25.6 of 28.6 GMAC. Widths as in the light pair, where they carry the same
 # information at the same resolution; the rows of the paper's table keep the wide ones.
@@ -178,5 +180,6 @@ PRESETS: Mapping[str, NetworkConfig] = {
     "paper_msfnet_oace": _PAPER,
     # A pair of a few thousand parameters for tests: builds, trains, converts in seconds.
     "tiny": NetworkConfig(trunk="tiny", prior_width=8, msfnet_width=8, msf_width=4),
-    "tiny_one_trunk": NetworkConfig(trunk="tiny", one_trunk=True, second_query=True, deep=True),
+    "tiny_one_trunk": NetworkConfig(trunk="tiny", one_trunk=True, second_query=True, deep=True,
+                                    second_pass=True),
 }

@@ -42,10 +42,10 @@ class PairCost:
 def pair_cost(config: NetworkConfig, size: int) -> PairCost:
     """Return the costs of a configuration's networks for a file whose square has side `size`."""
     from oace_tf.networks.build import build_networks
-    from oace_tf.networks.cost import cost_table
+    from oace_tf.networks.cost import network_costs
 
     pair = build_networks(config, config.network_side(size))
-    return PairCost(config, {model.name: cost_table(model) for model in pair.models()})
+    return PairCost(config, network_costs(pair))
 
 
 def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -74,6 +74,18 @@ def cost_table(model: keras.Model) -> list[StageCost]:
         positions.setdefault(key, []).append(position)
     joined = [_join(rows[key]) for key in sorted(rows, key=lambda key: fmean(positions[key]))]
     return [row for row in joined if row.params or row.macs]
+
+
+def network_costs(networks: Any) -> dict[str, list[StageCost]]:
+    """Return the stages of each of a configuration's networks; MSFNet's count for every pass.
+
+    Args:
+      networks: what `build_networks` gives.
+    """
+    tables = {model.name: cost_table(model) for model in networks.models()}
+    if networks.config.second_pass:
+        tables["msfnet"] = [replace(row, macs=2 * row.macs) for row in tables["msfnet"]]
+    return tables
 
 
 def add_up(rows: Iterable[StageCost]) -> Totals:

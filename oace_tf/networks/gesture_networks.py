@@ -94,6 +94,10 @@ def build_fused_gestures(networks: GestureNetworks, max_points: int = MAX_POINTS
     given = {**networks.encoder(seen), **drawn, "previous": before}
     given |= networks.prior({name: given[name] for name in networks.prior.input})
     outputs = networks.msfnet({name: given[name] for name in networks.msfnet.input})
+    if networks.config.second_pass:
+        first = keras.layers.Activation("sigmoid", name="first_pass")(outputs["logits"])
+        given["previous"] = HalfSize(name="first_pass4")(first)
+        outputs = networks.msfnet({name: given[name] for name in networks.msfnet.input})
     logits = Resized(size, name="unfit")(outputs["logits"])
     mask = keras.layers.Activation("sigmoid", dtype="float32", name="mask")(logits)
     answers: Any = mask

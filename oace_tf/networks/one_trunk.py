@@ -199,6 +199,8 @@ def build_gesture_msfnet(config: NetworkConfig, encoder: keras.Model,
                          prior: keras.Model) -> keras.Model:
     """Return MSFNet of an encoder and its prior.
 
+    With `second_pass` the file runs it twice; the second time `previous` is its first answer.
+
     Returns:
       A functional model named `msfnet`: `view2` ... `view32`, `maps4`, `maps8`, `maps16`,
       `previous` (B, S/4, S/4, 1) in [0, 1], and the prior's outputs -> a dict of `logits`

@@ -40,6 +40,7 @@ class GestureSceneSettings:
     paste_largest: float = 0.65
     min_object: float = 0.0025  # smaller objects (share of the frame) are not tapped
     twins: float = 0.0  # share of the pairs of gestures that are two taps on one object
+    middle: float = 0.3  # share of the taps that are in the middle of the object
     shares: GestureShares = field(default_factory=GestureShares)
 
     def __post_init__(self) -> None:
@@ -55,7 +56,8 @@ class GestureSceneSettings:
             raise UsageError("training settings: scenes.paste_smallest is "
                              f"{self.paste_smallest}, expected above 0 and at most paste_largest "
                              f"({self.paste_largest}), which is at most 1")
-        for name in ("crop", "cut", "close", "flip", "grey", "paste", "twins"):
+        for name in ("crop", "cut", "close", "flip", "grey", "paste", "twins",
+                     "middle"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UsageError(f"training settings: scenes.{name} is {getattr(self, name)}, "
                                  "expected 0 to 1")
@@ -136,9 +138,9 @@ def new_gesture(mask: np.ndarray, settings: GestureSceneSettings,
     """
     kind = kind or settings.shares.draw(rng)
     most = settings.rows - _LATER_ROWS
-    rows = simulate_gesture(kind, mask, rng, most)
+    rows = simulate_gesture(kind, mask, rng, most, settings.middle)
     if len(rows) == 0:  # a scribble through a hole
-        rows = simulate_gesture("tap", mask, rng, most)
+        rows = simulate_gesture("tap", mask, rng, most, settings.middle)
     return pack_rows(rows, settings.rows)
 
 

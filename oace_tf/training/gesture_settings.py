@@ -51,6 +51,7 @@ class GestureTrainSettings:
     ema: float = 0.998
     rounds: tuple[float, ...] = (0.35, 0.3, 0.2, 0.15)  # how often a batch makes 1, 2, ... steps
     renewed: float = 0.3  # share of gestures that start anew in a later round
+    again: float = 0.0  # share of the others that get no tap: the answer is looked at once more
     seed: int = 0
     sources: tuple[tuple[str, float], ...] = ()  # folder name and share; others: by images
     exact: tuple[str, ...] = ()  # sources whose outlines are trusted
@@ -64,6 +65,7 @@ class GestureTrainSettings:
         _check(self.clip_norm > 0.0, "clip_norm", self.clip_norm, "above 0")
         _check(self.weight_decay >= 0.0, "weight_decay", self.weight_decay, "not negative")
         _check(0.0 <= self.renewed <= 1.0, "renewed", self.renewed, "in [0, 1]")
+        _check(0.0 <= self.again <= 1.0, "again", self.again, "in [0, 1]")
         _check(self.warmup >= 0, "warmup", self.warmup, "not negative")
         _check(len(self.rounds) > 0 and min(self.rounds) >= 0.0 and sum(self.rounds) > 0.0,
                "rounds", self.rounds, "shares of which one is above zero")

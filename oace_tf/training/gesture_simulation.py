@@ -42,7 +42,8 @@ class GestureShares:
         return str(names[int(rng.choice(len(names), p=shares / shares.sum()))])
 
 
-def simulate_gesture(kind: str, mask: np.ndarray, rng: np.random.Generator, most: int) -> Rows:
+def simulate_gesture(kind: str, mask: np.ndarray, rng: np.random.Generator, most: int,
+                     middle: float = 0.3) -> Rows:
     """Return the rows of one gesture.
 
     Args:
@@ -50,16 +51,17 @@ def simulate_gesture(kind: str, mask: np.ndarray, rng: np.random.Generator, most
       mask: (S, S) bool, not empty.
       rng: the generator.
       most: rows at most, at least 8.
+      middle: share of the taps that are where the object is deepest.
     """
     depth = edge_distance(mask)
     if kind == "tap":
-        return _tap(depth, rng)
+        return _tap(depth, rng, middle)
     if kind == "taps":
-        return _taps(mask, depth, rng)
+        return _taps(mask, depth, rng, middle)
     if kind == "box":
         return _box(mask, rng)
     if kind == "box_tap":
-        return np.concatenate([_box(mask, rng), _tap(depth, rng, deepest=0.7)])
+        return np.concatenate([_box(mask, rng), _tap(depth, rng, max(middle, 0.7))])
     if kind == "extreme":
         return _extreme(mask, rng)
     if kind == "drag":
@@ -76,20 +78,21 @@ def _inside(region: np.ndarray, rng: np.random.Generator, label: int) -> list[fl
     return _row(int(flat[rng.integers(len(flat))]), region.shape[1], label)
 
 
-def _tap(depth: np.ndarray, rng: np.random.Generator, deepest: float = 0.3) -> Rows:
+def _tap(depth: np.ndarray, rng: np.random.Generator, middle: float) -> Rows:
     """One tap: in the middle, anywhere, or away from the edge, where fingers go."""
     kind = rng.random()
-    if kind < deepest:
+    if kind < middle:
         return np.array([_row(int(depth.argmax()), depth.shape[1], Label.OBJECT)], np.float32)
-    least = 0.0 if kind > 0.75 else min(5.0, 0.5 * float(depth.max()))
+    least = 0.0 if kind > 1.0 - (1.0 - middle) * 5 / 14 else min(5.0, 0.5 * float(depth.max()))
     return np.array([_inside((depth > 0) & (depth >= least), rng, Label.OBJECT)], np.float32)
 
 
-def _taps(mask: np.ndarray, depth: np.ndarray, rng: np.random.Generator) -> Rows:
-    rows = [_tap(depth, rng)]
+def _taps(mask: np.ndarray, depth: np.ndarray, rng: np.random.Generator,
+          middle: float) -> Rows:
+    rows = [_tap(depth, rng, middle)]
     for _ in range(int(rng.integers(1, 4))):
         if rng.random() < 0.5:
-            rows.append(_tap(depth, rng))
+            rows.append(_tap(depth, rng, middle))
         elif not mask.all():
             rows.append(np.array([_beside(mask, rng)], np.float32))
     return np.concatenate(rows)

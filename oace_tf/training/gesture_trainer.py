@@ -180,7 +180,7 @@ class GestureTrainer:
                     batch["points"].shape[0] * batch["points"].shape[1]
                     / (time.perf_counter() - started))
             if number + 1 < count:
-                batch, previous = next_round(batch, probability, settings.renewed,
+                batch, previous = next_round(batch, probability, settings.renewed, settings.again,
                                              settings.scenes, rng)
 
     def _meet(self) -> None:

@@ -20,7 +20,7 @@ def empty_previous(batch: Batch) -> np.ndarray:
     return np.zeros((photographs * count, side // 2, side // 2, 1), np.float32)
 
 
-def next_round(batch: Batch, probability: np.ndarray, renewed: float,
+def next_round(batch: Batch, probability: np.ndarray, renewed: float, again: float,
                settings: GestureSceneSettings,
                rng: np.random.Generator) -> tuple[Batch, np.ndarray]:
     """Return the batch of the next round and its previous masks.
@@ -31,6 +31,7 @@ def next_round(batch: Batch, probability: np.ndarray, renewed: float,
       batch: as `GestureBatches.batch` gives it; left as it is.
       probability: (B K, S/2, S/2), the answers to it.
       renewed: share of gestures that start anew on the same object, without a previous mask.
+      again: share of the others that get no tap: the network looks at its own answer once more.
       settings: of the scenes.
       rng: every draw comes from it.
     """
@@ -40,12 +41,15 @@ def next_round(batch: Batch, probability: np.ndarray, renewed: float,
     previous = halves.mean(axis=(2, 4))[..., None].astype(np.float32)
     for index in range(photographs * count):
         at = divmod(index, count)
+        anew = rng.random() < renewed
+        if not anew and rng.random() < again:
+            continue
         mask = np.where(batch["ignored"][at[0]] > 0, -1, 0).astype(np.int8)
         mask[cover[at] >= 128] = 1
         rows = points[at]
         free = np.flatnonzero(rows[:, 2] == Label.UNUSED)
         tap = None
-        if len(free) and rng.random() >= renewed:
+        if len(free) and not anew:
             tap = error_tap(mask, probability[index] >= 0.5, rng, background=True)
         if tap is not None:
             # The centre of a cell of two pixels, in pixels of the frame.

@@ -1,6 +1,8 @@
 """One trunk: shapes, what depends on what, names, and the model of the file."""
 from __future__ import annotations
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
 from oace_tf.gestures import draw_maps, pack_rows
+from oace_tf.networks.cost import add_up, network_costs
 from oace_tf.networks.gesture_maps import GestureMaps
 from oace_tf.networks.gesture_networks import (
     build_fused_gestures,
@@ -118,15 +121,20 @@ def test_every_weight_has_a_gradient(networks, image):
     assert variables and dead == []
 
 
-def test_the_file_s_model_is_the_networks_at_the_file_s_size(networks, image):
-    fused = build_fused_gestures(_fixed(networks), 6, SIZE)
-    points = _points((20, 20, 1), (50, 50, 0))
+@pytest.mark.parametrize("second_pass", [False, True])
+def test_the_file_s_model_is_the_networks_at_the_file_s_size(networks, image, second_pass):
+    fused = build_fused_gestures(_fixed(networks, second_pass), 6, SIZE)
+    gesture = [(20, 20, 1), (50, 50, 0)]
     previous = np.zeros((1, SIZE, SIZE, 1), np.float32)
     previous[:, 16:32, 16:32] = 1.0
-    mask = np.asarray(fused([image, points[None], previous]))
+    mask = np.asarray(fused([image, _points(*gesture)[None], previous]))
     assert mask.shape == (1, SIZE, SIZE, 1)
     small = previous.reshape(1, SIZE // 4, 4, SIZE // 4, 4, 1).mean(axis=(2, 4))
-    logits = _decoded(networks, image, [(20, 20, 1), (50, 50, 0)], previous=small)["logits"]
+    logits = _decoded(networks, image, gesture, previous=small)["logits"]
+    if second_pass:  # the first answer, a quarter of the frame's side, is the mask before
+        answer = np.asarray(keras.ops.sigmoid(logits))
+        small = answer.reshape(1, SIZE // 4, 2, SIZE // 4, 2, 1).mean(axis=(2, 4))
+        logits = _decoded(networks, image, gesture, previous=small)["logits"]
     wanted = keras.ops.sigmoid(keras.ops.image.resize(logits, (SIZE, SIZE),
                                                       interpolation="bilinear"))
     # float32 in another order of sums: measured 1e-6
@@ -154,12 +162,20 @@ def test_tensor_names_have_their_part_in_front(networks):
     assert draw_maps(_points((1, 1, 1)), SIZE, SIZE).maps[4].shape[-1] == 3
 
 
+def test_a_second_pass_costs_msfnet_again_and_no_parameters(networks):
+    once, twice = (network_costs(_fixed(networks, second_pass)) for second_pass in (False, True))
+    assert add_up(twice["msfnet"]).macs == 2 * add_up(once["msfnet"]).macs > 0
+    assert add_up(twice["msfnet"]).params == add_up(once["msfnet"]).params
+    assert twice["prior"] == once["prior"] and twice["shared"] == once["shared"]
+
+
 def test_settings_that_one_trunk_has_not_are_refused():
     with pytest.raises(UsageError, match="trunk is 'hrnet'"):
         NetworkConfig(trunk="hrnet", one_trunk=True)
 
 
-def _fixed(networks):
-    built = build_gesture_networks(networks.config, SIZE, 1)
+def _fixed(networks, second_pass=False):
+    config = dataclasses.replace(networks.config, second_pass=second_pass)
+    built = build_gesture_networks(config, SIZE, 1)
     set_arrays(built, get_arrays(networks), "test")
     return built

@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from oace_tf.clicker import edge_distance
 from oace_tf.gestures import Label
 from oace_tf.training.gesture_simulation import GestureShares, simulate_gesture
 
@@ -69,3 +70,11 @@ def test_shares_decide_what_is_drawn():
     only = GestureShares(tap=0, taps=0, box=1, box_tap=0, extreme=0, drag=1, scribble=0)
     drawn = [only.draw(rng) for _ in range(200)]
     assert set(drawn) == {"box", "drag"} and 60 < drawn.count("box") < 140
+
+
+@pytest.mark.parametrize("middle, least, most", [(0.0, 0, 3), (0.5, 60, 140), (1.0, 200, 200)])
+def test_a_share_of_the_taps_is_in_the_middle(middle, least, most):
+    y, x = np.unravel_index(edge_distance(MASK).argmax(), MASK.shape)
+    taps = [simulate_gesture("tap", MASK, np.random.default_rng(seed), 24, middle)[0]
+            for seed in range(200)]
+    assert least <= sum(tuple(tap[:2]) == (x, y) for tap in taps) <= most
