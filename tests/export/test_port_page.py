@@ -7,6 +7,7 @@ behind them; what `torch.onnx.export` would write is the graph that it did write
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import re
 import shlex
@@ -21,8 +22,12 @@ import pytest
 
 from export import port
 from export.convert.onnx_graph import RANGES, read_click_graph
+from export.convert.onnx_model import convert_onnx
 from export.porting.checkpoint import EXPORT_FLAGS
+from oace_tf.clicks import Click, pack_points
+from oace_tf.runtime.model import open_model
 from oace_tf.training.settings import TrainSettings
+from oace_tf.workers import apart
 from tests.export import click_model
 from tests.golden.port import refill
 
@@ -193,6 +198,35 @@ def test_the_file_of_inputs_is_taken(tmp_path: Path) -> None:
     wanted = json.loads(text)
     assert graph.range == wanted.pop("range") == "symmetric"
     assert dict(graph.roles) == wanted
+
+
+@pytest.mark.slow
+def test_onnx2tf_does_what_the_parameter_file_says(tmp_path: Path) -> None:
+    """As it stands the file changes nothing: these are the graph's own numbers. Others are seen."""
+    if importlib.util.find_spec("onnx2tf") is None:  # to import it lifts the limit of recursion
+        pytest.skip("the extra `port` is not installed")
+    (text,) = blocks("json")
+    assert "0.229, 0.224, 0.225" in text
+    rng = np.random.default_rng(6)
+    image = rng.integers(0, 256, (click_model.SIDE, click_model.SIDE, 3)).astype(np.uint8)
+    previous = rng.random(image.shape[:2]).astype(np.float32)
+    points = pack_points([Click(12, 40)], 4)
+    masks = {}
+    for name, content in (("none", None), ("page", text),
+                          ("other", text.replace("0.229, 0.224, 0.225", "0.5, 0.5, 0.5"))):
+        folder = tmp_path / name
+        folder.mkdir()
+        graph = click_model.build()
+        (division,) = (node for node in graph.graph.node if node.op_type == "Div")
+        assert division.input[1] == "std"
+        division.name = "/normalize/Div"
+        (folder / "click.onnx").write_bytes(graph.SerializeToString())
+        if content is not None:
+            (folder / "click.onnx2tf.json").write_text(content, encoding="utf-8")
+        apart(convert_onnx, folder / "click.onnx", None, 4, click_model.SIDE, folder / "f.tflite")
+        masks[name] = open_model(folder / "f.tflite").run(image, points, previous)
+    np.testing.assert_array_equal(masks["page"], masks["none"])
+    assert np.abs(masks["other"] - masks["none"]).max() > 0.05  # measured: mean 0.37 -> 0.43
 
 
 def test_the_settings_of_distilling_are_taken() -> None:
