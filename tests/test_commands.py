@@ -237,5 +237,5 @@ def test_lines_are_read_as_bash_reads_them() -> None:
 
 
 def test_every_block_is_of_a_language_that_some_test_reads() -> None:
-    found = {language for page in PAGES for language, _ in blocks(page)}
-    assert found == set(LANGUAGES)
+    languages = {language for page in PAGES for language, _ in blocks(page)}
+    assert languages == set(LANGUAGES)
