@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,3 +86,25 @@ def test_the_bench_stands_on_the_ground() -> None:
     for module, other in imports():
         if module.startswith("android_bench") and other.startswith(("oace_tf", "export")):
             assert other in ground or other.startswith(BENCH_MAY), f"{module} imports {other}"
+
+
+def test_the_drawings_of_the_floors_hold() -> None:
+    """docs/architecture.md: each room that a line names stands on a floor below the line above."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    library, export = re.findall(r"^```\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    first, *others = library.splitlines()
+    assert first.startswith("commands") and others[-1].startswith("ground")
+    commands = re.findall(r"\w+", first.split(":")[1])
+    floors = [{level_of(f"oace_tf.{name}") for name in commands}]
+    floors += [{level_of(f"oace_tf.{line.split()[0]}")} for line in others[:-1]]
+    floors += [{level_of(f"oace_tf.{name}") for name in re.findall(r"\w+", others[-1])[1:]}]
+    assert floors == [{level} for level in range(6, -1, -1)]
+    rooms = [re.findall(r"(?:export/)?(\w+)(?:\.py)?", re.split(r"\s{2,}", line)[0])
+             for line in export.splitlines()]
+    assert [{level_of(f"export.{name}") for name in line if name != "export"}
+            for line in rooms] == [{level} for level in range(12, 6, -1)]
+
+
+def level_of(name: str) -> int:
+    """Return the floor of a module or room; `average` and `summary` are commands' names."""
+    return place({"oace_tf.average": "oace_tf.average_weights"}.get(name, name))[0]

@@ -68,6 +68,19 @@ def compile_app(variant: str) -> None:
     _classes(compiler(), sources, {"R.java": _resources()})
 
 
+def compile_library(texts: dict[str, str]) -> None:
+    """Compile the library together with sources that use it, against `framework/`.
+
+    Args:
+      texts: names of files (.kt) and what stands in them.
+    Raises:
+      AssertionError: the sources do not compile, or compile with warnings.
+    """
+    sources = [path for folder in (MODULE / "main", FRAMEWORK)
+               for path in sorted(folder.rglob("*")) if path.suffix in (".kt", ".java")]
+    _classes(compiler(), sources, texts)
+
+
 def _resources() -> str:
     """Return the class R, as the Android plugin makes it of the resources."""
     folder = APP / "main" / "res"

@@ -26,6 +26,16 @@ def test_every_sample_is_listed_with_its_source() -> None:
         assert samples.read_sample(one.file) == (folder / one.file).read_bytes()
 
 
+def test_samples_are_large_and_light_enough() -> None:
+    """Five at least are 1,000 pixels long, the first one among them; each is quick to load."""
+    listed = samples.list_samples()
+    sides = [max(read_image(ROOT / "docs/samples" / one.file).shape[:2]) for one in listed]
+    assert 5 <= len(listed) <= 8
+    assert sum(side >= 1000 for side in sides) >= 5 and sides[0] >= 1000
+    assert all(len(samples.read_sample(one.file)) < 150_000 for one in listed)
+    assert len({one.title for one in listed}) == len(listed)
+
+
 def test_only_what_is_listed_can_be_read() -> None:
     for name in ("README.md", "../figures.json", "none.jpg", ""):
         with pytest.raises(KeyError):
