@@ -24,7 +24,7 @@ from tools.docs import blocks, figures, limits, model_card, picture, scores
 ROOT = Path(__file__).resolve().parents[2]
 README, CARD = ROOT / "README.md", ROOT / "MODEL_CARD.md"
 IMAGES = ROOT / "docs" / "images"
-RESULT = ("docs/samples/dog.jpg", "--tap", "519,382", "--out", "docs/images/result.png")
+RESULT = ("docs/samples/otter.jpg", "--tap", "560,340", "--out", "docs/images/result.png")
 
 
 class StepFailed(OaceError):
