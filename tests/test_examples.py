@@ -23,7 +23,7 @@ from oace_tf.segmenter import DEFAULT_MODEL, TapSegmenter
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "docs/index.md", "docs/gestures.md", "docs/interfaces.md")
 NEEDS = ("", "needs a file that takes `previous`", "needs MediaPipe")
-COFFEE = ROOT / "docs" / "samples" / "coffee.jpg"
+OTTER = ROOT / "docs" / "samples" / "otter.jpg"
 SEVERAL = ROOT / "tests" / "golden" / "tiny_multi_int8.tflite"  # knows boxes, gives three answers
 _BLOCK = re.compile(r"(?:<!-- (needs .*?) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PREDICT = re.compile(r"(?:^|\s|/)oace (predict\s.*)")
@@ -65,9 +65,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """Return a folder with all files that the examples name."""
     path = tmp_path_factory.mktemp("examples")
     for name in ("photo.jpg", "a.jpg", "b.jpg", "photos/a.jpg", "photos/b.jpg",
-                 "docs/samples/coffee.jpg"):
+                 "docs/samples/otter.jpg"):
         (path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(COFFEE, path / name)
+        shutil.copy(OTTER, path / name)
     knows_all = "box" in TapSegmenter().gestures
     shutil.copy(DEFAULT_MODEL if knows_all else SEVERAL, path / "gestures.tflite")
     shutil.copy(SEVERAL, path / "oace_multi_int8.tflite")
