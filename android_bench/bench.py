@@ -10,7 +10,7 @@ import argparse
 import hashlib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from android_bench.errors import DeviceTrouble
 from android_bench.replay import replay
 from android_bench.settings import flags_of, matrix, select
 from android_bench.verdict import Budgets, Row, passed
-from oace_tf.errors import OaceError, UsageError, one_line
+from oace_tf.errors import UsageError, guarded
 from oace_tf.fileio import atomic_write, read_bytes
 
 PROG = "python android_bench/bench.py"
@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; an error of ours becomes one line and its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    return guarded(lambda: _with_report(parse_args(argv)))
+    return guarded(lambda: _with_report(parse_args(argv)), PROG)
 
 
 def _with_report(args: argparse.Namespace) -> int:
@@ -134,15 +134,6 @@ def _with_report(args: argparse.Namespace) -> int:
         return run(args)
     except DeviceTrouble as error:
         return _report(args, [], {}, str(error))
-
-
-def guarded(call: Callable[[], int]) -> int:
-    """Return the exit code of `call`; errors of ours and of oace_tf become one line."""
-    try:
-        return call()
-    except OaceError as error:
-        print(f"{PROG}: error: {one_line(str(error))}", file=sys.stderr)
-        return error.exit_code
 
 
 def _on_device(args: argparse.Namespace, models: dict[str, bytes], budgets: Budgets) -> int:

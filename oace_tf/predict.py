@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -30,7 +29,7 @@ from oace_tf.annotations import (
 from oace_tf.cli import Parser, command, typed
 from oace_tf.clicks import Click, parse_tap
 from oace_tf.errors import MissedTapWarning, UsageError, printable, quoted
-from oace_tf.fileio import atomic_write
+from oace_tf.fileio import atomic_write, json_bytes
 from oace_tf.geometry import BYTE_SCALE
 from oace_tf.images import Photograph, read_photograph, write_image
 from oace_tf.outputs import KINDS, LABELS, POLYGON, Output, choose_output
@@ -245,8 +244,7 @@ def write_polygons(output: Output, photograph: AnnotatedPhotograph) -> None:
 
 def write_compact(path: Path, content: dict[str, Any]) -> None:
     """Write JSON without line breaks: a polygon has many numbers (raises UsageError)."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    atomic_write(path, text.encode() + b"\n")
+    atomic_write(path, json_bytes(path, content, separators=(",", ":")))
 
 
 @contextmanager
