@@ -78,14 +78,15 @@ def refuse_overwriting(outputs: Iterable[PathLike | None], inputs: Iterable[Path
     for path, place in zip(wanted, places):
         if places.count(place) > 1:
             raise UsageError(f"{path} is to hold two outputs; name a file for each")
-    known = {_identity(path): path for path in wanted if os.path.isfile(path)}
+    known = {identity(path): path for path in wanted if os.path.isfile(path)}
     for read in (path for path in inputs if path is not None and known):
-        if os.path.isfile(read) and (written := known.get(_identity(read))) is not None:
+        if os.path.isfile(read) and (written := known.get(identity(read))) is not None:
             raise UsageError(f"{written} is to be written, but is read too ({read}); name another "
                              "place for the output")
 
 
-def _identity(path: PathLike) -> tuple[int, int]:
+def identity(path: PathLike) -> tuple[int, int]:
+    """Return what is one file's alone, whatever names it goes by; the file is there."""
     state = os.stat(path)
     return state.st_dev, state.st_ino
 
@@ -221,7 +222,7 @@ def json_bytes(path: PathLike, value: Any, **form: Any) -> bytes:
     try:
         return text.encode("utf-8") + b"\n"
     except UnicodeEncodeError as error:
-        near = text[max(error.start - 40, 0):error.end]
+        near = text[max(error.start - 40, 0):error.end].rpartition('"')[2]
         raise UsageError(f"cannot write {path}: the name …{near} has bytes that are no UTF-8, "
                          "which JSON cannot hold; rename it") from error
 

@@ -109,6 +109,7 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
 def run(args: argparse.Namespace) -> int:
     """Read, segment, write; return 0. Everything that can be refused is refused first."""
     words = _words(args)
+    check_text(args.category or "", "--category")
     if args.taps is not None:
         from oace_tf.predict_many import predict_many
 
@@ -164,6 +165,15 @@ def run(args: argparse.Namespace) -> int:
 def points_of(args: argparse.Namespace) -> int:
     """Return how many control points a polygon has at most."""
     return POINTS if args.points is None else int(args.points)
+
+
+def check_text(text: str, what: str) -> None:
+    """Raise UsageError for a text, called `what` in the message, that JSON cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} {quoted(text)} has bytes that are no UTF-8, which JSON cannot "
+                         "hold; write it anew") from None
 
 
 def refuse_unused(output: Output, args: argparse.Namespace) -> None:
