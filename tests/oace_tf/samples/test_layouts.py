@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from oace_tf.errors import UsageError
+from oace_tf.evaluation.tables import listing
 from oace_tf.images import write_image
-from oace_tf.samples.layouts import find_dataset, iter_samples, list_samples
+from oace_tf.samples.layouts import available, find_dataset, iter_samples, list_samples
 
 SHAPE = (6, 8)
 GREYS = [0, 1, 127, 128, 129, 255]
@@ -121,6 +122,20 @@ def test_objects_of_an_instances_file(tmp_path, by_name):
     os.remove(tmp_path / "val" / "Many" / "images" / "x.png")
     told: list = []
     assert not list(iter_samples(name, tmp_path, told.append)) and len(told) == 2
+
+
+def test_folders_that_differ_in_case_are_not_chosen_between(tmp_path):
+    for name in ("Many", "many"):
+        _instances(tmp_path / name)
+    assert find_dataset("many", tmp_path) == tmp_path / "many"
+    assert find_dataset("Many", tmp_path) == tmp_path / "Many"
+    with pytest.raises(UsageError, match="Many and .*many are both 'MANY'"):
+        find_dataset("MANY", tmp_path)
+    for name in ("ECSSD", "Ecssd"):
+        (tmp_path / name).mkdir()
+    faults = {one.name: one.fault for one in available(tmp_path)}
+    assert "are both 'ecssd'" in faults["ecssd"]
+    assert "broken: " in listing(available(tmp_path), tmp_path)
 
 
 @pytest.mark.data
