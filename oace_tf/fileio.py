@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from oace_tf.errors import UsageError
+from oace_tf.other_files import other_file
 
 PathLike = str | os.PathLike[str]
 
@@ -148,6 +149,19 @@ def read_bytes(path: PathLike, max_bytes: int | None = None) -> bytes:
     return data
 
 
+def read_start(path: PathLike, count: int = 512) -> bytes:
+    """Return the first bytes of a file.
+
+    Raises:
+      UsageError: the file is missing or cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(count)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
 def read_json(path: PathLike, max_bytes: int = JSON_MAX_BYTES) -> Any:
     """Return what a JSON file holds: strict, finite numbers only, every key once.
 
@@ -159,7 +173,8 @@ def read_json(path: PathLike, max_bytes: int = JSON_MAX_BYTES) -> Any:
     try:
         return strict_json(without_mark(text))
     except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError too
-        raise UsageError(f"{path} is not valid JSON: {error}") from error
+        words = other_file(text)
+        raise UsageError(f"{path} is not valid JSON: {words or error}") from error
 
 
 def without_mark(text: bytes) -> bytes:
