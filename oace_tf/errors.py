@@ -23,6 +23,7 @@ _REMEDIES = {
     **dict.fromkeys((errno.EIO, errno.ESTALE), "check the disk or the network drive"),
 }
 _ASCII_SPACE = re.compile(r"[ \t\n\r\f\v]+")
+_OF_READING = {errno.ENOENT: "correct its name, or put it there", errno.EISDIR: "name a file"}
 
 
 class OaceError(Exception):
@@ -87,6 +88,12 @@ def refused_by_system(error: OSError) -> UsageError | None:
     named = isinstance(error.filename, (str, bytes))  # else nothing, or the number of an open file
     where = os.fsdecode(error.filename) if named else "cannot write"
     return UsageError(f"{where}: {error.strerror}; {_REMEDIES[error.errno]}")
+
+
+def remedy_for(error: Exception) -> str:
+    """Return what to do about a file that cannot be read; empty where nothing is known."""
+    number = error.errno if isinstance(error, OSError) else None
+    return _REMEDIES.get(number, _OF_READING.get(number, "")) if number is not None else ""
 
 
 def _drop_output() -> None:

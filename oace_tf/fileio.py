@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, remedy_for
 from oace_tf.other_files import other_file
 
 PathLike = str | os.PathLike[str]
@@ -243,7 +243,9 @@ def json_bytes(path: PathLike, value: Any, **form: Any) -> bytes:
 
 
 def _unreadable(path: PathLike, error: OSError | ValueError) -> UsageError:
-    return UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
+    remedy = remedy_for(error)
+    return UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}"
+                      + (f"; {remedy}" if remedy else ""))
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -135,3 +135,12 @@ def test_an_output_is_no_input(tmp_path):
             fileio.refuse_overwriting([written], [other, one])
     with pytest.raises(UsageError, match="two outputs"):
         fileio.refuse_overwriting([tmp_path / "new", tmp_path / "a" / ".." / "new"], [])
+
+
+def test_what_cannot_be_read_is_named_with_its_remedy(tmp_path):
+    for path, remedy in ((tmp_path / "none", "put it there"), (tmp_path, "name a file"),
+                         (tmp_path / ("x" * 300), "a shorter name"),
+                         (tmp_path / "none" / "x", "put it there")):
+        for read in (fileio.read_bytes, fileio.read_json, fileio.sha256_file, fileio.read_start):
+            with pytest.raises(UsageError, match=f"cannot read .*; .*{remedy}"):
+                read(path)
