@@ -34,7 +34,7 @@ from oace_tf.samples.json_stream import element_at, list_elements
 from oace_tf.samples.photograph import address_of, refuse_one_file, same_photograph
 
 FOLDER = ".oace-index"
-FORMAT = "oace-coco-index-2"
+FORMAT = "oace-coco-index-3"
 _NAMES = ("file_name", "coco_url")  # from them the image's path is found
 _ROWS = 10000  # written at a time
 _ABANDONED_S = 24 * 3600  # nobody builds an index for so long
