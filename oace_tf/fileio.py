@@ -12,12 +12,18 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from oace_tf.errors import UsageError, remedy_for
 from oace_tf.other_files import other_file
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 PathLike = str | os.PathLike[str]
 
@@ -108,6 +114,33 @@ def make_folder(path: PathLike) -> None:
     except OSError as error:
         raise UsageError(f"cannot write into {path}: {error.strerror}; "
                          "name another folder") from error
+
+
+@contextmanager
+def writing_alone(folder: PathLike) -> Iterator[None]:
+    """Hold a folder, which is there, while one process writes a run into it.
+
+    Where the file system knows no locks, nothing is held.
+
+    Raises:
+      UsageError: another process holds it.
+    """
+    try:
+        place = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    try:
+        if fcntl is not None:
+            try:
+                fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{folder}: another run is writing there; wait for its end, or "
+                                 "name another folder") from None
+            except OSError:
+                pass
+        yield
+    finally:
+        os.close(place)  # and lets go of it
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -144,3 +144,15 @@ def test_what_cannot_be_read_is_named_with_its_remedy(tmp_path):
         for read in (fileio.read_bytes, fileio.read_json, fileio.sha256_file, fileio.read_start):
             with pytest.raises(UsageError, match=f"cannot read .*; .*{remedy}"):
                 read(path)
+
+
+def test_one_run_writes_into_a_folder(tmp_path):
+    with fileio.writing_alone(tmp_path):
+        with pytest.raises(UsageError, match="another run is writing there"):
+            with fileio.writing_alone(tmp_path):
+                raise AssertionError
+    with fileio.writing_alone(tmp_path):  # it is free again
+        assert os.listdir(tmp_path) == []
+    with pytest.raises(UsageError, match="cannot read .*none"):
+        with fileio.writing_alone(tmp_path / "none"):
+            raise AssertionError

@@ -105,8 +105,8 @@ def test_addresses():
         assert address_of({"coco_url": one}) != address_of({"coco_url": other})
     for same in ("http://h/x/a%20b.png", "https://mirror/x/a b.png"):
         assert address_of({"coco_url": same}) == "x/a b.png"
-    for other in (None, "", 0, "http://[", "http://host/"):
-        assert address_of({"coco_url": other}) == ""
+    for nothing in (None, "", 0, "http://[", "http://host/"):
+        assert address_of({"coco_url": nothing}) == ""
 
 
 def test_addresses_told_apart_by_their_query(tmp_path):
