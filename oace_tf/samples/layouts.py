@@ -18,7 +18,7 @@ import numpy as np
 from oace_tf.clicker import IGNORED
 from oace_tf.errors import UsageError
 from oace_tf.fileio import PathLike
-from oace_tf.images import SUFFIXES, read_brightest, read_image
+from oace_tf.images import SUFFIXES, read_brightest
 from oace_tf.samples import sbd
 from oace_tf.samples.coco import (
     CocoAnnotation,
@@ -27,6 +27,7 @@ from oace_tf.samples.coco import (
     load_coco,
     read_coco_image,
 )
+from oace_tf.samples.photograph import read_labelled
 from oace_tf.samples.sample import Sample, SampleFile, checked_sample
 
 INSTANCES = "instances.json"
@@ -199,7 +200,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def _read_pair(image_path: Path, mask_path: Path, layout: Layout, dataset: str) -> Sample:
-    image, grey = read_image(image_path), read_brightest(mask_path)
+    image, grey = read_labelled(image_path), read_brightest(mask_path)
     mask = (grey > layout.object_above).astype(np.int8)
     if layout.ignored is not None:
         mask[grey == layout.ignored] = IGNORED

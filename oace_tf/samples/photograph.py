@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
+
 from oace_tf.errors import UsageError, quoted
+from oace_tf.images import read_photograph
 
 _log = logging.getLogger(__name__)
 _COCO_HOSTS = ("cocodataset.org", "mscoco.org")
@@ -135,6 +138,21 @@ def warn_turned(path: Path) -> None:
     _log.warning("%s is stored turned (its orientation), and its size cannot tell whether its "
                  "labels are turned too; they are taken to be in the frame of the upright "
                  "photograph", path)
+
+
+def read_labelled(path: Path) -> np.ndarray:
+    """Return a photograph whose labels lie in another file, upright, (H, W, 3) uint8 RGB.
+
+    Where it is stored turned, and its size cannot tell in which frame its labels are, a warning
+    says so (`warn_turned`).
+
+    Raises:
+      UsageError: as `images.read_image`.
+    """
+    photograph = read_photograph(path)
+    if photograph.is_turned and photograph.image.shape[:2] == photograph.stored_hw:
+        warn_turned(path)
+    return photograph.image
 
 
 def _differ(one: Path, other: Path) -> bool:

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.tables import listing
@@ -122,6 +123,18 @@ def test_objects_of_an_instances_file(tmp_path, by_name):
     os.remove(tmp_path / "val" / "Many" / "images" / "x.png")
     told: list = []
     assert not list(iter_samples(name, tmp_path, told.append)) and len(told) == 2
+
+
+@pytest.mark.parametrize("orientation", [1, 3])
+def test_turned_photographs_whose_masks_are_files_are_told(tmp_path, caplog, orientation):
+    folders = tmp_path / "ecssd" / "img", tmp_path / "ecssd" / "gt"
+    _put(folders, "x", _grey_rows())
+    record = Image.Exif()
+    record[0x112] = orientation
+    Image.fromarray(np.full((*SHAPE, 3), 90, np.uint8)).save(folders[0] / "x.jpg", exif=record)
+    assert len(list(iter_samples("ecssd", tmp_path))) == 1
+    told = "is stored turned (its orientation), and its size cannot tell" in caplog.text
+    assert told is (orientation == 3)
 
 
 def test_folders_that_differ_in_case_are_not_chosen_between(tmp_path):
