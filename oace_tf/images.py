@@ -104,14 +104,22 @@ def on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 def read_brightest(path: PathLike) -> np.ndarray:
     """Return the greatest of an image's channels, as stored: masks that are coloured or grey.
 
+    One of 16 bits whose values are those of 8 keeps them: so some tools write labels.
+
     Returns:
       (H, W) uint8.
     Raises:
       UsageError: the file is missing, cut short, or no image.
     """
     blue, green, red = cv2.split(_decode(read_bytes(path, MAX_FILE_BYTES), os.fspath(path),
-                                         cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION))
-    return cv2.max(cv2.max(blue, green), red)  # much faster than .max(axis=2)
+                                         cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+                                         | cv2.IMREAD_IGNORE_ORIENTATION))
+    brightest = cv2.max(cv2.max(blue, green), red)  # much faster than .max(axis=2)
+    if brightest.dtype == np.uint16:
+        return (brightest if brightest.max() < 256 else brightest // 256).astype(np.uint8)
+    if brightest.dtype != np.uint8:
+        raise UsageError(f"{path}: its values are floating point; save it with 8 or 16 bits")
+    return brightest
 
 
 def write_image(path: PathLike, image: np.ndarray) -> None:

@@ -417,3 +417,16 @@ def test_what_is_handed_over_in_place_of_a_photograph(tmp_path, data, words):
     with pytest.raises(UsageError, match=words) as caught:
         read_image(path)
     assert "photo.jpg is not a readable image" in str(caught.value)
+
+
+def test_masks_of_16_bits(tmp_path):
+    labels = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    for name, stored in (("labels", labels), ("grey", labels * 256), ("full", labels * 257)):
+        for suffix in (".png", ".tif"):
+            path = str(tmp_path / f"{name}{suffix}")
+            assert cv2.imwrite(path, stored)
+            np.testing.assert_array_equal(read_brightest(path), labels)
+    floats = str(tmp_path / "x.hdr")
+    assert cv2.imwrite(floats, np.ones((4, 4, 3), np.float32))
+    with pytest.raises(UsageError, match="x.hdr: its values are floating point"):
+        read_brightest(floats)
