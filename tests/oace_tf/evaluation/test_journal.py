@@ -64,6 +64,7 @@ def test_journal_of_something_else(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_journal_on_a_full_disk(tmp_path):
     journal = Journal(tmp_path / "run.journal", {"run": 1})
+    assert journal._file is not None
     journal._file.close()
     journal._file = open("/dev/full", "w")
     with pytest.raises(UsageError, match="cannot write .*run.journal: No space left"):
