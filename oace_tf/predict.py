@@ -31,7 +31,7 @@ from oace_tf.clicks import Click, parse_tap
 from oace_tf.errors import MissedTapWarning, UsageError, printable, quoted
 from oace_tf.fileio import atomic_write, json_bytes
 from oace_tf.geometry import BYTE_SCALE
-from oace_tf.images import Photograph, read_photograph, write_image
+from oace_tf.images import Photograph, read_brightest, read_photograph, write_image
 from oace_tf.outputs import KINDS, LABELS, POLYGON, Output, choose_output
 from oace_tf.polygons import POINTS, check_precision, polygons_of
 from oace_tf.quiet import quiet_libraries
@@ -206,7 +206,9 @@ def _previous(path: Path, size_hw: tuple[int, int], segmenter: TapSegmenter) -> 
     if picture.alpha is not None:
         raise UsageError(f"{path} is transparent in parts, as a cutout is, and no mask; {remedy}")
     grey = picture.image[..., 0]
-    if not (picture.image == grey[..., None]).all():
+    if not grey.any():  # of 16 bits, it may be, with the values of 8
+        grey = read_brightest(path)
+    elif not (picture.image == grey[..., None]).all():
         raise UsageError(f"{path} has colours and is no mask, which is white on the object and "
                          f"black elsewhere; {remedy}")
     if grey.shape != size_hw:
