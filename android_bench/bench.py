@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import logging
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,11 @@ from android_bench.device import binary as binaries
 from android_bench.device.facts import CONDITIONS, QUERY, Facts, allow, read_facts
 from android_bench.device.phone import FOLDER, Phone, choose, open_client
 from android_bench.errors import DeviceTrouble
-from android_bench.replay import replay
+from android_bench.replay import MOST_THREADS, companions, replay
 from android_bench.settings import flags_of, matrix, select
 from android_bench.verdict import Budgets, Row, passed
-from oace_tf.errors import OaceError, UsageError, one_line
-from oace_tf.fileio import atomic_write, read_bytes
+from oace_tf.errors import UsageError, guarded, quoted
+from oace_tf.fileio import atomic_write, read_bytes, refuse_overwriting
 
 PROG = "python android_bench/bench.py"
 _LOG = logging.getLogger("android_bench")
@@ -101,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
     if args.compare:
         return _compare(*args.compare)
+    _refuse_overwriting(args)
     budgets = Budgets.of(args.budget_ms, args.load_budget_ms)
     if args.replay:
         row = replay(args.replay, budgets)
@@ -125,7 +127,15 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; an error of ours becomes one line and its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    return guarded(lambda: _with_report(parse_args(argv)))
+    return guarded(lambda: _with_report(parse_args(argv)), PROG)
+
+
+def _refuse_overwriting(args: argparse.Namespace) -> None:
+    """Refuse a report that is one of the files that are read, or two reports in one file."""
+    read = [args.model, args.float, args.replay, args.replay_web, args.benchmark_binary,
+            args.external_delegate]
+    outputs = [name for name in (args.json, args.markdown, args.junit) if name not in (None, "-")]
+    refuse_overwriting(outputs, [*read, *(companions(args.replay) if args.replay else ())])
 
 
 def _with_report(args: argparse.Namespace) -> int:
@@ -134,15 +144,6 @@ def _with_report(args: argparse.Namespace) -> int:
         return run(args)
     except DeviceTrouble as error:
         return _report(args, [], {}, str(error))
-
-
-def guarded(call: Callable[[], int]) -> int:
-    """Return the exit code of `call`; errors of ours and of oace_tf become one line."""
-    try:
-        return call()
-    except OaceError as error:
-        print(f"{PROG}: error: {one_line(str(error))}", file=sys.stderr)
-        return error.exit_code
 
 
 def _on_device(args: argparse.Namespace, models: dict[str, bytes], budgets: Budgets) -> int:
@@ -154,7 +155,8 @@ def _on_device(args: argparse.Namespace, models: dict[str, bytes], budgets: Budg
             raise UsageError(f"reading the file's operators needs the LiteRT runtime ({error}); "
                              "pip install ai-edge-litert") from error
         for name, data in models.items():
-            check_versions(read_graph(data, name), name)
+            path = str(args.float if name == "float" else args.model)
+            check_versions(read_graph(data, path), path)
     cases = _cases(args)
     client = open_client()
     phone = Phone(choose(client, args.serial), args.device_dir, client=client)
@@ -274,20 +276,26 @@ def _compare(old: Path, new: Path) -> int:
 
 
 def _counts(text: str) -> tuple[int, ...]:
-    return tuple(_positive(part) for part in text.split(","))
+    counts = tuple(_positive(part) for part in text.split(","))
+    if max(counts) > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"no device has {max(counts)} threads; at most "
+                                         f"{MOST_THREADS}")
+    return counts
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+    if not re.fullmatch(r" *[0-9]{1,9} *", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {quoted(text)!r}")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value < 1e9:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"expected a number from 0 on, got {quoted(text)!r}")
     return value
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from android_bench.graph import Graph, read_graph
 from oace_tf.cli import Parser, data_root
 from oace_tf.errors import OaceError, UsageError
-from oace_tf.fileio import atomic_write, read_bytes
+from oace_tf.fileio import atomic_write, read_bytes, refuse_overwriting
 
 PROG = "python android_bench/estimate.py"
 FIGURES = "s23_perf.csv"
@@ -198,6 +198,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> int:
     """Predict and print; return the exit code."""
+    refuse_overwriting([None if args.json == "-" else args.json], [args.model, args.figures])
     graph = read_graph(read_bytes(args.model), str(args.model))
     fits, source = _fits(args.figures)
     units = predict(graph, fits)

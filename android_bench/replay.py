@@ -1,6 +1,7 @@
 """Replay of a saved log without a phone: `NAME.stdout.txt` with companions, or one merged log."""
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ _STDOUT = ".stdout.txt"
 _CODE = re.compile(r"-?[0-9]{1,10}")
 _ASKED = re.compile(r"--num_threads[= ](\S+)")
 _GRAPH = re.compile(r"--(?:graph|model)[= ]([^\s'\"]+)")
-_MOST_THREADS = 1024
+MOST_THREADS = 1024
 # Parameters that the tool prints when it begins, whatever it was called with.
 _BEGINNING = ("Graph", "Log parameter values verbosely", "Min num runs", "Num runs")
 _REMEDY = "replay the whole log, or put the command line beside it as NAME.cmd"
@@ -37,7 +38,7 @@ def read_log(path: Path) -> Record:
     stem = _stem(path)
     stderr = _companion(path, stem + ".stderr.txt") if path.name.endswith(_STDOUT) else ""
     text = _read(path)
-    alone = not any(path.with_name(stem + suffix).is_file() for suffix in (".rc", ".cmd"))
+    alone = not any(os.path.isfile(path.with_name(stem + suffix)) for suffix in (".rc", ".cmd"))
     if alone and not (text + stderr).strip():  # else the exit code says what became of the run
         raise UsageError(f"{path} is an empty log: the tool wrote nothing into it; measure again "
                          "and keep what it prints, standard error too")
@@ -98,7 +99,7 @@ def _threads(parameters: dict[str, str], command: str) -> tuple[int, str]:
     """
     printed, asked = parameters.get("Num threads"), _ASKED.search(command)
     values = [whole_number(text, text) for text in (printed, asked and asked[1]) if text]
-    if any(value > _MOST_THREADS or value < -1 for value in values):
+    if any(value > MOST_THREADS or value < -1 for value in values):
         raise NotUnderstood(f"a number of threads that no device has: {values[0]}")
     if len(set(values)) > 1:
         return 0, f"the log says {values[0]} threads, the command line {values[1]}"
@@ -115,13 +116,18 @@ def _missing(record: Record, parameters: dict[str, str], command: str) -> str:
     return "nothing shows on which unit and delegate it ran"
 
 
+def companions(path: Path) -> list[Path]:
+    """Return the files that are read with a log, there or not."""
+    return [path.with_name(_stem(path) + suffix) for suffix in (".stderr.txt", ".rc", ".cmd")]
+
+
 def _stem(path: Path) -> str:
     return path.name[:-len(_STDOUT)] if path.name.endswith(_STDOUT) else path.stem
 
 
 def _companion(path: Path, name: str) -> str:
     beside = path.with_name(name)
-    return _read(beside) if beside.is_file() and beside != path else ""
+    return _read(beside) if os.path.isfile(beside) and beside != path else ""
 
 
 def _read(path: Path) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ from oace_tf.workers import apart
 SHIPPED = (Path(__file__).resolve().parents[1]
            / "oace_tf" / "weights" / "one_trunk.safetensors")
 INT8_NAME, FLOAT_NAME, REPORT_NAME = "oace_int8.tflite", "oace_float32.tflite", "report.json"
+_MAKING = ".making-"  # how the folder of a build under way begins
+_ABANDONED_S = 24 * 3600  # no build takes so long
 HALF_NAME = "oace_float16.tflite"
 HALF_PICTURES = 16  # on which the half-precision file is compared with the float file
 LATENCY_RUNS = 11
@@ -295,13 +298,18 @@ def _description(options: BuildOptions, converted: keras_pair.Converted) -> meta
 def staging(out: Path) -> Iterator[Path]:
     """Give a folder inside `out` to write into; it is gone afterwards, whatever happens.
 
+    Such folders that builds left which were killed are cleared, once they are a day old.
+
     Raises:
       UsageError: `out` cannot be made or written.
     """
     fresh = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".making-", dir=out))
+        for left in out.glob(f"{_MAKING}*"):
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=_MAKING, dir=out))
     except OSError as error:
         raise UsageError(f"{out}: cannot be written ({error.strerror}); give another --out"
                          ) from error

@@ -136,6 +136,7 @@ def _check(args: argparse.Namespace) -> None:
                          "name --out accordingly")
     if args.seed < 0:
         raise UsageError(f"--seed is {args.seed}; it must not be negative")
+    fileio.refuse_overwriting([args.out, _report_path(args.out)], [args.model, args.proof])
 
 
 def _differs(args: argparse.Namespace, failures: Sequence[Any], apart: Sequence[Any]) -> str:

@@ -224,6 +224,7 @@ def run(args: argparse.Namespace) -> int:
     for name, low, high in (("threads", 1, 256), ("rounds", 1, 1000), ("most", 2, 1000)):
         if not low <= getattr(args, name) <= high:
             raise UsageError(f"--{name} is {getattr(args, name)}; it must be {low} to {high}")
+    fileio.refuse_overwriting([args.json], [args.file, args.named])
     content = fileio.read_bytes(args.file, 2**29)
     twin = args.named
     if twin is None and "float32" not in args.file.name:

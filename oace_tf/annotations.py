@@ -6,6 +6,7 @@ cut of no width (`polygons.joined`). SVG has them as they are.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from oace_tf.polygons import Polygon, joined
 FORMATS = {"coco": ".json", "labelme": ".json", "svg": ".svg"}  # the suffix of each
 CATEGORY = "object"
 _DECIMALS = 2  # hundredths of a pixel
+_NOT_OF_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LABELME = "5.5.0"  # the release whose form this is
 
 
@@ -99,7 +101,7 @@ def as_svg(photograph: AnnotatedPhotograph) -> str:
         rings = (ring for polygon in thing.polygons for ring in polygon.rings)
         line = " ".join("M" + " ".join(f"{x:g},{y:g}" for x, y in _pairs(ring)) + "Z"
                         for ring in rings)
-        title = escape(thing.name or thing.category)
+        title = escape(_NOT_OF_XML.sub("\ufffd", thing.name or thing.category))
         paths.append(f'  <path fill-rule="evenodd" d="{line}"><title>{title}</title></path>\n')
     size = f'width="{photograph.width}" height="{photograph.height}"'
     return (f'<svg xmlns="http://www.w3.org/2000/svg" {size} '

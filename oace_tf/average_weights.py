@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from oace_tf.cli import Parser, command, typed
 from oace_tf.errors import UsageError
+from oace_tf.fileio import refuse_overwriting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -148,6 +149,9 @@ def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.
 def run(args: argparse.Namespace) -> int:
     """Write the mean; returns 0."""
     named = [parse_part(text) for text in args.parts]
+    refuse_overwriting([args.out], [path for path, _ in named])
+    if not sum(share for _, share in named) < float("inf"):
+        raise UsageError("the shares sum to more than a number can be; give smaller ones")
     from oace_tf.tensor_file import format_of
     from oace_tf.training.checkpoint import FORMAT
 

@@ -4,12 +4,26 @@ Everything else is a bug and keeps its traceback.
 """
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Callable
 
 _LONGEST = 1200  # characters of a message
+_PIPE_CLOSED = 141  # as shells count an end by SIGPIPE
+# What the file system answers to a name, a right or a place that is wanting -> what to do.
+_REMEDIES = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "change its permissions or name another place"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some room or name another "
+                    "place"),
+    errno.EROFS: "name another place", errno.ENAMETOOLONG: "give it a shorter name",
+    errno.ENOTDIR: "correct the path", errno.ELOOP: "correct the link",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit of open files: ulimit -n"),
+    **dict.fromkeys((errno.EIO, errno.ESTALE), "check the disk or the network drive"),
+}
 _ASCII_SPACE = re.compile(r"[ \t\n\r\f\v]+")
+_OF_READING = {errno.ENOENT: "correct its name, or put it there", errno.EISDIR: "name a file"}
 
 
 class OaceError(Exception):
@@ -37,18 +51,59 @@ class MissedTapWarning(UserWarning):
 def guarded(run: Callable[[], int], prog: str) -> int:
     """Return the exit code of `run`, with an `OaceError` turned into one line on standard error.
 
+    So is what the file system refuses: a name that is too long, a missing permission, a full disk.
+
     Args:
       run: the command; gives back its exit code.
       prog: the command's name, put before the message.
     Returns:
-      What `run` gives back, or the `exit_code` of the `OaceError` it raised. Any other error
-      passes through with its traceback.
+      What `run` gives back, or the `exit_code` of the `OaceError` it raised; 141 where nobody reads
+      standard output any more. Any other error passes through with its traceback.
     """
     try:
-        return run()
+        code = run()
+        if sys.stdout is not None and not sys.stdout.closed:
+            sys.stdout.flush()  # here a full disk or a closed pipe can still be told
+        return code
     except OaceError as error:
-        print(f"{prog}: error: {one_line(str(error))}", file=sys.stderr)
-        return error.exit_code
+        told = error
+    except BrokenPipeError:
+        _drop_output()
+        return _PIPE_CLOSED
+    except OSError as error:
+        refused = refused_by_system(error)
+        if refused is None:
+            raise
+        if error.filename is None:  # standard output, it may be, which is flushed again at the end
+            _drop_output()
+        told = refused
+    print(f"{prog}: error: {one_line(str(told))}", file=sys.stderr)
+    return told.exit_code
+
+
+def refused_by_system(error: OSError) -> UsageError | None:
+    """Return in words what the file system refuses, and the remedy; None for another error."""
+    if error.errno not in _REMEDIES:
+        return None
+    named = isinstance(error.filename, (str, bytes))  # else nothing, or the number of an open file
+    where = os.fsdecode(error.filename) if named else "cannot write"
+    return UsageError(f"{where}: {error.strerror}; {_REMEDIES[error.errno]}")
+
+
+def remedy_for(error: Exception) -> str:
+    """Return what to do about a file that cannot be read; empty where nothing is known."""
+    number = error.errno if isinstance(error, OSError) else None
+    return _REMEDIES.get(number, _OF_READING.get(number, "")) if number is not None else ""
+
+
+def _drop_output() -> None:
+    """Let what is still held for standard output go nowhere: it cannot be written."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError, AttributeError):  # no real file, as in a test
+        return
 
 
 def one_line(text: str) -> str:

@@ -97,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     _check(args)
     sets = _sets(args, root)
+    _refuse_overwriting(args, sets)
     if args.compare:
         return drift_gate.run_gate(args, sets)
     models = check_models(args.model or [DEFAULT_MODEL], args.clicks)
@@ -264,6 +265,15 @@ def _check_place(out: Path) -> None:
     except OSError as error:
         raise UsageError(f"cannot write {out}: {folder}: {error.strerror}; "
                          "name another place") from error
+
+
+def _refuse_overwriting(args: argparse.Namespace, sets: Mapping[str, Sequence[Group]]) -> None:
+    """Refuse an output that is one of the files that are read."""
+    outputs = [args.html, None if args.json in (None, "-") else Path(args.json), args.journal]
+    read = {path for groups in sets.values() for group in groups for file in group
+            for path in file.files}
+    fileio.refuse_overwriting(outputs, [*(args.model or ()), *(args.compare or ()), args.weights,
+                                        args.budget, *read])
 
 
 def _sets(args: argparse.Namespace, root: Path | None) -> dict[str, list[Group]]:

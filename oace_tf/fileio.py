@@ -12,16 +12,24 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, remedy_for
+from oace_tf.other_files import other_file
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 PathLike = str | os.PathLike[str]
 
 JSON_MAX_BYTES = 16 * 2**20
 _CHUNK = 2**20
+_LONGEST_PREFIX = 200  # bytes of a name, of 255 that file systems take
 _LEFTOVER = re.compile(r"\..+\.[a-z0-9]+\.[a-z0-9_]{8}")  # .NAME.SUFFIX.RANDOM of tempfile
 
 
@@ -37,12 +45,12 @@ def atomic_write(path: PathLike, data: bytes | Callable[[BinaryIO], None]) -> No
       UsageError: the file cannot be written there.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not path.is_file():
         raise UsageError(f"cannot write {path}: it is not a regular file; name another place")
     beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.",
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{_end_of(path.name)}.",
                                          delete=False) as file:
             beside = file.name
             if callable(data):
@@ -62,6 +70,39 @@ def atomic_write(path: PathLike, data: bytes | Callable[[BinaryIO], None]) -> No
             Path(beside).unlink(missing_ok=True)
 
 
+def refuse_overwriting(outputs: Iterable[PathLike | None], inputs: Iterable[PathLike | None]
+                       ) -> None:
+    """Refuse to write a file over one that is read, or two files into one place.
+
+    Args:
+      outputs: files to be written; None where one is not asked for.
+      inputs: files that are read; None as well.
+    Raises:
+      UsageError: an output is an input, whatever it is called, or two outputs are one file.
+    """
+    wanted = [Path(path) for path in outputs if path is not None]
+    places = [os.path.realpath(path) for path in wanted]
+    for path, place in zip(wanted, places):
+        if places.count(place) > 1:
+            raise UsageError(f"{path} is to hold two outputs; name a file for each")
+    known = {identity(path): path for path in wanted if os.path.isfile(path)}
+    for read in (path for path in inputs if path is not None and known):
+        if os.path.isfile(read) and (written := known.get(identity(read))) is not None:
+            raise UsageError(f"{written} is to be written, but is read too ({read}); name another "
+                             "place for the output")
+
+
+def identity(path: PathLike) -> tuple[int, int]:
+    """Return what is one file's alone, whatever names it goes by; the file is there."""
+    state = os.stat(path)
+    return state.st_dev, state.st_ino
+
+
+def _end_of(name: str) -> str:
+    """Return a name cut such that one made of it is a file name still; the suffix is kept."""
+    return os.fsdecode(os.fsencode(name)[-_LONGEST_PREFIX:])
+
+
 def make_folder(path: PathLike) -> None:
     """Make a folder and those above it, where they are missing.
 
@@ -73,6 +114,33 @@ def make_folder(path: PathLike) -> None:
     except OSError as error:
         raise UsageError(f"cannot write into {path}: {error.strerror}; "
                          "name another folder") from error
+
+
+@contextmanager
+def writing_alone(folder: PathLike) -> Iterator[None]:
+    """Hold a folder, which is there, while one process writes a run into it.
+
+    Where the file system knows no locks, nothing is held.
+
+    Raises:
+      UsageError: another process holds it.
+    """
+    try:
+        place = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    try:
+        if fcntl is not None:
+            try:
+                fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{folder}: another run is writing there; wait for its end, or "
+                                 "name another folder") from None
+            except OSError:
+                pass
+        yield
+    finally:
+        os.close(place)  # and lets go of it
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -114,6 +182,19 @@ def read_bytes(path: PathLike, max_bytes: int | None = None) -> bytes:
     return data
 
 
+def read_start(path: PathLike, count: int = 512) -> bytes:
+    """Return the first bytes of a file.
+
+    Raises:
+      UsageError: the file is missing or cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(count)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
 def read_json(path: PathLike, max_bytes: int = JSON_MAX_BYTES) -> Any:
     """Return what a JSON file holds: strict, finite numbers only, every key once.
 
@@ -125,7 +206,8 @@ def read_json(path: PathLike, max_bytes: int = JSON_MAX_BYTES) -> Any:
     try:
         return strict_json(without_mark(text))
     except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError too
-        raise UsageError(f"{path} is not valid JSON: {error}") from error
+        words = other_file(text)
+        raise UsageError(f"{path} is not valid JSON: {words or error}") from error
 
 
 def without_mark(text: bytes) -> bytes:
@@ -169,15 +251,34 @@ def write_json(path: PathLike, value: Any) -> None:
     """Write a value as JSON, indented, in the order of its keys, atomically.
 
     Raises:
-      UsageError: the file cannot be written.
+      UsageError: the file cannot be written, or a text of it is no UTF-8.
       ValueError: a number is not finite.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    atomic_write(path, text.encode("utf-8") + b"\n")
+    atomic_write(path, json_bytes(path, value, indent=2))
+
+
+def json_bytes(path: PathLike, value: Any, **form: Any) -> bytes:
+    """Return a value as JSON in UTF-8, with a line end; `path` is for the message.
+
+    Args:
+      form: as `json.dumps` takes it.
+    Raises:
+      UsageError: a text of it (a file's name, for one) has bytes that are no UTF-8.
+      ValueError: a number is not finite.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, **form)
+    try:
+        return text.encode("utf-8") + b"\n"
+    except UnicodeEncodeError as error:
+        near = text[max(error.start - 40, 0):error.end].rpartition('"')[2]
+        raise UsageError(f"cannot write {path}: the name …{near} has bytes that are no UTF-8, "
+                         "which JSON cannot hold; rename it") from error
 
 
 def _unreadable(path: PathLike, error: OSError | ValueError) -> UsageError:
-    return UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
+    remedy = remedy_for(error)
+    return UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}"
+                      + (f"; {remedy}" if remedy else ""))
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

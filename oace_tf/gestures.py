@@ -46,6 +46,7 @@ OBJECT_RADII = {4: (), 8: (0.12, 0.3, 0.8), 16: (0.12, 0.3, 0.8, 1.5)}  # shares
 BACKGROUND_RADII = {4: (), 8: (0.12, 0.3), 16: (0.12, 0.3)}
 NEAR_CELLS = {4: 3.0, 8: 2.5, 16: 1.5}  # radius of the smallest kernel, cells of the map
 QUERY_CELLS = {8: 1.5, 16: 1.2, 32: 1.0}
+FARTHEST = 1e9  # px, beyond any photograph; its square is a float32 still
 DRAG_SPAN = 2.0  # the kernel of a drag reaches so many times as far as the drag
 # Both fit half precision, which GPUs compute in.
 FAR = 1e4  # added to the squared distance of rows of other labels, in frames
@@ -64,7 +65,7 @@ class Gesture:
 
     Raises:
       UsageError: no object tap, box, extreme points or drag; not four extreme points; a number
-        that is not finite.
+        that is not finite, or too large for any photograph.
     """
 
     taps: tuple[Click, ...] = ()
@@ -82,8 +83,12 @@ class Gesture:
         if not (self.box is not None or self.extreme or self.drag or tapped):
             raise UsageError("nothing says which object is meant; give a tap on it, a box, four "
                              "extreme points or a drag")
-        if not np.isfinite(self.rows()).all():
+        rows = self.rows()
+        if not np.isfinite(rows).all():
             raise UsageError("a gesture holds a number that is not finite")
+        if np.abs(rows).max(initial=0) > FARTHEST:
+            raise UsageError(f"a gesture holds {np.abs(rows).max():g}, too large a number for a "
+                             "place in a photograph")
 
     def rows(self) -> np.ndarray:
         """Return the gesture as rows (x, y, label), (n, 3) float64, in pixels of the photograph."""

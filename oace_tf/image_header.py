@@ -16,10 +16,14 @@ import numpy as np
 _TURNS = {1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False),
           7: (1, True), 8: (1, False)}
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_NETPBM = re.compile(rb"P([1-6])(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
+_NETPBM = re.compile(rb"P([1-6])(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})"
+                     rb"(?:\s|#[^\n]*\n)+(\d{0,9})")
 _RADIANCE = re.compile(rb"#\?(?:RADIANCE|RGBE)\n(?:[^\n]+\n)*\n[-+]Y (\d{1,9}) [-+]X (\d{1,9})\n")
 _HEIC = (b"heic", b"heix", b"mif1", b"heim", b"heis", b"hevc", b"hevx", b"msf1")
 _ORIENTATION = 0x112
+_SUBFILE, _FORM, _DNG = 254, 339, 50706  # tags of TIFF: 1 is a preview; form of the values; DNG
+_FLOATS = 3
+_FULL_SCALES = (255, 65535)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,8 @@ class Header:
       has_alpha: whether parts may be transparent.
       clear_grey: PNG: the grey value that is transparent, 0 to 65535, and the bits of it.
       unpacked: pixels that are in memory at least while it is decoded.
+      fault: why its first picture is not that of the photograph, or would come out in other
+        brightness, and what to do; empty where it is read.
     """
 
     kind: str
@@ -42,6 +48,7 @@ class Header:
     has_alpha: bool = False
     clear_grey: tuple[int, int] | None = None
     unpacked: int = 0
+    fault: str = ""
 
     @property
     def pixels(self) -> int:
@@ -160,11 +167,17 @@ def _bmp(data: bytes) -> Header | None:
 
 
 def _tiff(data: bytes) -> Header | None:
-    tags = dict(_directory(data, (256, 257, _ORIENTATION, 277, 322, 323)))
+    tags = dict(_directory(data, (_SUBFILE, 256, 257, _ORIENTATION, 277, 322, 323, _FORM, _DNG)))
     tile = tags.get(322, 0) * tags.get(323, 0)
+    fault = ""
+    if _DNG in tags or tags.get(_SUBFILE, 0) & 1 or data[8:10] == b"CR":
+        fault = ("it is a camera's raw file, or begins with a small preview; develop it to JPEG, "
+                 "or save the picture itself")
+    elif tags.get(_FORM, 1) == _FLOATS:
+        fault = "its values are floating point; save it with 8 or 16 bits a channel"
     return Header(kind="tiff", width=tags[256], height=tags[257],
                   turns=_TURNS.get(tags.get(_ORIENTATION, 1), (0, False)),
-                  has_alpha=tags.get(277, 1) in (2, 4), unpacked=tile)
+                  has_alpha=tags.get(277, 1) in (2, 4), unpacked=tile, fault=fault)
 
 
 def _exif(data: bytes) -> tuple[int, bool] | None:
@@ -176,7 +189,7 @@ def _exif(data: bytes) -> tuple[int, bool] | None:
 
 
 def _directory(data: bytes, wanted: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """Yield the wanted entries of the first directory of a TIFF: tag, whole number."""
+    """Yield the wanted entries of the first directory of a TIFF: tag, its first whole number."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None:
         raise ValueError("no TIFF")
@@ -185,17 +198,27 @@ def _directory(data: bytes, wanted: tuple[int, ...]) -> Iterator[tuple[int, int]
     (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, offset)
     entry, offset = (20, offset + 8) if big else (12, offset + 2)
     for number in range(min(count, 2**12)):
-        tag, kind = struct.unpack_from(order + "HH", data, offset + number * entry)
+        tag, kind, values = struct.unpack_from(order + ("HHQ" if big else "HHI"), data,
+                                               offset + number * entry)
         form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
         if tag in wanted and form is not None:
             at = offset + number * entry + (12 if big else 8)
+            if values * struct.calcsize(form) > (8 if big else 4):  # they lie elsewhere
+                (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, at)
+                if at + struct.calcsize(form) > len(data):
+                    continue
             yield tag, struct.unpack_from(order + form, data, at)[0]
 
 
 def _netpbm(data: bytes) -> Header | None:
     match = _NETPBM.match(data[:4096])
-    return None if match is None else Header(kind="netpbm", width=int(match[2]),
-                                             height=int(match[3]))
+    if match is None:
+        return None
+    fault = ""
+    if match[1] not in b"14" and int(match[4] or 0) not in _FULL_SCALES:
+        fault = (f"its values go up to {int(match[4] or 0)}, those that are read to 255 or 65535; "
+                 "save it as PNG")  # OpenCV would take them as they stand: too dark
+    return Header(kind="netpbm", width=int(match[2]), height=int(match[3]), fault=fault)
 
 
 def _radiance(data: bytes) -> Header | None:

@@ -15,6 +15,7 @@ import numpy as np
 from oace_tf.errors import UsageError
 from oace_tf.fileio import PathLike, atomic_write, read_bytes
 from oace_tf.image_header import Header, read_header, upright
+from oace_tf.other_files import other_picture
 from oace_tf.quiet import quiet_libraries
 
 MAX_PIXELS = 200_000_000  # of one photograph: 600 MB
@@ -103,14 +104,22 @@ def on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 def read_brightest(path: PathLike) -> np.ndarray:
     """Return the greatest of an image's channels, as stored: masks that are coloured or grey.
 
+    One of 16 bits whose values are those of 8 keeps them: so some tools write labels.
+
     Returns:
       (H, W) uint8.
     Raises:
       UsageError: the file is missing, cut short, or no image.
     """
     blue, green, red = cv2.split(_decode(read_bytes(path, MAX_FILE_BYTES), os.fspath(path),
-                                         cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION))
-    return cv2.max(cv2.max(blue, green), red)  # much faster than .max(axis=2)
+                                         cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+                                         | cv2.IMREAD_IGNORE_ORIENTATION))
+    brightest = cv2.max(cv2.max(blue, green), red)  # much faster than .max(axis=2)
+    if brightest.dtype == np.uint16:
+        return (brightest if brightest.max() < 256 else brightest // 256).astype(np.uint8)
+    if brightest.dtype != np.uint8:
+        raise UsageError(f"{path}: its values are floating point; save it with 8 or 16 bits")
+    return brightest
 
 
 def write_image(path: PathLike, image: np.ndarray) -> None:
@@ -147,7 +156,9 @@ def _checked_header(data: bytes, name: str) -> Header:
     """Return what the file says of itself; too many pixels are refused before any is unpacked."""
     header = read_header(data)
     if header is None:
-        raise _unreadable(name)
+        raise _unreadable(name, other_picture(data))
+    if header.fault:
+        raise UsageError(f"{name}: {header.fault}")
     if header.pixels > MAX_PIXELS:
         raise UsageError(f"{name} has {header.pixels / 1e6:.0f} megapixels; at most "
                          f"{MAX_PIXELS / 1e6:.0f} are taken, make it smaller")
@@ -199,9 +210,10 @@ def _heic(data: bytes, name: str, flags: int) -> np.ndarray:
     return colours if flags == cv2.IMREAD_COLOR_RGB else cv2.cvtColor(colours, cv2.COLOR_RGB2BGR)
 
 
-def _unreadable(name: str) -> UsageError:
-    return UsageError(f"{name} is not a readable image (damaged, cut short or another kind of "
-                      "file); replace it or leave it out")
+def _unreadable(name: str, words: str = "") -> UsageError:
+    """Return the error; `words`: what it is in truth, and what to do, where that is known."""
+    return UsageError(f"{name} is not a readable image" + (f": {words}" if words else (
+        " (damaged, cut short or another kind of file); replace it or leave it out")))
 
 
 def _alpha(data: bytes, name: str, header: Header, size_hw: tuple[int, ...]) -> np.ndarray | None:

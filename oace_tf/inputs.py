@@ -71,6 +71,9 @@ def photograph_of(image: Image) -> Photograph:
             data = image.read()
         except UnicodeDecodeError:  # in text mode, whose encoding the photograph is not
             data = ""
+        except (OSError, ValueError) as error:  # closed, or open for writing
+            raise UsageError(f"the photograph's file cannot be read: {error}; open it with mode "
+                             "'rb'") from error
         if not isinstance(data, bytes):
             raise UsageError("the photograph's file is open in text mode; open it with mode 'rb'")
         return decode_photograph(data, str(getattr(image, "name", "the photograph's file")))
@@ -80,10 +83,24 @@ def photograph_of(image: Image) -> Photograph:
                              f"array, got {type(image).__name__}")
         if hasattr(image, "convert"):  # PIL, of whatever mode
             checked_size(image.height, image.width, "the photograph")
+            if image.mode.startswith("I") or image.mode == "F":  # `convert` would cut at 255
+                return _of_array(_of_wide(image.mode, np.asarray(image)))
             has_alpha = "A" in image.getbands() or "transparency" in getattr(image, "info", {})
             image = image.convert("RGBA" if has_alpha else "RGB")
         image = np.asarray(image)
     return _of_array(image)
+
+
+def _of_wide(mode: str, array: np.ndarray) -> np.ndarray:
+    """Return a PIL image of more than 8 bits as `_of_array` takes it.
+
+    Raises:
+      UsageError: nothing says which number is white.
+    """
+    if mode == "I":
+        raise UsageError("a PIL image of mode I (32 bits) does not say which number is white; give "
+                         "the photograph's path, or convert it to 8 bits")
+    return array if mode == "F" else (array // 256).astype(np.uint8)
 
 
 def _of_array(array: np.ndarray) -> Photograph:
@@ -175,7 +192,7 @@ def _numbers(values: Any) -> np.ndarray | None:
         return None
     try:
         return np.array(values, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -195,7 +212,7 @@ def click_of(tap: Tap) -> Click:
             raise TypeError
         x, y, label = (*(float(number) for number in tap), 1.0)[:3]
         count = len(tap)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         count = 0
     if count not in (2, 3):
         raise UsageError(f"a tap is (x, y) or (x, y, label), got {quoted(str(tap))}")

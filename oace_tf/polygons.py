@@ -27,6 +27,7 @@ _STIFFNESS = 0.3
 _MOST_EVENED = 400  # points; with more of them nothing is gained
 _MOST_CORNERS = 3000  # from which points are taken away one by one
 # Direction of travel along a pixel's edge, with the mask on its right: x to the right, y down.
+_FARTHEST = 1e9  # px, beyond any photograph; OpenCV refuses far more
 _RIGHT, _DOWN, _LEFT, _UP = range(4)
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
@@ -95,7 +96,8 @@ def check_precision(points: int, tolerance: float | None) -> None:
     if points < LEAST_POINTS:
         raise UsageError(f"a polygon has at least {LEAST_POINTS} points, got {points}")
     if tolerance is not None and not 0 <= tolerance < np.inf:
-        raise UsageError(f"the tolerance of a polygon is at least 0 pixels, got {tolerance}")
+        raise UsageError("the tolerance of a polygon is a number of pixels, at least 0, got "
+                         f"{tolerance}")
 
 
 def mask_of(polygons: Sequence[Polygon], height: int, width: int) -> np.ndarray:
@@ -201,7 +203,8 @@ def _within(ring: np.ndarray, tolerance: float) -> np.ndarray:
     """Return a ring with fewer points, nowhere farther than `tolerance` px (Douglas, Peucker)."""
     if tolerance == 0:
         return ring.astype(np.float64)
-    points = cv2.approxPolyDP(ring.astype(np.int32)[:, None], tolerance, True)[:, 0]
+    points = cv2.approxPolyDP(ring.astype(np.int32)[:, None], min(tolerance, _FARTHEST),
+                              True)[:, 0]
     return (points if len(points) >= LEAST_POINTS else ring).astype(np.float64)
 
 

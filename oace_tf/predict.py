@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -30,9 +29,9 @@ from oace_tf.annotations import (
 from oace_tf.cli import Parser, command, typed
 from oace_tf.clicks import Click, parse_tap
 from oace_tf.errors import MissedTapWarning, UsageError, printable, quoted
-from oace_tf.fileio import atomic_write
+from oace_tf.fileio import atomic_write, json_bytes
 from oace_tf.geometry import BYTE_SCALE
-from oace_tf.images import Photograph, read_photograph, write_image
+from oace_tf.images import Photograph, read_brightest, read_photograph, write_image
 from oace_tf.outputs import KINDS, LABELS, POLYGON, Output, choose_output
 from oace_tf.polygons import POINTS, check_precision, polygons_of
 from oace_tf.quiet import quiet_libraries
@@ -110,6 +109,7 @@ def parse_args(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespa
 def run(args: argparse.Namespace) -> int:
     """Read, segment, write; return 0. Everything that can be refused is refused first."""
     words = _words(args)
+    check_text(args.category or "", "--category")
     if args.taps is not None:
         from oace_tf.predict_many import predict_many
 
@@ -167,6 +167,15 @@ def points_of(args: argparse.Namespace) -> int:
     return POINTS if args.points is None else int(args.points)
 
 
+def check_text(text: str, what: str) -> None:
+    """Raise UsageError for a text, called `what` in the message, that JSON cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} {quoted(text)} has bytes that are no UTF-8, which JSON cannot "
+                         "hold; write it anew") from None
+
+
 def refuse_unused(output: Output, args: argparse.Namespace) -> None:
     """Raise UsageError for options of polygons where none are written."""
     for name in ("points", "tolerance", "category"):
@@ -197,7 +206,9 @@ def _previous(path: Path, size_hw: tuple[int, int], segmenter: TapSegmenter) -> 
     if picture.alpha is not None:
         raise UsageError(f"{path} is transparent in parts, as a cutout is, and no mask; {remedy}")
     grey = picture.image[..., 0]
-    if not (picture.image == grey[..., None]).all():
+    if not grey.any():  # of 16 bits, it may be, with the values of 8
+        grey = read_brightest(path)
+    elif not (picture.image == grey[..., None]).all():
         raise UsageError(f"{path} has colours and is no mask, which is white on the object and "
                          f"black elsewhere; {remedy}")
     if grey.shape != size_hw:
@@ -245,8 +256,7 @@ def write_polygons(output: Output, photograph: AnnotatedPhotograph) -> None:
 
 def write_compact(path: Path, content: dict[str, Any]) -> None:
     """Write JSON without line breaks: a polygon has many numbers (raises UsageError)."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    atomic_write(path, text.encode() + b"\n")
+    atomic_write(path, json_bytes(path, content, separators=(",", ":")))
 
 
 @contextmanager

@@ -6,17 +6,19 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from oace_tf.annotations import CATEGORY, AnnotatedObject, AnnotatedPhotograph, as_coco
 from oace_tf.errors import UsageError, one_line, printable
-from oace_tf.fileio import write_json
+from oace_tf.fileio import identity, refuse_overwriting, write_json
 from oace_tf.images import SUFFIXES, WRITTEN, Photograph, read_photograph, write_image
 from oace_tf.outputs import LABELS, POLYGON, Output, check_place, default_suffix
 from oace_tf.polygons import Polygon, check_precision, polygons_of
 from oace_tf.predict import (
+    check_text,
     open_segmenter,
     points_of,
     refuse_unused,
@@ -33,6 +35,7 @@ from oace_tf.tap_table import TappedObject, TappedPhotograph, find_photograph, r
 
 _COCO = "coco"
 _UNSAFE = re.compile(r"[^\w.-]+")
+_MOST_OF_STEM, _MOST_OF_OBJECT = 150, 70  # bytes of a name's parts, of 255 that it may have
 _MOST_NOTES = 20  # masks that do not follow their taps, named
 
 
@@ -46,7 +49,7 @@ class _Record:
     seconds: float = 0.0
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)  # of files written
+    names: set[str] = field(default_factory=set)  # taken ones, as `_key` gives them
 
 
 def predict_many(args: argparse.Namespace) -> int:
@@ -61,6 +64,7 @@ def predict_many(args: argparse.Namespace) -> int:
     refuse_unused(output, args)
     segmenter = open_segmenter(args)
     record = _Record()
+    refuse_overwriting([output.path], [args.taps, args.model])
     named, jobs = _photographs(args.photo), []
     for tapped in table:
         try:
@@ -68,6 +72,9 @@ def predict_many(args: argparse.Namespace) -> int:
         except UsageError as error:
             record.left_out.append(str(error))
     tapped_paths = {path for path, _ in jobs}
+    refuse_overwriting([output.path], tapped_paths)
+    if output.path.is_dir():  # what is read there is not written over
+        record.names |= _names_of(output.path, [args.taps, *tapped_paths])
     for path in args.photo:
         if not path.is_dir() and path not in tapped_paths:
             record.left_out.append(f"{path}: {args.taps} holds no tap on it")
@@ -120,6 +127,8 @@ def _predict(path: Path, tapped: TappedPhotograph, output: Output, segmenter: Ta
              args: argparse.Namespace, record: _Record) -> None:
     """Answer for one photograph; what goes wrong is written down."""
     try:
+        if output.kind == POLYGON and output.format != "svg":
+            check_text(str(path), "its path")  # else it would be refused at the end, with all
         photograph = read_photograph(path)
         session = segmenter.photograph(photograph)
         if output.kind == LABELS:
@@ -186,7 +195,7 @@ def _labels(path: Path, tapped: TappedPhotograph, output: Output, session: Sessi
         labels, legend = session.regions(strokes)
     record.seconds += time.perf_counter() - start
     record.notes += [f"{path}: {remark}" for remark in remarks]
-    picture = output.path / _free(f"{path.stem}_{LABELS}", ".png", record)
+    picture = output.path / _free(f"{_cut(path.stem, _MOST_OF_STEM)}_{LABELS}", ".png", record)
     write_image(picture, labels)
     write_json(picture.with_suffix(".json"), {str(number): name for number, name in legend.items()})
     record.objects += len(legend) - 1
@@ -195,7 +204,8 @@ def _labels(path: Path, tapped: TappedPhotograph, output: Output, session: Sessi
 
 def _write_outlines(path: Path, output: Output, record: _Record) -> None:
     """Write the outlines of the last photograph into a file of its own."""
-    place = output.path / _free(path.stem, default_suffix(output.kind, output.format), record)
+    place = output.path / _free(_cut(path.stem, _MOST_OF_STEM),
+                                default_suffix(output.kind, output.format), record)
     photograph = record.photographs[-1]
     write_polygons(Output(path=place, kind=POLYGON, format=output.format), AnnotatedPhotograph(
         file_name=os.path.relpath(path, output.path).replace(os.sep, "/"),
@@ -203,18 +213,38 @@ def _write_outlines(path: Path, output: Output, record: _Record) -> None:
 
 
 def _name(path: Path, thing: TappedObject, output: Output, record: _Record) -> str:
-    parts = [path.stem, *([_UNSAFE.sub("_", thing.name)] if thing.name else []), output.kind]
-    return _free("_".join(parts), default_suffix(output.kind, ""), record)
+    parts = [_cut(path.stem, _MOST_OF_STEM)]
+    if thing.name:
+        parts.append(_cut(_UNSAFE.sub("_", thing.name), _MOST_OF_OBJECT))
+    return _free("_".join([*parts, output.kind]), default_suffix(output.kind, ""), record)
 
 
 def _free(stem: str, suffix: str, record: _Record) -> str:
-    """Return a file name that was not written in this run."""
+    """Return a file name that was not written in this run, and is of no file that is read."""
     name, number = stem + suffix, 1
-    while name in record.names:
+    while _key(name) in record.names:
         number += 1
         name = f"{stem}_{number}{suffix}"
-    record.names.add(name)
+    record.names.add(_key(name))
     return name
+
+
+def _key(name: str) -> str:
+    """Return what two names have in common that some file systems take for one."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _names_of(folder: Path, files: Iterable[Path]) -> set[str]:
+    """Return the names in a folder, as `_key` gives them, that are of one of these files."""
+    known = {identity(path) for path in files if os.path.exists(path)}
+    return {_key(path.name) for path in folder.iterdir()
+            if os.path.exists(path) and identity(path) in known}
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a part of a name of at most so many bytes."""
+    whole = os.fsencode(text)
+    return text if len(whole) <= most else whole[:most].decode("utf-8", "ignore")
 
 
 def file_names(photographs: Sequence[Path], file: Path) -> list[str]:

@@ -35,7 +35,7 @@ def strokes_of(scribble: Any) -> list[np.ndarray]:
     for stroke in parts if nested else [parts]:
         try:
             points = np.array(stroke, np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise _no_scribble(scribble) from None
         if points.ndim != 2 or points.shape[1] != 2 or not len(points):
             raise _no_scribble(scribble)

@@ -7,12 +7,14 @@
 
 `label` is 1 for the object and 0 for the background; without that column all are on the object.
 `object` tells several objects of one photograph apart, `category` says what they are; both may be
-left out, and the columns stand in any order. Spreadsheets that write semicolons are read too.
+left out, and the columns stand in any order. Spreadsheets that write semicolons are read too; there
+80,5 is a number, which in a file of commas may be thousands or two cells.
 """
 from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,20 +63,28 @@ def read_tap_table(path: PathLike) -> tuple[TappedPhotograph, ...]:
     """
     try:
         text = without_mark(read_bytes(path, MAX_BYTES)).decode("utf-8")
-        lines = list(_lines(text))
+        delimiter = _delimiter(text)
+        lines = list(_lines(text, delimiter))
     except (ValueError, csv.Error) as error:  # a UnicodeDecodeError is a ValueError too
         raise UsageError(f"{path} is no table of taps: {error}; save it as CSV in UTF-8") from error
     if not lines:
         raise UsageError(f"{path} is empty; its first line is {','.join(COLUMNS)}")
     header = [cell.strip().lower() for cell in lines[0][1]]
-    missing = [name for name in _REQUIRED if header.count(name) != 1]
-    if missing:
+    if any(header.count(name) != 1 for name in _REQUIRED) or any(
+            header.count(name) > 1 for name in COLUMNS):
         raise UsageError(f"{path}: its first line must name each of {', '.join(_REQUIRED)} once, "
                          f"got {quoted(','.join(header))}; see `oace predict --help`")
     rows: dict[str, dict[str, list[tuple[int, dict[str, str]]]]] = {}
     for number, cells in lines[1:]:
         row = dict(zip(header, (cell.strip() for cell in cells)))
-        rows.setdefault(row.get("photo", ""), {}).setdefault(row.get("object", ""), []).append(
+        row["photo"] = _file_name(dict(zip(header, cells)).get("photo", ""), Path(path).parent)
+        if any(cell.strip() for cell in cells[len(header):]):
+            row["fault"] = (f"it has {len(cells)} cells, the first line {len(header)}; write "
+                            "numbers with a point, and names with a comma in quotes")
+        elif delimiter == "," and "," in row.get("x", "") + row.get("y", ""):
+            row["fault"] = (f"a comma in the number {quoted(row.get('x', ''))!r} or "
+                            f"{quoted(row.get('y', ''))!r}; write it with a point")
+        rows.setdefault(row["photo"], {}).setdefault(row.get("object", ""), []).append(
             (number, row))
     if not rows:
         raise UsageError(f"{path} has no row below its first line; each is a tap")
@@ -83,10 +93,24 @@ def read_tap_table(path: PathLike) -> tuple[TappedPhotograph, ...]:
         for photo, objects in rows.items())
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number and the cells of each line that holds something."""
+def _delimiter(text: str) -> str:
+    """Return what stands between the cells of the first line."""
     first = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
+    return max(",;\t", key=first.count)
+
+
+def _file_name(cell: str, folder: Path) -> str:
+    """Return a photograph's name: as the cell has it where such a file is there, else stripped.
+
+    A no-break space, or a blank at its edge, may be of the name.
+    """
+    bare = cell.strip(" \t\r\n")
+    named = bare != cell and (os.path.isfile(folder / cell) or os.path.isfile(cell))
+    return cell if named else bare
+
+
+def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and the cells of each line that holds something."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     for cells in reader:
         if any(cell.strip() for cell in cells):
@@ -107,8 +131,12 @@ def _object(name: str, rows: Sequence[tuple[int, dict[str, str]]]) -> TappedObje
 def _tap(row: dict[str, str]) -> Click:
     """Return the tap of a row (raises ValueError or UsageError where there is none)."""
     numbers = []
+    if row.get("fault"):
+        raise ValueError(row["fault"])
     for name in ("x", "y"):
         try:
+            if "_" in row.get(name, ""):  # which Python takes
+                raise ValueError
             numbers.append(float(row.get(name, "").replace(",", ".")))
         except ValueError:
             raise ValueError(f"{name} must be a number of pixels, got "
@@ -133,7 +161,8 @@ def find_photograph(name: str, table: Path, photographs: Sequence[Path] = ()) ->
       UsageError: `photographs` hold none, or several, of that name.
     """
     beside = table.parent / name
-    path = beside if beside.exists() or not Path(name).exists() else Path(name)
+    # Of `os.path`: a name that no file can have is no file, and no error.
+    path = beside if os.path.exists(beside) or not os.path.exists(name) else Path(name)
     if not photographs:
         return path
     same = [one for one in photographs if one == Path(name) or one.absolute() == path.absolute()]

@@ -15,10 +15,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from oace_tf.errors import UsageError
-from oace_tf.fileio import PathLike, atomic_write
+from oace_tf.errors import UsageError, quoted
+from oace_tf.fileio import PathLike, atomic_write, read_start
+from oace_tf.other_files import other_file
 
 CHECKSUM = "content_sha256"
+_KINDS = frozenset(("F64", "F32", "F16", "BOOL", *(f"{sign}{bits}" for sign in "IU"
+                                                   for bits in (8, 16, 32, 64))))
 PAIR_FORMAT = "oace-pair-1"  # the `format` of a weights file (networks/weights.py)
 PORTED_FORMAT = "oace-ported-1"  # of a network from another place (networks/ported.py)
 
@@ -64,18 +67,25 @@ def read_tensors(path: PathLike, expected: str) -> tuple[dict[str, np.ndarray], 
       path: an existing file.
       expected: what its metadata must name as `format`.
     Raises:
-      UsageError: truncated or damaged, of another format, or content unlike its checksum.
+      UsageError: missing, truncated or damaged, of another format or kind of numbers, or content
+        unlike its checksum.
     """
+    start = read_start(path)
     try:
         with safe_open(str(Path(path)), framework="np") as file:
             metadata = dict(file.metadata() or {})
+            if metadata.get("format") != expected:
+                raise UsageError(f"{path}: holds format {quoted(repr(metadata.get('format')))}, "
+                                 f"expected {expected!r}; it was not written by this project")
+            for name in file.keys():
+                kind = file.get_slice(name).get_dtype()
+                if kind not in _KINDS:
+                    raise UsageError(f"{path}: tensor {quoted(name)} holds {kind} numbers, a kind "
+                                     "that is not read here; save it as float32")
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: not a whole safetensors file ({error}); "
-                         "take a fresh copy") from error
-    if metadata.get("format") != expected:
-        raise UsageError(f"{path}: holds format {metadata.get('format')!r}, expected {expected!r}; "
-                         "it was not written by this project")
+                         f"{other_file(start) or 'take a fresh copy'}") from error
     digest, written = content_sha256(tensors, metadata), metadata.get(CHECKSUM)
     if digest != written:
         raise UsageError(f"{path}: its content has SHA-256 {digest:.12}…, its metadata say "

@@ -4,18 +4,22 @@ from __future__ import annotations
 import concurrent.futures
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from oace_tf.cli import silence_imports
+from oace_tf.errors import GateFailed, OaceError, UsageError
 
 State = TypeVar("State")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_PLAIN = (UsageError, GateFailed, OaceError, MemoryError)  # of a text alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +52,15 @@ class Pool(Generic[State]):
         executor = concurrent.futures.ProcessPoolExecutor(
             self.processes, multiprocessing.get_context("spawn"), _begin,
             (self.setup, self.setup_args))
-        under_way: deque[concurrent.futures.Future[Result]] = deque()
+        under_way: deque[concurrent.futures.Future[_Answer]] = deque()
         complete = False
         try:
             for item in items:
-                under_way.append(executor.submit(_result, task, item))
+                under_way.append(executor.submit(_answer, task, item))
                 if len(under_way) > 2 * self.processes:  # more would only fill the memory
-                    yield under_way.popleft().result()
+                    yield under_way.popleft().result().value()
             while under_way:
-                yield under_way.popleft().result()
+                yield under_way.popleft().result().value()
             complete = True
         finally:  # after an error or an interrupt nothing more is begun, and nothing waited for
             executor.shutdown(wait=complete, cancel_futures=True)
@@ -79,6 +83,65 @@ class _Outcome:
 _outcome = _Outcome()  # of this worker
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """An error in a form that can be pickled, whatever its constructor asks for.
+
+    Python makes a pickled exception anew from its `args` alone: one whose constructor takes several
+    values would fail there, and take the whole pool with it. Such a one comes in parts.
+    """
+
+    whole: Exception | None = None
+    kind: type[Exception] = RuntimeError
+    args: tuple[Any, ...] = ()
+    state: dict[str, Any] = field(default_factory=dict)
+    traceback: str
+
+    @classmethod
+    def of(cls, error: Exception) -> _Failure:
+        told = "".join(traceback.format_exception(error))
+        for failure in (cls(whole=error, traceback=told),
+                        cls(kind=type(error), args=error.args, state=dict(error.__dict__),
+                            traceback=told)):
+            try:
+                again = pickle.loads(pickle.dumps(failure)).error()
+            except Exception:  # whatever the class or its values make of it
+                continue
+            if type(again) is type(error) and str(again) == str(error):
+                return failure
+        kind = next((kind for kind in type(error).__mro__ if kind in _PLAIN), RuntimeError)
+        text = str(error) if kind is not RuntimeError else f"{type(error).__name__}: {error}"
+        return cls(kind=kind, args=(text,), traceback=told)
+
+    def error(self) -> Exception:
+        """Return the error: of its own class and with all that it held, or its words at least."""
+        error = self.whole
+        if error is None:
+            error = self.kind.__new__(self.kind, *self.args)
+            error.args = self.args
+            error.__dict__.update(self.state)
+        error.__cause__ = _InWorker(f"\n{self.traceback}")
+        return error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What a worker gives back for one item."""
+
+    result: Any = None
+    failure: _Failure | None = None
+
+    def value(self) -> Any:
+        """Return the result, or raise what was raised in its place."""
+        if self.failure is not None:
+            raise self.failure.error()
+        return self.result
+
+
+class _InWorker(Exception):
+    """Where in a worker an error was raised; its cause, as it is shown."""
+
+
 def _begin(setup: Callable[..., Any], setup_args: tuple[Any, ...]) -> None:
     """Set a worker up; an interrupt from the keyboard is left to the process that began it."""
     global _outcome
@@ -96,11 +159,18 @@ def _begin_apart() -> None:
     silence_imports()
 
 
-def _result(task: Callable[[Any, Item], Result], item: Item) -> Result:
-    """Return `task(state, item)`, or raise what setting this worker up raised."""
+def _answer(task: Callable[[Any, Item], Result], item: Item) -> _Answer:
+    """Return `task(state, item)`, or what it, or setting this worker up, raised."""
     if _outcome.error is not None:
-        raise _outcome.error
-    return task(_outcome.state, item)
+        return _Answer(failure=_Failure.of(_outcome.error))
+    return _called(task, _outcome.state, item)
+
+
+def _called(function: Callable[..., Any], *args: Any) -> _Answer:
+    try:
+        return _Answer(result=function(*args))
+    except Exception as error:
+        return _Answer(failure=_Failure.of(error))
 
 
 def end_with_parent() -> None:
@@ -119,7 +189,12 @@ def _wait_for_parent() -> None:
 
 
 def apart(function: Callable[..., Result], *args: Any) -> Result:
-    """Return `function(*args)`, computed in a process of its own, whose memory is then free."""
+    """Return `function(*args)`, computed in a process of its own, whose memory is then free.
+
+    Raises:
+      Exception: what `function` raises, of whatever class.
+    """
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context, _begin_apart) as pool:
-        return pool.submit(function, *args).result()
+        result: Result = pool.submit(_called, function, *args).result().value()
+        return result

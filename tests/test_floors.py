@@ -9,7 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # From the ground up. A name stands for a module, or for a room with all that is in it.
 FLOORS = (
-    "oace_tf oace_tf.errors oace_tf.fileio oace_tf.images oace_tf.clicks oace_tf.geometry "
+    "oace_tf oace_tf.errors oace_tf.fileio oace_tf.other_files oace_tf.images oace_tf.clicks "
+    "oace_tf.geometry "
     "oace_tf.clicker oace_tf.config oace_tf.cli oace_tf.pictures oace_tf.pieces oace_tf.progress "
     "oace_tf.workers oace_tf.tensor_file oace_tf.gestures oace_tf.inputs oace_tf.image_header "
     "oace_tf.avif_header oace_tf.quiet oace_tf.strokes "

@@ -18,6 +18,7 @@ from android_bench.log.figures import Figures
 from android_bench.log.lines import Line, Text, read_text
 from android_bench.log.numbers import whole_number
 from android_bench.log.operator_profile import OperatorTime, read_profile
+from oace_tf.errors import quoted
 
 OK, NOT_DELEGATED, FAILED = "ok", "not_delegated", "failed"
 TRUNCATED, UNUSABLE = "truncated", "unusable"
@@ -48,6 +49,9 @@ _NO_REASON = re.compile(r"ERROR: (?:usage: .*|Benchmarking failed\.?)")  # of a 
 _IN_GOOD_RUNS = ("Benchmarking failed",)  # every other ERROR may stand in a run that ends well
 _OTHER_TOOL = re.compile(r"tensorflow/tools/benchmark/")
 _PARAMETER = re.compile(r"(?P<name>[#A-Z][\w #()]+?) ?: \[(?P<value>.*)\]$")
+# Parameters that say what was measured, and on what.
+_DECIDES = re.compile(r"Num threads|Graph|Use (?:gpu|nnapi|NNAPI|legacy nnapi|[Hh]exagon|xnnpack)|"
+                      r"External delegate path")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +123,7 @@ def parse_log(stdout: str, stderr: str = "", exit_code: int | None = None,
     record = Record(format=name, layout=text.layout, outcome=OK, reason="", exit_code=exit_code,
                     delegation=delegation, figures=figures, errors=errors,
                     warnings=tuple(_warnings(lines)), profile=read_profile(lines),
-                    parameters=tuple(_parameters(lines)))
+                    parameters=tuple(_parameters(lines, figures.runs)))
     outcome, reason = _judge(record, lines, complete, failed)
     if outcome in (FAILED, TRUNCATED):
         record = replace(record, figures=figures.only_warmup())
@@ -220,12 +224,20 @@ def _warnings(lines: tuple[Line, ...]) -> list[str]:
     return list(messages)
 
 
-def _parameters(lines: tuple[Line, ...]) -> list[tuple[str, str]]:
+def _parameters(lines: tuple[Line, ...], runs: int) -> list[tuple[str, str]]:
+    """Return what the program says it was called with; of several runs, the first.
+
+    Raises:
+      NotUnderstood: of one run, two things of what decides whose figures these are.
+    """
     parameters: dict[str, str] = {}
     for line in lines:
         match = _PARAMETER.fullmatch(line.message)
         if match and line.level in ("INFO", ""):
-            parameters.setdefault(match["name"], match["value"])
+            first = parameters.setdefault(match["name"], match["value"])
+            if runs < 2 and first != match["value"] and _DECIDES.fullmatch(match["name"]):
+                raise NotUnderstood(f"a log that contradicts itself: {match['name']} is "
+                                    f"{quoted(first, 40)} before", line.raw)
     return list(parameters.items())
 
 

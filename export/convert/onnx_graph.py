@@ -21,6 +21,7 @@ from oace_tf import fileio
 from oace_tf.errors import UsageError, quoted
 from oace_tf.fileio import read_bytes
 from oace_tf.geometry import IMAGENET_DEVIATION, IMAGENET_MEAN
+from oace_tf.other_files import other_file
 
 OLDEST_OPSET = 11  # from here on Resize says how it samples
 MAX_BYTES = 2**31
@@ -103,9 +104,11 @@ def load_graph(path: Path) -> Any:
     try:
         model = onnx.load_model_from_string(data)
     except (DecodeError, ValueError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: not an ONNX file, or a part of one; export it again") from error
+        raise UsageError(f"{path}: not an ONNX file, or a part of one; "
+                         f"{other_file(data) or 'export it again'}") from error
     if not model.graph.node or not model.opset_import:
-        raise UsageError(f"{path}: not an ONNX file (it has no graph); export it again")
+        raise UsageError(f"{path}: not an ONNX file (it has no graph); "
+                         f"{other_file(data) or 'export it again'}")
     opset = _opset(model)
     if opset < OLDEST_OPSET:
         raise UsageError(f"{path}: has opset {opset}, expected {OLDEST_OPSET} or later, where a "

@@ -14,7 +14,7 @@ import numpy as np
 
 from export.convert.onnx_graph import MAX_BYTES, load_graph
 from oace_tf.errors import UsageError, quoted
-from oace_tf.fileio import read_bytes
+from oace_tf.fileio import read_bytes, strict_json
 
 STATE_DICTS = (".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".pt.tar")
 EXPORT_FLAGS = ("torch.onnx.export(..., dynamo=False, do_constant_folding=False, "
@@ -71,6 +71,9 @@ def _checkpoint(path: Path, arrays: Mapping[str, np.ndarray], graph: Any) -> Che
         elif not np.isfinite(array).all():
             raise UsageError(f"{path}: tensor {name} holds values that are not finite; "
                              "take an undamaged file")
+        elif np.abs(array).max(initial=0) > np.finfo(np.float32).max:
+            raise UsageError(f"{path}: tensor {name} holds values that float32 does not; take an "
+                             "undamaged file")
         else:
             tensors[name] = np.asarray(array, np.float32)
     if not tensors:
@@ -87,7 +90,10 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     data = read_bytes(path, MAX_BYTES)
     try:
         refuse_other_files(data)
-        return {name: _plain(path, name, part) for name, part in deserialize(data)}
+        parts = deserialize(data)
+        header = data[8:8 + int.from_bytes(data[:8], "little")]
+        strict_json(header)  # of a name that stands twice, the parser keeps one
+        return {name: _plain(path, name, part) for name, part in parts}
     except Refused as error:
         raise UsageError(f"{path}: {error}") from error
     except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,10 +25,10 @@ class Journal:
       path: the file; None to keep none.
       run: what names the run; plain values.
     Raises:
-      UsageError: the file cannot be written.
+      UsageError: the file cannot be written, or holds something else than a journal.
     """
 
-    def __init__(self, path: Path | None, run: Any) -> None:
+    def __init__(self, path: Path | None, run: Mapping[str, Any]) -> None:
         self.path = path
         self.finished: dict[str, GroupResult] = {}
         self._file: TextIO | None = None
@@ -36,17 +36,17 @@ class Journal:
         if path is None:
             return
         head = json.dumps(run, sort_keys=True)
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        except (OSError, UnicodeDecodeError):
-            lines = []
+        lines = _lines_of(path)
+        if lines and not _is_head(lines[0], run):
+            raise UsageError(f"{path} is there, and is no journal of this command; name another "
+                             "file, or remove it")
         whole_lines = [head]
         for line in lines[1:] if lines and lines[0] == head else []:
             try:
                 row = json.loads(line)
                 records = [ObjectRecord.from_json(record) for record in row["records"]]
                 self.finished[row["key"]] = GroupResult(records, row["left_out"], *row["seconds"])
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 break  # cut off while it was written
             whole_lines.append(line)
         self._rows = len(whole_lines) - 1
@@ -66,18 +66,42 @@ class Journal:
             row = {"key": key, "left_out": result.left_out,
                    "seconds": [result.total_s, result.models_s, result.baselines_s],
                    "records": [record.to_json() for record in result.records]}
-            self._file.write(json.dumps(row) + "\n")
-            self._file.flush()
+            try:
+                self._file.write(json.dumps(row) + "\n")
+                self._file.flush()
+            except OSError as error:
+                raise UsageError(f"cannot write {self.path}: {error.strerror or error}; free the "
+                                 "place; the same command then goes on") from error
             self._rows += 1
 
     def close(self, done: bool) -> None:
         """Close the file; remove it where the run is done, or where it holds nothing."""
         if self._file is None or self.path is None:
             return
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError:  # a full disk, which was told when the row was written
+            pass
         self._file = None
         if done or not self._rows:
             self.path.unlink(missing_ok=True)
+
+
+def _lines_of(path: Path) -> list[str]:
+    """Return the lines of a file; none where it is not there, is empty, or cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []  # writing says what is wrong
+
+
+def _is_head(line: str, run: Mapping[str, Any]) -> bool:
+    """Return whether a line names a run, this or another one."""
+    try:
+        head = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(head, dict) and set(head) == set(run)
 
 
 def key_of(files: Sequence[SampleFile]) -> str:

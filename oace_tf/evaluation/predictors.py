@@ -161,8 +161,11 @@ def weights_of(model: ModelFile, named: Path | None = None) -> Path | None:
         return named
     for folder in (SHIPPED, model.path.resolve().parent):
         for path in sorted(folder.glob(f"*{WEIGHTS_SUFFIX}")):
-            if sha256_file(path) == model.weights_sha256:
-                return path
+            try:
+                if sha256_file(path) == model.weights_sha256:
+                    return path
+            except UsageError:  # a neighbour that cannot be read is none that is looked for
+                continue
     return None
 
 

@@ -17,10 +17,10 @@ def listing(sets: Sequence[Found], root: Path | None) -> str:
     """Return which sets are where, one line each."""
     lines = [f"sets in {root}" if root else "no folder of sets: give --data DIR or set OACE_DATA"]
     for one in sets:
-        if one.folder is None:
-            text = "not found"
-        elif one.fault:
+        if one.fault:
             text = f"broken: {one.fault}"
+        elif one.folder is None:
+            text = "not found"
         else:
             text = f"{size_text(one.name, one.objects)} objects in {one.folder}"
         lines.append(f"  {one.name:<12}{text}")

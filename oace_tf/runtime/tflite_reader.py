@@ -19,6 +19,7 @@ from typing import Any
 
 from oace_tf.errors import UsageError
 from oace_tf.fileio import sha256_bytes
+from oace_tf.other_files import other_file
 
 METADATA_NAME = "OACE_METADATA"  # the entry of Model.metadata whose buffer is our JSON
 SEAL_KEY = "content_sha256"
@@ -65,7 +66,7 @@ def read_facts(data: bytes, name: str) -> FileSummary:
     """
     if data[4:8] != _IDENTIFIER:
         raise UsageError(f"{name} is not a .tflite file (no {_IDENTIFIER.decode()} at byte 4); "
-                         "make one with export/quantize.py")
+                         f"{other_file(data) or 'make one with export/quantize.py'}")
     try:
         root = _Table(data, _unpack(data, "<I", 0))
         if root.scalar(0, "<I", 0) != 3:

@@ -34,7 +34,7 @@ from oace_tf.samples.json_stream import element_at, list_elements
 from oace_tf.samples.photograph import address_of, refuse_one_file, same_photograph
 
 FOLDER = ".oace-index"
-FORMAT = "oace-coco-index-2"
+FORMAT = "oace-coco-index-3"
 _NAMES = ("file_name", "coco_url")  # from them the image's path is found
 _ROWS = 10000  # written at a time
 _ABANDONED_S = 24 * 3600  # nobody builds an index for so long
@@ -193,6 +193,11 @@ class CocoIndex:
         return self._base.execute(query, values).fetchone()
 
 
+def _storable(text: str) -> str:
+    """Return a text as SQLite takes it: bytes that are no UTF-8, as in some file names, escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _fitting_index(path: Path) -> Path:
     """Return the index of a JSON, built now where none fits."""
     try:
@@ -286,8 +291,9 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
         if key == "images":
             file = file_name(where)
             names = {name: record[name] for name in _NAMES if name in record}
-            rows[key].append((where.integer("id"), file.stem, str(file), address_of(record),
-                              json.dumps(names), *size_hw_of(where)))
+            rows[key].append((where.integer("id"), _storable(file.stem), _storable(str(file)),
+                              _storable(address_of(record)), json.dumps(names),
+                              *size_hw_of(where)))
         else:
             crowd = record.get("iscrowd", 0)
             if crowd not in (0, 1):

@@ -18,7 +18,7 @@ import numpy as np
 from oace_tf.clicker import IGNORED
 from oace_tf.errors import UsageError
 from oace_tf.fileio import PathLike
-from oace_tf.images import SUFFIXES, read_brightest, read_image
+from oace_tf.images import SUFFIXES, read_brightest
 from oace_tf.samples import sbd
 from oace_tf.samples.coco import (
     CocoAnnotation,
@@ -27,6 +27,7 @@ from oace_tf.samples.coco import (
     load_coco,
     read_coco_image,
 )
+from oace_tf.samples.photograph import read_labelled
 from oace_tf.samples.sample import Sample, SampleFile, checked_sample
 
 INSTANCES = "instances.json"
@@ -59,14 +60,24 @@ PUBLISHED_SIZE = {"grabcut": 50, "berkeley": 100, "davis": 345, "sbd": 6671, "co
 
 
 def find_dataset(name: str, root: PathLike | None) -> Path | None:
-    """Return the folder ROOT/NAME or ROOT/val/NAME, upper and lower case alike, or None."""
+    """Return the folder ROOT/NAME or ROOT/val/NAME, upper and lower case alike, or None.
+
+    Raises:
+      UsageError: several differ in their case alone, and none is called as asked for.
+    """
     if root is None:
         return None
     for parent in (Path(root), Path(root) / "val"):
-        if parent.is_dir():
-            for folder in sorted(parent.iterdir()):
-                if folder.name.lower() == name.lower() and folder.is_dir():
-                    return folder
+        if not parent.is_dir():
+            continue
+        folders = [folder for folder in sorted(parent.iterdir())
+                   if folder.name.lower() == name.lower() and folder.is_dir()]
+        exact = [folder for folder in folders if folder.name == name]
+        if len(folders) > 1 and not exact:
+            raise UsageError(f"{' and '.join(map(str, folders))} are both {name!r}; name one of "
+                             "them as it is written, or rename it")
+        if folders:
+            return (exact or folders)[0]
     return None
 
 
@@ -91,8 +102,9 @@ def available(root: PathLike | None) -> list[Found]:
         names += sorted(path.parent.name.lower() for path in parent.glob(f"*/{INSTANCES}"))
     sets = []
     for name in dict.fromkeys(names):
-        folder = find_dataset(name, root)
+        folder = None
         try:
+            folder = find_dataset(name, root)
             count = len(list_samples(name, root)) if folder else 0
             sets.append(Found(name, folder, count))
         except UsageError as error:
@@ -188,7 +200,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def _read_pair(image_path: Path, mask_path: Path, layout: Layout, dataset: str) -> Sample:
-    image, grey = read_image(image_path), read_brightest(mask_path)
+    image, grey = read_labelled(image_path), read_brightest(mask_path)
     mask = (grey > layout.object_above).astype(np.int8)
     if layout.ignored is not None:
         mask[grey == layout.ignored] = IGNORED

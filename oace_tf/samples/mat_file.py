@@ -19,6 +19,7 @@ _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f
             13: "u8"}
 _MOST_UNPACKED = 2**26  # bytes
 _MOST_ELEMENTS = 4096
+_MOST_OF_BYTE = 255
 
 
 class MatFault(ValueError):
@@ -62,11 +63,13 @@ def _field(content: bytes, parts: list[bytes], field: bytes, order: str) -> np.n
             len(parts) < 2):
         raise MatFault("its variable is no struct")
     (width,) = struct.unpack(order + "i", parts[0][:4])
-    if width < 1:
+    if width < 1 or len(parts[1]) > width * _MOST_ELEMENTS:
         raise MatFault("its field names are damaged")
     names = [parts[1][k:k + width].split(b"\0")[0] for k in range(0, len(parts[1]), width)]
     if field not in names or len(parts) < 2 + len(names):
         raise MatFault(f"its variable has no field {field.decode()}")
+    if names.count(field) > 1:
+        raise MatFault(f"its variable has several fields {field.decode()}")
     inner = parts[2 + names.index(field)]
     matrix_class, sides, numbers = _head(inner, order)
     if matrix_class != _UINT8_CLASS or len(sides) != 2:
@@ -78,6 +81,8 @@ def _field(content: bytes, parts: list[bytes], field: bytes, order: str) -> np.n
         _NUMBERS[kind]).itemsize == 0 else np.zeros(0)
     if min(sides) < 0 or array.size != sides[0] * sides[1]:
         raise MatFault(f"its {field.decode()} has not the numbers of {sides[0]}x{sides[1]}")
+    if not ((array >= 0) & (array <= _MOST_OF_BYTE) & (array == np.floor(array))).all():
+        raise MatFault(f"its {field.decode()} holds numbers that are no bytes")
     return np.ascontiguousarray(array.astype(np.uint8).reshape(sides[::-1]).T)
 
 

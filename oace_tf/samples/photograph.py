@@ -1,8 +1,8 @@
 """Which photograph a record of a COCO or LVIS file means, so that two files speak of the same one.
 
 A stem is no identity: two cameras both have their 0001.jpg. Two records are one photograph where
-their published addresses agree; where not both have one, where their whole file names agree and no
-two different files lie under them.
+their published addresses agree; where not both have one, where their whole file names agree; and
+where no two different files lie there.
 """
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
+
 from oace_tf.errors import UsageError, quoted
+from oace_tf.images import read_photograph
 
 _log = logging.getLogger(__name__)
 _COCO_HOSTS = ("cocodataset.org", "mscoco.org")
+_OF_COCO = re.compile(r"\d{12}")
 _COCO_NUMBER = re.compile(r"(\d{12})\.jpg$")  # the same in the sets of 2014 and of 2017
 
 
@@ -42,7 +46,8 @@ class Record(Protocol):
 def address_of(record: Mapping[str, Any]) -> str:
     """Return which published photograph an image's record names; empty where it names none.
 
-    It is COCO's number for COCO's own, else the address (`coco_url`) without scheme and host.
+    It is COCO's number for COCO's own, else the address (`coco_url`) without scheme and host: one
+    photograph may lie on several. Where no folder stands before the file's name, the host counts.
     """
     url = record.get("coco_url")
     if not isinstance(url, str):
@@ -52,9 +57,14 @@ def address_of(record: Mapping[str, Any]) -> str:
     except ValueError:
         return ""
     number = _COCO_NUMBER.search(parts.path)
-    if number and (parts.hostname or "").endswith(_COCO_HOSTS):
+    if number and f".{parts.hostname}".endswith(tuple(f".{host}" for host in _COCO_HOSTS)):
         return number[1]
-    return parts.path.strip("/")
+    path = unquote(parts.path).strip("/")
+    if parts.query:  # such as get?id=1
+        path = f"{path}?{unquote(parts.query)}"
+    if path and "/" not in path and parts.netloc:
+        path = f"{parts.netloc.lower()}/{path}"
+    return path
 
 
 def same_photograph(one: Record, other: Record, where: str) -> bool:
@@ -72,7 +82,9 @@ def same_photograph(one: Record, other: Record, where: str) -> bool:
             raise UsageError(f"{where}: image {other.id} and image {one.id} of the file it is "
                              f"joined with both lie at {one.path}, but their addresses (coco_url) "
                              "differ; keep the photographs of each in a folder of its own")
-        return one.address == other.address
+        return one.address == other.address and (
+            one_file or _OF_COCO.fullmatch(one.address) is not None
+            or not _differ(one.path, other.path))
     return one_file or (one.name == other.name and not _differ(one.path, other.path))
 
 
@@ -126,6 +138,21 @@ def warn_turned(path: Path) -> None:
     _log.warning("%s is stored turned (its orientation), and its size cannot tell whether its "
                  "labels are turned too; they are taken to be in the frame of the upright "
                  "photograph", path)
+
+
+def read_labelled(path: Path) -> np.ndarray:
+    """Return a photograph whose labels lie in another file, upright, (H, W, 3) uint8 RGB.
+
+    Where it is stored turned, and its size cannot tell in which frame its labels are, a warning
+    says so (`warn_turned`).
+
+    Raises:
+      UsageError: as `images.read_image`.
+    """
+    photograph = read_photograph(path)
+    if photograph.is_turned and photograph.image.shape[:2] == photograph.stored_hw:
+        warn_turned(path)
+    return photograph.image
 
 
 def _differ(one: Path, other: Path) -> bool:

@@ -14,8 +14,8 @@ import numpy as np
 
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes
-from oace_tf.images import read_image
 from oace_tf.samples.mat_file import MatFault, read_field
+from oace_tf.samples.photograph import read_labelled
 from oace_tf.samples.sample import Sample, SampleFile, checked_sample
 
 IMAGES, INSTANCES, NAMES = "img", "inst", "val.txt"
@@ -71,4 +71,4 @@ def read_instances(path: Path) -> np.ndarray:
 def _read(image_path: Path, mat: Path, number: int) -> Sample:
     mask = (read_instances(mat) == number).astype(np.int8)
     name = image_path.stem
-    return checked_sample(f"{name}:{number}", read_image(image_path), mask, DATASET, mat, name)
+    return checked_sample(f"{name}:{number}", read_labelled(image_path), mask, DATASET, mat, name)

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from oace_tf.errors import OaceError, UsageError
-from oace_tf.fileio import atomic_write, make_folder
+from oace_tf.fileio import atomic_write, make_folder, writing_alone
 from oace_tf.networks.gesture_networks import GestureNetworks
 from oace_tf.networks.weights import get_arrays, save_weights, set_arrays
 from oace_tf.progress import Progress
@@ -132,7 +132,7 @@ class GestureTrainer:
         step: GestureStep | None = None
         current: GesturePhase | None = None
         source = gesture_batches(self._plan, wanted, self._workers, self._skipped)
-        with (closing(source), _Log(self._out / LOG, self._step) as log,
+        with (writing_alone(self._out), closing(source), _Log(self._out / LOG, self._step) as log,
               Progress(total, "training", "batch", self._batch) as bar):
             for batch in source:
                 phase, _ = self._settings.phase_of(self._batch)

@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from oace_tf.errors import OaceError, UsageError
-from oace_tf.fileio import make_folder
+from oace_tf.fileio import make_folder, writing_alone
 from oace_tf.networks.pair import Pair
 from oace_tf.networks.weights import get_arrays, save_weights, set_arrays
 from oace_tf.progress import Progress
@@ -160,7 +160,9 @@ class Trainer:
         source = batches(self.folders, self.settings, self.pair.config.click_channels,
                          self._step, self._options.workers, self._skipped, self._options.share)
         phase: Phase | None = None
-        with closing(source), Progress(total, "training", "step", self._step) as bar:
+        # Of several hosts the first one writes.
+        alone = writing_alone(self._out) if self._options.share.first else nullcontext()
+        with alone, closing(source), Progress(total, "training", "step", self._step) as bar:
             started = time.perf_counter()
             for step, batch in source:
                 waited_s = time.perf_counter() - started

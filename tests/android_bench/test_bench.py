@@ -114,3 +114,19 @@ def test_clean(world, command, tiny_int8):
     command("--settings", "int8-cpu-1", "--clean", "--no-profile")
     assert not Path(world.folder).exists()
     assert bench.main(["--clean", "--device-dir", world.folder]) == 0
+
+
+@pytest.mark.parametrize("flags, words", [
+    (["--threads", "1,9999999999"], "expected a whole number"), (["--threads", "2000"], "at most"),
+    (["--threads", "a,b"], "expected a whole number"), (["--runs", "9" * 5000], "whole number"),
+    (["--warmup", "²"], "whole number"), (["--pause-s", "nan"], "a number from 0 on")])
+def test_counts_that_cannot_be(capsys, flags, words):
+    assert bench.main(["x.tflite", "--host", *flags]) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1 and len(said) < 300
+
+
+def test_a_damaged_file_is_named(tmp_path, capsys):
+    (tmp_path / "cut.tflite").write_bytes(bytes(4) + b"TFL3")
+    assert bench.main([str(tmp_path / "cut.tflite")]) == 2
+    assert "cut.tflite is truncated or damaged" in capsys.readouterr().err

@@ -89,3 +89,11 @@ def test_a_reference_that_is_missing_is_named(tmp_path):
         csv.writer(file).writerow(["model", "unit", "runtime", "precision", "component"])
     with pytest.raises(UsageError, match="holds no figure of deeplabv3_resnet50 on the gpu"):
         estimate.read_points(path)
+
+
+def test_the_file_is_not_written_over(tmp_path, tiny_int8, capsys):
+    model = tmp_path / "model.tflite"
+    model.write_bytes(tiny_int8.read_bytes())
+    assert estimate.main([str(model), "--json", str(model)]) == 2
+    assert "is read too" in capsys.readouterr().err
+    assert model.read_bytes() == tiny_int8.read_bytes()

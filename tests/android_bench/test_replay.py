@@ -147,3 +147,36 @@ def test_binary_input_never_reaches_the_terminal(tmp_path, capsys, content):
         assert said.out == "" and said.err.count("\n") == 1 and "model.tflite" in said.err
         assert said.err.rstrip("\n").isprintable() and "\ufffd" not in said.err
         assert len(said.err) < 400
+
+
+@pytest.mark.parametrize("line", ["Num threads: [1]", "Graph: [other.tflite]", "Use gpu: [1]"])
+def test_a_log_that_contradicts_itself(tmp_path, capsys, line):
+    first = "INFO: Use gpu: [0]\n" if line.startswith("Use") else ""
+    text = logs.stdout(asked=first).replace("INFO: Loaded", f"INFO: {line}\nINFO: Loaded")
+    assert bench.main(["--replay", saved(tmp_path, text, logs.stderr(), "0")]) == 2
+    said = capsys.readouterr().err
+    assert "run.stdout.txt: a log that contradicts itself" in said and line in said
+    twice = logs.stdout() + logs.stdout(avg="201600").replace("threads: [4]", "threads: [1]")
+    assert bench.main(["--replay", saved(tmp_path, twice, logs.stderr(), "0")]) == 1  # two runs
+    assert "two results" in capsys.readouterr().out
+
+
+def test_a_report_is_not_written_over_the_log(tmp_path, capsys):
+    path = Path(saved(tmp_path, logs.stdout(), logs.stderr(), "0"))
+    for read in (path, path.with_name("run.rc"), path.with_name("run.stderr.txt")):
+        before = read.read_bytes()
+        assert bench.main(["--replay", str(path), "--json", str(read)]) == 2
+        assert "is read too" in capsys.readouterr().err and read.read_bytes() == before
+    both = str(tmp_path / "x")
+    assert bench.main(["--replay", str(path), "--json", both, "--markdown", both]) == 2
+    assert "two outputs" in capsys.readouterr().err
+
+
+def test_names_that_no_file_can_have(tmp_path, capsys):
+    for name in ("y" * 300 + ".stdout.txt", "y" * 250 + ".log", "/".join(["d" * 200] * 30)):
+        assert bench.main(["--replay", str(tmp_path / name)]) == 2
+        said = capsys.readouterr().err
+        assert "cannot read" in said and said.count("\n") == 1
+    assert bench.main(["--replay", saved(tmp_path, logs.stdout(), logs.stderr(), "0"),
+                       "--json", str(tmp_path / ("z" * 300))]) == 2
+    assert "File name too long" in capsys.readouterr().err

@@ -219,3 +219,13 @@ def test_a_state_dict_of_a_trunk_must_say_how_it_resizes(folder: Path) -> None:
     source = dataclasses.replace(checkpoint("segmentation18s", folder), graph=None)
     with pytest.raises(UsageError, match="does not say how its network resizes; give --resize"):
         port_network.describe(arguments("hrnet18s"), source, source)
+
+
+def test_the_checkpoint_is_not_written_over(tmp_path: Path,
+                                            capsys: pytest.CaptureFixture[str]) -> None:
+    source, proof = tmp_path / "source.safetensors", tmp_path / "proof.safetensors"
+    for path in (source, proof):
+        path.write_bytes(b"mine")
+        assert port.main([str(source), "--network", "hrnet18s", "--proof", str(proof),
+                          "--out", str(path)]) == 2
+        assert "is read too" in capsys.readouterr().err and path.read_bytes() == b"mine"

@@ -82,3 +82,14 @@ def test_bad_input_is_one_line_and_exit_2(made: Made, tmp_path: Path, arguments:
     assert profile_operators.main([str(path) if a == "FILE" else a for a in arguments]) == 2
     found = capsys.readouterr()
     assert found.out == "" and named in found.err and found.err.count("\n") == 1
+
+
+def test_the_file_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("model.tflite", "float.tflite"):
+        (tmp_path / name).write_bytes(b"mine")
+    for name in ("model.tflite", "float.tflite"):
+        assert profile_operators.main([
+            str(tmp_path / "model.tflite"), "--float", str(tmp_path / "float.tflite"),
+            "--json", str(tmp_path / name)]) == 2
+        assert "is read too" in capsys.readouterr().err
+        assert (tmp_path / name).read_bytes() == b"mine"

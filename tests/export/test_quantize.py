@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -387,3 +388,14 @@ def test_in_processes_of_their_own(
         assert code == 0
         files.append([(out / f"oace_{kind}.tflite").read_bytes() for kind in ("int8", "float32")])
     assert files[0] == files[1]
+
+
+def test_folders_of_killed_builds_are_cleared(tmp_path: Path) -> None:
+    old, young = tmp_path / ".making-old", tmp_path / ".making-young"
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "half.tflite").write_bytes(b"half")
+    os.utime(old, (1, 1))
+    with build.staging(tmp_path) as folder:
+        assert not old.exists() and young.is_dir() and folder.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == [young.name]

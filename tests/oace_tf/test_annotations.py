@@ -81,3 +81,10 @@ def test_svg_is_of_the_photographs_size_and_has_holes() -> None:
     assert [path.attrib["fill-rule"] for path in paths] == ["evenodd"] * 2
     assert [path.attrib["d"].count("M") for path in paths] == [3, 1]
     assert [path[0].text for path in paths] == ["left", "object"]
+
+
+def test_names_that_xml_cannot_hold() -> None:
+    thing = AnnotatedObject(polygons=(), name="a\x01<b>\udcff\x0b")
+    drawn = as_svg(AnnotatedPhotograph(file_name="a", height=4, width=4, objects=(thing,)))
+    assert "<title>a\ufffd&lt;b&gt;\ufffd\ufffd</title>" in drawn
+    assert ElementTree.fromstring(drawn.encode()) is not None

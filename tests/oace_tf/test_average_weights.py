@@ -101,3 +101,14 @@ def test_one_checkpoint_gives_its_moving_average(tmp_path: Path) -> None:
     out = tmp_path / "weights.safetensors"
     assert average_weights.main([str(tmp_path / "checkpoint.safetensors"), "-o", str(out)]) == 0
     assert all((array == 2.0).all() for array in read_arrays(out)[2].values())
+
+
+def test_no_part_is_written_over_and_no_share_is_lost(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, other = (write(tmp_path / f"{name}.safetensors", 1.0) for name in "ab")
+    before = first.read_bytes()
+    assert average_weights.main([str(first), str(other), "-o", str(first)]) == 2
+    assert "is read too" in capsys.readouterr().err and first.read_bytes() == before
+    out = tmp_path / "mean.safetensors"
+    assert average_weights.main([f"{first}:1e308", f"{other}:1e308", "-o", str(out)]) == 2
+    assert "give smaller ones" in capsys.readouterr().err and not out.exists()

@@ -384,3 +384,23 @@ def test_tidy_changes_crumbs_alone(run: Run, tmp_path: Path) -> None:
         assert run("--dataset", "grabcut", "--json", tmp_path / f"{name}.json", *more) == 0
     (plain,), (tidy,) = (_entries(tmp_path / f"{name}.json") for name in "ab")
     assert tidy["miou_at"] == plain["miou_at"] and tidy["crumbs"]["share"] == 0
+
+
+@pytest.mark.parametrize("option", ["--json", "--html", "--journal"])
+def test_no_input_is_written_over(run: Run, data: Path, tiny_int8: Path, tmp_path: Path,
+                                  said: Callable[[], str], option: str) -> None:
+    model = shutil.copy(tiny_int8, tmp_path / "model.tflite")
+    (tmp_path / "link").symlink_to(model)
+    for read in (data / "val" / "many" / "instances.json", tmp_path / "link",
+                 data / "val" / "many" / "images" / "1.png"):
+        before = read.read_bytes()
+        assert run("--dataset", "many", "--model", model, option, read) == 2
+        assert "is read too" in said() and read.read_bytes() == before
+    assert run("--dataset", "many", "--json", tmp_path / "x", "--html", tmp_path / "x") == 2
+    assert "two outputs" in said()
+
+
+def test_notes_are_no_journal(run: Run, tmp_path: Path, said: Callable[[], str]) -> None:
+    (tmp_path / "notes").write_text("mine")
+    assert run("--dataset", "many", "--journal", tmp_path / "notes") == 2
+    assert "is no journal" in said() and (tmp_path / "notes").read_text() == "mine"

@@ -92,3 +92,67 @@ def test_what_killed_writes_left_is_cleared(tmp_path):
     assert len(list(tmp_path.iterdir())) == 7
     fileio.clear_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+@pytest.mark.parametrize("name", ["y" * 251 + ".png", "é" * 125 + ".png"])
+def test_a_name_of_the_greatest_length_is_written(tmp_path, name):
+    fileio.atomic_write(tmp_path / name, b"x")
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_longer_names_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="File name too long"):
+        fileio.atomic_write(tmp_path / ("y" * 300), b"x")
+
+
+def test_a_leftover_of_a_long_name_is_cleared(tmp_path):
+    def killed(file):
+        beside = [name for name in os.listdir(tmp_path) if name.startswith(".")]
+        (tmp_path / (beside[0][:-8] + "abcdefgh")).write_bytes(b"half")
+
+    name = "y" * 245 + ".json"
+    fileio.atomic_write(tmp_path / name, killed)
+    assert len(os.listdir(tmp_path)) == 2
+    fileio.clear_leftovers(tmp_path)
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_names_that_json_cannot_hold(tmp_path):
+    with pytest.raises(UsageError, match="x.json: the name .*no UTF-8, .*rename"):
+        fileio.write_json(tmp_path / "x.json", {"file": os.fsdecode(b"bad\xff.png")})
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_output_is_no_input(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_bytes(b"1")
+    other.write_bytes(b"2")
+    fileio.refuse_overwriting([other, None, tmp_path / "new"], [one, None, tmp_path / "missing"])
+    (tmp_path / "soft").symlink_to(one)
+    os.link(one, tmp_path / "hard")
+    for written in (one, tmp_path / "soft", tmp_path / "hard", tmp_path / "." / "one"):
+        with pytest.raises(UsageError, match="is read too.*name another place"):
+            fileio.refuse_overwriting([written], [other, one])
+    with pytest.raises(UsageError, match="two outputs"):
+        fileio.refuse_overwriting([tmp_path / "new", tmp_path / "a" / ".." / "new"], [])
+
+
+def test_what_cannot_be_read_is_named_with_its_remedy(tmp_path):
+    for path, remedy in ((tmp_path / "none", "put it there"), (tmp_path, "name a file"),
+                         (tmp_path / ("x" * 300), "a shorter name"),
+                         (tmp_path / "none" / "x", "put it there")):
+        for read in (fileio.read_bytes, fileio.read_json, fileio.sha256_file, fileio.read_start):
+            with pytest.raises(UsageError, match=f"cannot read .*; .*{remedy}"):
+                read(path)
+
+
+def test_one_run_writes_into_a_folder(tmp_path):
+    with fileio.writing_alone(tmp_path):
+        with pytest.raises(UsageError, match="another run is writing there"):
+            with fileio.writing_alone(tmp_path):
+                raise AssertionError
+    with fileio.writing_alone(tmp_path):  # it is free again
+        assert os.listdir(tmp_path) == []
+    with pytest.raises(UsageError, match="cannot read .*none"):
+        with fileio.writing_alone(tmp_path / "none"):
+            raise AssertionError

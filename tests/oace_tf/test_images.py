@@ -369,3 +369,64 @@ def test_heic_without_its_package_says_what_to_install(monkeypatch):
     with pytest.raises(UsageError, match=r"x.heic is a HEIC photograph: pip install "
                        r"'oace-tf\[heic\]' to read it, or save it as JPEG"):
         decode_photograph(b"\0\0\0\x18ftypheic" + bytes(40), "x.heic")
+
+
+def _tiff(pixels: np.ndarray, **tags) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "TIFF", **tags)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("tags", [{254: 1}, {50706: b"\1\4\0\0"}])
+def test_the_preview_of_a_raw_file_is_no_photograph(photo, tags):
+    with pytest.raises(UsageError, match="x.dng: it is a camera's raw file.*develop it to JPEG"):
+        decode_photograph(_tiff(photo, tiffinfo=tags), "x.dng")
+
+
+def test_floating_point_is_told():
+    for channels in (1, 3):
+        pixels = np.full((6, 8, channels), 0.5, np.float32)
+        data = cv2.imencode(".tif", pixels)[1].tobytes()
+        with pytest.raises(UsageError, match="floating point; save it with 8 or 16 bits"):
+            decode_photograph(data, "x.tif")
+
+
+@pytest.mark.parametrize("most, taken", [(255, True), (65535, True), (100, False), (1023, False),
+                                         (0, False), (256, False)])
+@pytest.mark.parametrize("kind", [2, 3, 5, 6])
+def test_grey_that_goes_up_to_another_value(kind, most, taken):
+    numbers = 3 * 8 if kind in (3, 6) else 8
+    pixels = b"9 " * numbers + b"\n" if kind < 4 else bytes(2 * numbers)
+    data = b"P%d # a remark\n4 2\n%d\n" % (kind, most) + pixels
+    if taken:
+        assert decode_photograph(data, "x.pgm").image.shape == (2, 4, 3)
+    else:
+        with pytest.raises(UsageError, match=f"x.pgm: its values go up to {most}, .*save it as"):
+            decode_photograph(data, "x.pgm")
+
+
+@pytest.mark.parametrize("data, words", [
+    (b"%PDF-1.7", "it is a PDF"), (b"\xff\x0a\x1f", "JPEG XL"), (b"<svg xmlns='x'>", "SVG"),
+    (b"<?xml version='1.0'?><svg/>", "SVG"), (b"PF\n4 4\n-1.0\n", "PFM"),
+    (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    (b"<!DOCTYPE html>", "web page"),
+    (b"PK\x03\x04", "unzip"), (b"plain text", "damaged, cut short")])
+def test_what_is_handed_over_in_place_of_a_photograph(tmp_path, data, words):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=words) as caught:
+        read_image(path)
+    assert "photo.jpg is not a readable image" in str(caught.value)
+
+
+def test_masks_of_16_bits(tmp_path):
+    labels = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    for name, stored in (("labels", labels), ("grey", labels * 256), ("full", labels * 257)):
+        for suffix in (".png", ".tif"):
+            path = str(tmp_path / f"{name}{suffix}")
+            assert cv2.imwrite(path, stored)
+            np.testing.assert_array_equal(read_brightest(path), labels)
+    floats = str(tmp_path / "x.hdr")
+    assert cv2.imwrite(floats, np.ones((4, 4, 3), np.float32))
+    with pytest.raises(UsageError, match="x.hdr: its values are floating point"):
+        read_brightest(floats)

@@ -171,3 +171,38 @@ def test_a_gesture_is_given_once():
         gesture_of([(1, 2)], {"taps": [(1, 2)]}, SIZE, 20)
     with pytest.raises(TypeError, match="'boxes'; a gesture is made of taps, background, box"):
         gesture_of(None, {"boxes": (1, 2, 3, 4)}, SIZE, 20)
+
+
+def test_pil_images_of_more_than_8_bits():
+    pil = pytest.importorskip("PIL.Image")
+    grey = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1000
+    for mode in ("I;16", "I;16B"):
+        stored = grey.astype(">u2" if mode.endswith("B") else "<u2")
+        image = pil.frombytes(mode, (8, 6), stored.tobytes())
+        np.testing.assert_array_equal(pixels_of(image)[..., 0], grey // 256)
+    shares = pil.fromarray(grey.astype(np.float32) / 65535)
+    np.testing.assert_allclose(pixels_of(shares)[..., 0], grey / 257, atol=0.51)
+    with pytest.raises(UsageError, match="does not say which number is white"):
+        pixels_of(pil.fromarray(grey.astype(np.int32)))
+    with pytest.raises(UsageError, match=r"must lie in \[0, 1\]"):
+        pixels_of(pil.fromarray(grey.astype(np.float32)))
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    with open(tmp_path / "a.jpg", "rb") as closed:
+        pass
+    with pytest.raises(UsageError, match="closed file; open it with mode 'rb'"):
+        pixels_of(closed)
+    with open(tmp_path / "b.jpg", "wb") as writing:
+        with pytest.raises(UsageError, match="open it with mode 'rb'"):
+            pixels_of(writing)
+
+
+@pytest.mark.parametrize("words", [
+    {"taps": [(10**400, 1)]}, {"box": (0, 0, 10**400, 5)}, {"box": (-1e300, -1e300, 1e300, 1e300)},
+    {"extreme": [(0, 0), (1e30, 0), (0, 1), (1, 1)]}, {"scribble": [(10**400, 1), (2, 2)]},
+    {"drag": [(0, 0), (1e20, 0)]}])
+def test_numbers_that_overflow(words):
+    with pytest.raises(UsageError):
+        gesture_of(None, words, (60, 80), 8)

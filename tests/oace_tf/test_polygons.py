@@ -134,3 +134,12 @@ def test_wrong_numbers_are_refused() -> None:
     for tolerance in (-1.0, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="tolerance"):
             polygons_of(_ring(), tolerance=tolerance)
+
+
+def test_a_tolerance_beyond_all_bounds_is_taken() -> None:
+    mask = np.zeros((40, 50), bool)
+    mask[5:30, 8:40] = True
+    for tolerance in (1e9, 1e308):
+        assert len(polygons_of(mask, tolerance=tolerance)) == 1
+    with pytest.raises(UsageError, match="a number of pixels"):
+        polygons_of(mask, tolerance=float("nan"))

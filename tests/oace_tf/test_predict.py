@@ -430,6 +430,17 @@ def test_a_black_previous_mask_is_nothing(photo: Path) -> None:
     np.testing.assert_array_equal(masks[0], masks[1])
 
 
+def test_a_previous_mask_of_16_bits_with_values_of_8_counts(coffee_mask: Path) -> None:
+    wide, masks = coffee_mask.with_name("wide.png"), []
+    assert cv2.imwrite(str(wide), _written(coffee_mask).astype(np.uint16))
+    for previous in (coffee_mask, wide):
+        out = coffee_mask.with_name("o_mask.png")
+        assert predict.main([str(COFFEE), "--tap", "290,120", "--background-tap", "150,250",
+                             "--previous", str(previous), "-o", str(out), *SHIPPED]) == 0
+        masks.append(_written(out))
+    np.testing.assert_array_equal(masks[0], masks[1])
+
+
 def test_other_previous_masks_are_refused(photo: Path, tiny_int8: Path,
                                           capfd: pytest.CaptureFixture[str]) -> None:
     """In one line that names the file and what to do; nothing is written."""

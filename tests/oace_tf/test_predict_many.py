@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -220,3 +221,53 @@ def test_file_names(tmp_path: Path) -> None:
     assert file_names([images / "a.jpg", other / "b.jpg"], tmp_path / "c.json") == [
         "images/a.jpg", "other/deep/b.jpg"]
     assert file_names([other / "a.jpg", other / "b.jpg"], images / "c.json") == ["a.jpg", "b.jpg"]
+
+
+def test_no_photograph_is_written_over(table: Path) -> None:
+    before = table.with_name("b.png").rename(table.with_name("a_cutout.png")).read_bytes()
+    table.write_text("photo,x,y\na.png,24,30\na_cutout.png,24,30\n")
+    assert _run("--taps", table, "-o", table.parent) == 0
+    assert table.with_name("a_cutout.png").read_bytes() == before
+    assert {"a_cutout_2.png", "a_cutout_cutout.png"} <= set(os.listdir(table.parent))
+
+
+def test_the_table_is_not_written_over(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    same = table.rename(table.with_name("taps.json"))
+    assert _run("--taps", same, "-o", same) == 2
+    assert same.read_text() == TABLE and "is read too" in capfd.readouterr().err
+
+
+def test_names_that_differ_in_case_are_two_files_everywhere(table: Path) -> None:
+    table.with_name("b.png").rename(table.with_name("A.png"))
+    table.write_text("photo,x,y\na.png,24,30\nA.png,24,30\n")
+    out = table.with_name("out")
+    assert _run("--taps", table, "-o", out) == 0
+    assert len({name.casefold() for name in os.listdir(out)}) == 2
+
+
+def test_long_names_leave_nothing_out(table: Path) -> None:
+    table.with_name("b.png").rename(table.with_name("é" * 125 + ".png"))
+    rows = "".join(f"{'é' * 125}.png,24,30,1,{'o' * 300}{k}\n" for k in (1, 2))
+    table.write_text("photo,x,y,label,object\n" + rows)
+    for kind in ("cutout", "labels"):
+        assert _run("--taps", table, "-o", table.with_name(kind), "--kind", kind) == 0
+    assert len(os.listdir(table.with_name("cutout"))) == 2
+
+
+def test_a_name_too_long_for_any_file_leaves_the_others(
+        table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    table.write_text(TABLE + f"{'x' * 300}.png,1,1,1,,\n")
+    assert _run("--taps", table) == 1
+    assert "File name too long" in capfd.readouterr().err
+    assert len(json.loads(table.with_name("taps_coco.json").read_text())["annotations"]) == 3
+
+
+def test_a_name_that_json_cannot_hold_leaves_the_others(
+        table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    odd = table.with_name(os.fsdecode(b"odd\xff"))
+    odd.mkdir()
+    table.with_name("b.png").rename(odd / "b.png")
+    assert _run("--taps", table, table.with_name("a.png"), odd / "b.png") == 1
+    assert "no UTF-8" in capfd.readouterr().err
+    assert len(json.loads(table.with_name("taps_coco.json").read_text())["annotations"]) == 2
+    assert _run("--taps", table, "--category", os.fsdecode(b"\xff")) == 2

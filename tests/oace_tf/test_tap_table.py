@@ -80,3 +80,41 @@ def test_where_photographs_are_looked_for(tmp_path: Path, monkeypatch: pytest.Mo
         find_photograph("c.jpg", table, named)
     with pytest.raises(UsageError, match="b.jpg: 2 of the photographs"):
         find_photograph("x/b.jpg", table, [Path("b.jpg"), Path("sub/b.jpg")])
+
+
+@pytest.mark.parametrize("name", ["\u202fa.jpg", "a.jpg ", " a.jpg", "\xa0a\xa0.jpg"])
+def test_blanks_at_the_edge_of_a_name_are_of_the_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    (photograph,) = read_tap_table(_table(tmp_path, f'photo,x,y\n"{name}",1,2\n'))
+    assert find_photograph(photograph.name, tmp_path / "taps.csv") == tmp_path / name
+
+
+def test_blanks_around_a_cell_are_not(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    (photograph,) = read_tap_table(_table(tmp_path, "photo,x,y\n a.jpg , 1,2\na.jpg,3,4\n"))
+    assert photograph.name == "a.jpg" and len(photograph.objects[0].taps) == 2
+
+
+@pytest.mark.parametrize(("row", "said"), [
+    ("a.jpg,80,5,60,2", "line 2: it has 5 cells, the first line 3"),
+    ('a.jpg,"1,234",60', "line 2: a comma in the number '1,234'"),
+    ("a.jpg,1_0,60", "line 2: x must be a number")])
+def test_numbers_that_may_mean_two_things(tmp_path: Path, row: str, said: str) -> None:
+    (photograph,) = read_tap_table(_table(tmp_path, f"photo,x,y\n{row}\n"))
+    assert photograph.objects[0].fault.startswith(said)
+
+
+def test_empty_cells_at_the_end_of_a_row_are_none(tmp_path: Path) -> None:
+    (photograph,) = read_tap_table(_table(tmp_path, "photo,x,y\na.jpg,1,2,,\n"))
+    assert not photograph.objects[0].fault
+
+
+def test_a_column_twice(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="must name each"):
+        read_tap_table(_table(tmp_path, "photo,x,y,label,label\na.jpg,1,2,1,0\n"))
+
+
+def test_a_name_that_no_file_can_have_is_no_file(tmp_path: Path) -> None:
+    table = tmp_path / "taps.csv"
+    for name in ("x" * 300, "a\0b", "/".join(["d" * 200] * 30)):
+        assert find_photograph(name, table) == tmp_path / name

@@ -1,6 +1,8 @@
 """Tensor files: what goes in comes out, and not one bit may change on the way."""
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -83,3 +85,21 @@ def test_a_failed_write_leaves_the_earlier_file(path, tmp_path):
         write_tensors(path / "below", TENSORS, METADATA)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_opened_is_not_damaged(tmp_path):
+    for path, words in ((tmp_path, "Is a directory"), (tmp_path / "none", "No such file"),
+                        (tmp_path / ("x" * 300), "File name too long"), ("a\0b", "null byte")):
+        with pytest.raises(UsageError, match=f"cannot read .*{words}") as caught:
+            read_tensors(path, "test-1")
+        assert "fresh copy" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind, size", [("BF16", 2), ("F8_E4M3", 1)])
+def test_numbers_of_another_kind_are_not_damaged(tmp_path, kind, size):
+    header = json.dumps({"__metadata__": {"format": "test-1"},
+                         "a": {"dtype": kind, "shape": [1], "data_offsets": [0, size]}}).encode()
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    with pytest.raises(UsageError, match="other.safetensors.*kind that is not read.*float32"):
+        read_tensors(path, "test-1")

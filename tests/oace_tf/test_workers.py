@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,6 +82,69 @@ def test_an_error_passes_and_ends_it(processes: int) -> None:
     with pytest.raises(UsageError, match="item -13 is bad"):
         list(Pool(processes=processes, setup=_factor, setup_args=(1,)).map(_work, items))
     assert len(taken) <= 13 + 2 * processes + 1
+
+
+class _Wide(UsageError):
+    """An error whose constructor takes several values, as `DeviceTrouble` does."""
+
+    exit_code = 3
+
+    def __init__(self, kind: str, message: str, *, place: int) -> None:
+        super().__init__(f"{message} at {place}")
+        self.kind, self.place = kind, place
+
+
+class _Unpicklable(UsageError):
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.held = threading.Lock()
+
+
+def _raise_wide(factor: int, item: int = 0) -> int:
+    raise _Wide("lost", "the file is cut", place=factor + item)
+
+
+def _raise_unpicklable(factor: int, item: int = 0) -> int:
+    raise _Unpicklable("it holds a lock")
+
+
+def _raise_bug(factor: int, item: int = 0) -> int:
+    class Local(ValueError):
+        pass
+
+    raise Local("of a class that nobody else knows")
+
+
+def _bad_bytes(factor: int, item: int = 0) -> int:
+    return len(b"\xff".decode("utf-8"))
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_an_error_of_several_values_passes_whole(processes: int) -> None:
+    for setup, task in ((_factor, _raise_wide), (_raise_wide, _work)):
+        with pytest.raises(_Wide) as caught:
+            list(Pool(processes=processes, setup=setup, setup_args=(3,)).map(task, [4, 4]))
+        error = caught.value
+        assert (error.kind, error.exit_code) == ("lost", 3)
+        assert str(error) == f"the file is cut at {error.place}"
+
+
+@pytest.mark.parametrize(("task", "kind", "words"), [
+    (_raise_unpicklable, UsageError, "^it holds a lock$"),
+    (_raise_bug, RuntimeError, "Local: of a class that nobody else knows"),
+    (_bad_bytes, UnicodeDecodeError, "invalid start byte")])
+def test_errors_that_cannot_be_pickled_pass_in_words(
+        task: Callable[..., int], kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words) as caught:
+        list(Pool(processes=1, setup=_factor, setup_args=(1,)).map(task, [1]))
+    assert f"in {task.__name__}" in str(caught.value.__cause__)  # where in the worker
+    with pytest.raises(kind, match=words):
+        apart(task, 1)
+
+
+def test_apart_passes_errors_of_several_values() -> None:
+    with pytest.raises(_Wide, match="the file is cut at 5"):
+        apart(_raise_wide, 5)
 
 
 def test_an_interrupt_is_left_to_the_parent() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from oace_tf.errors import quoted
+from oace_tf.other_files import other_file
 
 SAVE_ALONE = "save the state dict alone: torch.save(checkpoint['state_dict'], ...)"
 # Where trainers keep the weights, the usual first; those of a moving average come last.
@@ -61,15 +62,9 @@ def refuse_other_files(data: bytes) -> None:
     Raises:
       Refused: it is one of these.
     """
-    start = data[:512].lstrip().lower()
-    if data[257:262] == b"ustar":
-        raise Refused("it is a tar archive; unpack it (tar xf) and give the file inside")
-    if data.startswith(b"\x1f\x8b"):
-        raise Refused("it is compressed by gzip; unpack it (gunzip) and give the file inside")
-    if start.startswith(b"version https://git-lfs"):
-        raise Refused("it is a pointer of Git LFS, not the file itself; fetch that: git lfs pull")
-    if start.startswith((b"<!doctype", b"<html")):
-        raise Refused("it is a web page, not a checkpoint; download the file itself")
+    words = other_file(data, archives=False)
+    if words:
+        raise Refused(words)
 
 
 def _has_tensors(value: Mapping[Any, Any], is_tensor: Callable[[Any], bool], depth: int) -> bool:

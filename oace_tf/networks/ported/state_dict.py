@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from oace_tf.errors import UsageError, quoted
+from oace_tf.fileio import read_bytes
 from oace_tf.networks.ported.containers import (
     SAVE_ALONE,
     Refused,
@@ -32,6 +33,7 @@ from oace_tf.networks.ported.pickle_machine import (
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+_MOST_BYTES = 2**32  # of a file; networks of this kind have a hundredth
 _MOST_VIEWS = 8  # times the numbers of a file that its tensors may have: tied weights
 
 
@@ -52,10 +54,7 @@ def read_pth(path: str | Path) -> dict[str, np.ndarray]:
         else than tensors in it; says which key, and what to do.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); give a .pth file") from None
+    data = read_bytes(path, _MOST_BYTES)
     try:
         refuse_other_files(data)
         tensors, storages = _read_zip(data) if data[:2] == b"PK" else _read_legacy(data)

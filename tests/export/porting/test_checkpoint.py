@@ -233,3 +233,19 @@ def test_names_of_checkpoints(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"no pickle")
     with pytest.raises(UsageError, match="not a whole PyTorch state dict"):
         read_checkpoint(tmp_path / name)
+
+
+def test_a_number_that_float32_does_not_hold(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(save({"a": np.array([1e300, 1.0])}))
+    with pytest.raises(UsageError, match="a.safetensors: tensor a holds values that float32"):
+        read_checkpoint(path)
+
+
+def test_a_tensor_that_stands_twice(tmp_path):
+    entry = '"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
+    header = f"{{{entry},{entry}}}".encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(UsageError, match="the key 'a' stands twice"):
+        read_checkpoint(path)

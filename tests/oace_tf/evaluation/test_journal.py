@@ -1,6 +1,7 @@
 """The journal of finished photographs."""
 import dataclasses
 import math
+import os
 
 import numpy as np
 import pytest
@@ -46,13 +47,29 @@ def test_journal(tmp_path):
 
 def test_journal_of_something_else(tmp_path):
     path = tmp_path / "run.journal"
-    path.write_bytes(b"\xff\xfe no text")
-    journal = Journal(path, {})
+    for content in (b"\xff\xfe no text", b"my notes\n", b'{"images": []}\n', b"[]\n", b"[" * 99999):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match="run.journal is there, and is no journal"):
+            Journal(path, {"run": 1})
+        assert path.read_bytes() == content
+    path.write_bytes(b"")
+    journal = Journal(path, {"run": 1})
     journal.add("one", _result("a"))
     journal.close(done=True)
     assert not path.exists() and not list(tmp_path.iterdir())
     with pytest.raises(UsageError, match="cannot write"):
         Journal(tmp_path, {})
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_journal_on_a_full_disk(tmp_path):
+    journal = Journal(tmp_path / "run.journal", {"run": 1})
+    assert journal._file is not None
+    journal._file.close()
+    journal._file = open("/dev/full", "w")
+    with pytest.raises(UsageError, match="cannot write .*run.journal: No space left"):
+        journal.add("one", _result("a"))
+    journal.close(done=False)
 
 
 def test_key_follows_the_files(data):

@@ -254,3 +254,19 @@ def test_leftovers_of_a_killed_run_are_cleared(tmp_path):
     os.utime(old, (1, 1))
     CocoIndex(tmp_path / "some.json")
     assert not old.exists() and young.exists()
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    content = copy.deepcopy(CONTENT)
+    for number, record in enumerate(content["images"]):
+        record["file_name"] = os.fsdecode(b"odd\xff%d.png" % number)
+        record["coco_url"] = f"http://host/{record['file_name']}"
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(content))  # the bytes are escaped, as Python's own JSON does it
+    index, small = CocoIndex(path), load_coco(path)
+    paths = {image.id: image.path for image in small.images}
+    assert len(index) == 2
+    for place in range(2):
+        image = index.at(place)
+        assert image.path == paths[image.id]
+        assert index.same(image) == image

@@ -4,10 +4,12 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from oace_tf.errors import UsageError
+from oace_tf.evaluation.tables import listing
 from oace_tf.images import write_image
-from oace_tf.samples.layouts import find_dataset, iter_samples, list_samples
+from oace_tf.samples.layouts import available, find_dataset, iter_samples, list_samples
 
 SHAPE = (6, 8)
 GREYS = [0, 1, 127, 128, 129, 255]
@@ -121,6 +123,32 @@ def test_objects_of_an_instances_file(tmp_path, by_name):
     os.remove(tmp_path / "val" / "Many" / "images" / "x.png")
     told: list = []
     assert not list(iter_samples(name, tmp_path, told.append)) and len(told) == 2
+
+
+@pytest.mark.parametrize("orientation", [1, 3])
+def test_turned_photographs_whose_masks_are_files_are_told(tmp_path, caplog, orientation):
+    folders = tmp_path / "ecssd" / "img", tmp_path / "ecssd" / "gt"
+    _put(folders, "x", _grey_rows())
+    record = Image.Exif()
+    record[0x112] = orientation
+    Image.fromarray(np.full((*SHAPE, 3), 90, np.uint8)).save(folders[0] / "x.jpg", exif=record)
+    assert len(list(iter_samples("ecssd", tmp_path))) == 1
+    told = "is stored turned (its orientation), and its size cannot tell" in caplog.text
+    assert told is (orientation == 3)
+
+
+def test_folders_that_differ_in_case_are_not_chosen_between(tmp_path):
+    for name in ("Many", "many"):
+        _instances(tmp_path / name)
+    assert find_dataset("many", tmp_path) == tmp_path / "many"
+    assert find_dataset("Many", tmp_path) == tmp_path / "Many"
+    with pytest.raises(UsageError, match="Many and .*many are both 'MANY'"):
+        find_dataset("MANY", tmp_path)
+    for name in ("ECSSD", "Ecssd"):
+        (tmp_path / name).mkdir()
+    faults = {one.name: one.fault for one in available(tmp_path)}
+    assert "are both 'ecssd'" in faults["ecssd"]
+    assert "broken: " in listing(available(tmp_path), tmp_path)
 
 
 @pytest.mark.data

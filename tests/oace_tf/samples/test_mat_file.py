@@ -101,3 +101,48 @@ def test_damaged_files_are_read_or_refused_at_once(tmp_path: Path) -> None:
         else:
             assert found.dtype == np.uint8 and found.ndim == 2
     assert refused > 300 and time.perf_counter() - start < 20  # 1 s, alone
+
+
+def _element(kind: int, content: bytes) -> bytes:
+    return struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+
+def _matrix(number_class: int, sides: tuple[int, ...], name: bytes, *parts: bytes) -> bytes:
+    return _element(14, _element(6, struct.pack("<II", number_class, 0)) + _element(
+        5, struct.pack(f"<{len(sides)}i", *sides)) + _element(1, name) + b"".join(parts))
+
+
+def _struct(width: int, names: bytes, *fields: bytes) -> bytes:
+    return b"MATLAB 5.0".ljust(124) + b"\0\1IM" + _matrix(
+        2, (1, 1), b"GTinst", _element(5, struct.pack("<i", width)), _element(1, names), *fields)
+
+
+NAME = b"Segmentation".ljust(32, b"\0")
+
+
+@pytest.mark.parametrize(("kind", "numbers"), [
+    (9, struct.pack("<2d", 300, 1)), (9, struct.pack("<2d", float("nan"), 1)),
+    (9, struct.pack("<2d", 0.5, 1)), (12, struct.pack("<2q", -1, 1)),
+    (4, struct.pack("<2H", 256, 1))])
+def test_numbers_that_are_no_bytes(kind: int, numbers: bytes) -> None:
+    with pytest.raises(MatFault, match="no bytes"):
+        read(_struct(32, NAME, _matrix(9, (1, 2), b"", _element(kind, numbers))))
+
+
+def test_bytes_that_are_kept_as_other_numbers() -> None:
+    field = _matrix(9, (1, 2), b"", _element(9, struct.pack("<2d", 255, 1)))
+    assert read(_struct(32, NAME, field)).tolist() == [[255, 1]]
+
+
+def test_a_field_twice() -> None:
+    fields = [_matrix(9, (1, 1), b"", _element(2, bytes([number]))) for number in (1, 2)]
+    with pytest.raises(MatFault, match="several fields"):
+        read(_struct(32, NAME * 2, *fields))
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_field_names_without_end_take_no_time(width: int) -> None:
+    start = time.perf_counter()
+    with pytest.raises(MatFault, match="field names"):
+        read(_struct(width, b"a" * 20_000_000))
+    assert time.perf_counter() - start < 1

@@ -99,8 +99,33 @@ def test_addresses():
                 "https://images.cocodataset.org/train2014/COCO_train2014_000000000009.jpg"):
         assert address_of({"coco_url": url}) == "000000000009"
     assert address_of({"coco_url": "http://host/a/000000000009.jpg"}) == "a/000000000009.jpg"
-    for other in (None, "", 0, "http://[", "http://host/"):
-        assert address_of({"coco_url": other}) == ""
+    for one, other in (("http://h/get?id=1", "http://h/get?id=2"),
+                       ("http://cam1/1.png", "http://cam2/1.png"),
+                       ("http://evilcocodataset.org/000000000009.jpg", f"{HOST}/000000000009.jpg")):
+        assert address_of({"coco_url": one}) != address_of({"coco_url": other})
+    for same in ("http://h/x/a%20b.png", "https://mirror/x/a b.png"):
+        assert address_of({"coco_url": same}) == "x/a b.png"
+    for nothing in (None, "", 0, "http://[", "http://host/"):
+        assert address_of({"coco_url": nothing}) == ""
+
+
+def test_addresses_told_apart_by_their_query(tmp_path):
+    files = [write(tmp_path / f"{name}.json", [
+        {"file_name": f"{name}{k}.png", "coco_url": f"http://host/get?id={k}"} for k in (1, 2)],
+        name, left) for name, left in (("a", 2), ("b", 12))]
+    assert content(files) == {f"a{k}.png": [("a", 2 + k), ("b", 12 + k)] for k in (1, 2)}
+
+
+def test_two_hosts_with_other_photographs_under_one_address(tmp_path):
+    files = []
+    for number in (1, 2):
+        files.append(write(tmp_path / str(number) / "a.json", [
+            {"file_name": "x/1.png", "coco_url": f"http://cam{number}/x/1.png"}], str(number),
+            2 + 8 * number))
+        write_image(tmp_path / str(number) / "images" / "x" / "1.png",
+                    np.full((H, W, 3), number, np.uint8))
+    assert [[a.category for a in image.annotations]
+            for image in MergedCoco(files)] == [["1"], ["2"]]
 
 
 def test_two_addresses_on_one_file_are_refused(tmp_path):

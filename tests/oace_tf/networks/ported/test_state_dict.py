@@ -266,7 +266,7 @@ def test_flipped_bits_give_tensors_or_one_error(tmp_path: Path, legacy: bool) ->
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none.pth", tmp_path):
-        with pytest.raises(UsageError, match="cannot be read"):
+        with pytest.raises(UsageError, match="cannot read"):
             read_pth(path)
 
 
