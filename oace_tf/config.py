@@ -169,7 +169,8 @@ _PAPER = NetworkConfig(trunk="hrnet", stem_stride=4, prior_stem_stride=None, pri
 
 PRESETS: Mapping[str, NetworkConfig] = {
     "efficientnet_lite0": NetworkConfig(frame=384, tap_film=True),
-    "one_trunk": NetworkConfig(one_trunk=True, frame=384, second_query=True, deep=True),
+    "one_trunk": NetworkConfig(one_trunk=True, frame=384, second_query=True, deep=True,
+                               second_pass=True),
     "hrnet": _HRNET,
     "hrnet_shared": dataclasses.replace(_HRNET, shared_trunk=True, prior_fusion="late",
                                         tap_film=True, prior_width=56, msf_width=12,
