@@ -73,6 +73,7 @@ def check_suffix(out: Path, suffix: str, kind: str, form: str | None) -> None:
         why = " needs transparency;" if kind == "cutout" and suffix in WRITTEN else (
             f" is not written as {suffix or 'a file without a suffix'};")
         noun = {LABELS: "a picture of labels", "overlay": "an overlay"}.get(kind, f"a {kind}")
+        noun += f" of --format {form}" if form else ""
         raise UsageError(f"{out}: {noun}{why} name it {', '.join(allowed)}")
 
 

@@ -39,6 +39,7 @@ from oace_tf.segmenter import TapSegmenter, taps_of
 
 PROG = "python -m oace_tf.predict"
 EXAMPLE = "example: %(prog)s photo.jpg --tap 240,310 -o cutout.png"
+_OPTIONS = {"taps": "tap", "background": "background-tap"}  # keyword -> option of another name
 # The numbers that each option takes.
 _NUMBERS = {"--tap": 2, "--background-tap": 2, "--box": 4, "--extreme": 8, "--drag": 4,
             "--scribble": 1 << 30}
@@ -114,8 +115,9 @@ def run(args: argparse.Namespace) -> int:
         from oace_tf.predict_many import predict_many
 
         if words:
+            name = next(iter(words))
             raise UsageError(f"--taps {args.taps} holds the gestures; leave "
-                             f"--{next(iter(words))} out")
+                             f"--{_OPTIONS.get(name, name)} out")
         if args.previous is not None:
             raise UsageError(f"--taps {args.taps} holds several gestures, --previous "
                              f"{args.previous} is the mask of one; leave one of them out")
@@ -126,8 +128,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{len(args.photo)} photographs: give the taps of each in a table, --taps "
                          "FILE.csv (its first line: photo,x,y,label)")
     if not set(words) - {"background"}:
-        raise UsageError("give at least one --tap X,Y on the object; "
-                         + EXAMPLE % {"prog": args.prog})
+        raise UsageError("say which object: at least one --tap X,Y on it, or --box, --scribble, "
+                         "--extreme, --drag, or --taps FILE.csv; " + EXAMPLE % {"prog": args.prog})
     if args.kind == LABELS:
         raise UsageError("--kind labels is for several objects: give --taps FILE.csv")
     check_precision(points_of(args), args.tolerance)
@@ -163,7 +165,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def points_of(args: argparse.Namespace) -> int:
-    """Return how many control points a polygon has at most."""
+    """Return how many control points a polygon has at most (raises UsageError)."""
+    if args.points is not None and args.tolerance is not None:
+        raise UsageError("--tolerance is in place of --points; leave one out")
     return POINTS if args.points is None else int(args.points)
 
 
@@ -312,7 +316,8 @@ def _in_one_word(argv: Sequence[str]) -> list[str]:
     wanted = 0  # numbers that the last option still takes
     for word in argv:
         if wanted > 0 and _COORDINATES.fullmatch(word):
-            words[-1] += f"{',' if '=' in words[-1] else '='}{word}"
+            joint = "=" if "=" not in words[-1] else "" if words[-1].endswith(",") else ","
+            words[-1] += f"{joint}{word}"  # `290, 120` has its comma
             wanted -= len([part for part in re.split("[,;]", word) if part])
             continue
         wanted = _NUMBERS.get(word, 0)

@@ -7,12 +7,14 @@
 
 `label` is 1 for the object and 0 for the background; without that column all are on the object.
 `object` tells several objects of one photograph apart, `category` says what they are; both may be
-left out, and the columns stand in any order. Spreadsheets that write semicolons are read too; there
+left out, and the columns stand in any order. Other columns are not read; one that is nearly called
+like these is refused. Spreadsheets that write semicolons are read too; there
 80,5 is a number, which in a file of commas may be thousands or two cells.
 """
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -74,6 +76,11 @@ def read_tap_table(path: PathLike) -> tuple[TappedPhotograph, ...]:
             header.count(name) > 1 for name in COLUMNS):
         raise UsageError(f"{path}: its first line must name each of {', '.join(_REQUIRED)} once, "
                          f"got {quoted(','.join(header))}; see `oace predict --help`")
+    for name in header:
+        meant = difflib.get_close_matches(name, set(COLUMNS) - set(header), 1, cutoff=0.7)
+        if name not in COLUMNS and meant:
+            raise UsageError(f"{path}: there is no column {quoted(name)!r}; {meant[0]!r} may be "
+                             "meant: correct it, or call it something else")
     rows: dict[str, dict[str, list[tuple[int, dict[str, str]]]]] = {}
     for number, cells in lines[1:]:
         row = dict(zip(header, (cell.strip() for cell in cells)))

@@ -470,8 +470,28 @@ def test_other_previous_masks_are_refused(photo: Path, tiny_int8: Path,
     table.write_text("photo,x,y\nphoto.png,24,30\n", encoding="utf-8")
     line = _refused(capfd, "--taps", table, "--previous", good, "-o", out.with_suffix(".json"))
     assert f"--taps {table} holds several gestures, --previous {good} is the mask of one" in line
-    assert "give at least one --tap" in _refused(capfd, photo, "--previous", good)
+    assert "at least one --tap X,Y on it, or --box" in _refused(capfd, photo, "--previous", good)
+    line = _refused(capfd, "--taps", table, "--tap", "5,5", "-o", out.with_suffix(".json"))
+    assert "leave --tap out" in line
     assert not out.exists() and not out.with_suffix(".json").exists()
+
+
+def test_a_blank_behind_the_comma_of_a_tap(photo: Path) -> None:
+    args = predict.parse_args([str(photo), "--tap", "24,", "30", "--box", "1,", "2,", "3", "4"])
+    assert args.tap == ["24,30"] and args.box == "1,2,3,4"
+
+
+def test_two_ways_to_simplify_a_polygon_are_one_too_many(
+        photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    table = photo.with_name("taps.csv")
+    table.write_text("photo,x,y\nphoto.png,24,30\n", encoding="utf-8")
+    for gesture in ((photo, "--tap", "24,30"), ("--taps", table)):
+        line = _refused(capfd, *gesture, "-o", photo.with_suffix(".json"), "--points", "20",
+                        "--tolerance", "1.5")
+        assert "--tolerance is in place of --points" in line
+    line = _refused(capfd, photo, "--tap", "24,30", "-o", photo.with_suffix(".json"), "--format",
+                    "svg")
+    assert "a polygon of --format svg is not written as .json; name it .svg" in line
 
 
 def test_help_shows_how_a_mask_is_corrected(capfd: pytest.CaptureFixture[str]) -> None:

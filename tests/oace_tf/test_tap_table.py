@@ -37,6 +37,11 @@ def test_three_columns_are_enough(tmp_path: Path) -> None:
     assert photograph.objects[0].taps == (Click(1, 2), Click(3, 4))
 
 
+def test_columns_of_other_names_are_not_read(tmp_path: Path) -> None:
+    (photograph,) = read_tap_table(_table(tmp_path, "photo,x,y,label,annotator\na.jpg,1,2,0,eva\n"))
+    assert [tap.positive for tap in photograph.objects[0].taps] == [False]
+
+
 @pytest.mark.parametrize(("row", "said"), [
     ("a.jpg,x,2,1", "line 3: x must be a number of pixels, got x"),
     ("a.jpg,1,,1", "line 3: y must be a number of pixels, got nothing"),
@@ -53,7 +58,10 @@ def test_a_faulty_row_spoils_its_object_alone(tmp_path: Path, row: str, said: st
 @pytest.mark.parametrize(("text", "said"), [
     ("", "is empty"), ("\n\n", "is empty"), ("photo,x,y\n", "no row"),
     ("a.jpg,1,2,1\n", "its first line must name each of photo, x, y"),
-    ("photo,x,x\na,1,2\n", "must name each"), (b"\xff\xfep\0h\0", "UTF-16"),
+    ("photo,x,x\na,1,2\n", "must name each"),
+    ("photo,x,y,lable\na.jpg,1,2,0\n", "no column 'lable'; 'label' may be meant"),
+    ("photo,x,y,categories\na.jpg,1,2,0\n", "'category' may be meant"),
+    (b"\xff\xfep\0h\0", "UTF-16"),
     (b"photo,x,y\n\xe9,1,2\n", "save it as CSV in UTF-8"),
     ('photo,x,y\n"a.jpg,1,2\n', "is no table of taps")])
 def test_what_is_no_table_is_one_line(tmp_path: Path, text: str | bytes, said: str) -> None:
