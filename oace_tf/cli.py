@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from oace_tf.errors import UsageError, guarded
+from oace_tf.errors import UsageError, guarded, install_line
 
 INTERRUPTED = 130  # as shells count an end by Ctrl-C
 # What the commands of an extra import. The names are of modules, not of distributions.
@@ -173,8 +173,7 @@ def _installed(name: str) -> bool:
 
 def _install(missing: Sequence[str], extra: str) -> str:
     names = ", ".join(missing)
-    package = f"'oace-tf[{extra}]'" if extra else "oace-tf"
-    return f"{names} {'is' if len(missing) == 1 else 'are'} not installed; pip install {package}"
+    return f"{names} {'is' if len(missing) == 1 else 'are'} not installed; {install_line(extra)}"
 
 
 def silence_libraries() -> None:

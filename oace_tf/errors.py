@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 _LONGEST = 1200  # characters of a message
 _PIPE_CLOSED = 141  # as shells count an end by SIGPIPE
@@ -104,6 +105,18 @@ def _drop_output() -> None:
         os.close(nowhere)
     except (OSError, ValueError, AttributeError):  # no real file, as in a test
         return
+
+
+def install_line(extra: str) -> str:
+    """Return the line that installs this package with an extra ("": none): here, or in a checkout.
+
+    In a checkout it has the versions of `constraints.txt` and leaves the package where it lies.
+    """
+    root = Path(__file__).resolve().parents[1]
+    with_extra = f"[{extra}]" if extra else ""
+    if (root / "constraints.txt").is_file() and (root / "setup.cfg").is_file():
+        return f"pip install -c constraints.txt -e '.{with_extra}'"
+    return f"pip install 'oace-tf{with_extra}'"
 
 
 def one_line(text: str) -> str:

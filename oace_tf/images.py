@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, install_line
 from oace_tf.fileio import PathLike, atomic_write, read_bytes
 from oace_tf.image_header import Header, read_header, upright
 from oace_tf.other_files import other_picture
@@ -192,7 +192,7 @@ def _heic(data: bytes, name: str, flags: int) -> np.ndarray:
     try:
         import pillow_heif
     except ImportError:
-        raise UsageError(f"{name} is a HEIC photograph: pip install 'oace-tf[heic]' to read it, or "
+        raise UsageError(f"{name} is a HEIC photograph: {install_line('heic')} to read it, or "
                          "save it as JPEG (iPhone: Settings, Camera, Formats, Most Compatible)"
                          ) from None
     try:

@@ -54,7 +54,8 @@ def test_a_missing_extra_is_said_in_one_line(call, extra):
     program = " ".join(word for word in call.split() if not word.startswith("--")).split(" a.")[0]
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith(f"python {program.split(' oace_tf/')[0]}: error: ")
-    assert done.stderr.endswith(f"not installed; pip install 'oace-tf[{extra}]'\n")
+    assert done.stderr.endswith(f"not installed; pip install -c constraints.txt -e "
+                                f"'.[{extra}]'\n")
     assert done.stderr.count("\n") == 1
 
 
@@ -70,7 +71,7 @@ def test_extras_are_those_of_the_package():
 
 def test_the_backend_of_keras_is_needed_as_well(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "no_such_backend")
-    with pytest.raises(UsageError, match=r"^no_such_backend is not installed; .*oace-tf\[train\]"):
+    with pytest.raises(UsageError, match=r"^no_such_backend is not installed; .*-e '.\[train\]'"):
         cli.need("train")
 
 

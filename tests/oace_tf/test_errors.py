@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from oace_tf import errors
 from oace_tf.errors import GateFailed, OaceError, UsageError, guarded, quoted
 
 
@@ -87,3 +88,10 @@ def _talk(length, out):
     root = Path(__file__).resolve().parents[2]
     return subprocess.run([sys.executable, "-c", _TALKER, str(length)], stdout=out, text=True,
                           stderr=subprocess.PIPE, cwd=root)
+
+
+def test_the_line_that_installs_an_extra_here_and_from_a_wheel(tmp_path, monkeypatch):
+    assert errors.install_line("heic") == "pip install -c constraints.txt -e '.[heic]'"
+    monkeypatch.setattr(errors, "__file__", str(tmp_path / "oace_tf" / "errors.py"))
+    assert errors.install_line("heic") == "pip install 'oace-tf[heic]'"
+    assert errors.install_line("") == "pip install 'oace-tf'"

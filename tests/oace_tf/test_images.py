@@ -366,8 +366,8 @@ def test_a_damaged_or_huge_heic_is_one_line():
 
 def test_heic_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(UsageError, match=r"x.heic is a HEIC photograph: pip install "
-                       r"'oace-tf\[heic\]' to read it, or save it as JPEG"):
+    with pytest.raises(UsageError, match=r"x.heic is a HEIC photograph: pip install -c "
+                       r"constraints.txt -e '.\[heic\]' to read it, or save it as JPEG"):
         decode_photograph(b"\0\0\0\x18ftypheic" + bytes(40), "x.heic")
 
 
