@@ -104,7 +104,8 @@ def _threads(parameters: dict[str, str], command: str) -> tuple[int, str]:
     if len(set(values)) > 1:
         return 0, f"the log says {values[0]} threads, the command line {values[1]}"
     if values:
-        return max(values[0], 0), ""
+        # As LiteRT takes them: 0 is one thread, -1 its own choice.
+        return {0: 1, -1: 0}.get(values[0], values[0]), ""
     return 0, "" if _GRAPH.search(command) else "nothing shows with how many threads it ran"
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from android_bench import bench
+from android_bench.replay import replay
+from android_bench.verdict import Budgets
 from tests.android_bench import logs
 
 
@@ -106,6 +108,14 @@ def test_results_without_what_they_are_of_are_no_result(tmp_path, capsys, text, 
     assert bench.main(["--replay", str(tmp_path / "one.txt")]) == expected
     said = capsys.readouterr().out
     assert words in said and ("NOT within" in said) == bool(expected)
+
+
+@pytest.mark.parametrize("printed, threads", [("4", 4), ("1", 1), ("0", 1), ("-1", 0)])
+def test_threads_are_counted_as_litert_takes_them(tmp_path, printed, threads):
+    path = tmp_path / "run.txt"
+    path.write_text(logs.stdout().replace("Num threads: [4]", f"Num threads: [{printed}]")
+                    + logs.stderr())
+    assert replay(path, Budgets()).threads == threads
 
 
 @pytest.mark.parametrize("threads", ["²", "4" * 5000, "--5", "1025", "four", "٤", "-7"])
