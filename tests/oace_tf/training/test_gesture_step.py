@@ -20,7 +20,9 @@ from oace_tf.networks.weights import read_arrays, save_weights
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = {"phases": [{"size": 64, "photographs": 2, "batches": 1, "frozen": True},
                      {"size": 64, "photographs": 2, "batches": 1}],
-          "rounds": [0.0, 1.0], "warmup": 1, "learning_rate": 0.003, "clip_norm": 0.5, "seed": 3,
+          # The second step asks again: a tap on the error of an answer would jump to another place
+          # for a small difference of the backends.
+          "rounds": [0.0, 1.0], "renewed": 0.0, "again": 1.0, "warmup": 1, "learning_rate": 0.003, "clip_norm": 0.5, "seed": 3,
           "scenes": {"gestures": 2, "rows": 16}}
 
 
@@ -65,9 +67,9 @@ def test_the_losses_are_those_of_tensorflow(backend, dataset, weights, on_tensor
     assert len(found) == len(rows) == 4
     for name in ("mask", "dice", "alternatives", "contrastive", "total", "norm"):
         ours, wanted = ([float(row[name]) for row in log] for log in (found, rows))
-        # Two steps on one batch, the second with taps on the errors of the first.
+        # Two steps on one batch, the second with the answers of the first as previous masks.
         assert ours[:2] == pytest.approx(wanted[:2], rel=2e-3, abs=2e-3), name
-        # Small differences move later taps, and with them the steps that follow.
+        # Small differences grow with the steps that follow.
         assert np.isfinite(ours).all()
         if name != "norm":
             assert ours == pytest.approx(wanted, abs=0.5), name
