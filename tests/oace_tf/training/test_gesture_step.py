@@ -20,9 +20,9 @@ from oace_tf.networks.weights import read_arrays, save_weights
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = {"phases": [{"size": 64, "photographs": 2, "batches": 1, "frozen": True},
                      {"size": 64, "photographs": 2, "batches": 1}],
-          # The second step asks again: a tap on the error of an answer would jump to another place
-          # for a small difference of the backends. The rate is small because AdamW's first update has
-          # the sign of each gradient, also of those that are rounding alone.
+          # The second step asks again: a tap on the error of an answer would jump for a small
+          # difference of the backends. The rate is small because AdamW's first update has the sign
+          # of each gradient, also of those that are rounding alone.
           "rounds": [0.0, 1.0], "renewed": 0.0, "again": 1.0, "warmup": 1, "learning_rate": 0.0005, "clip_norm": 0.5, "seed": 3,
           "scenes": {"gestures": 2, "rows": 16}}
 
@@ -69,7 +69,10 @@ def test_the_losses_are_those_of_tensorflow(backend, dataset, weights, on_tensor
     for name in ("mask", "dice", "alternatives", "contrastive", "total", "norm"):
         ours, wanted = ([float(row[name]) for row in log] for log in (found, rows))
         # Two steps on one batch, the second with the answers of the first as previous masks.
-        assert ours[:2] == pytest.approx(wanted[:2], rel=2e-3, abs=2e-3), name
+        assert ours[0] == pytest.approx(wanted[0], rel=2e-3, abs=2e-3), name
+        # Where the best of three answers changes, the gradient jumps and the losses do not.
+        second = {"rel": 0.1} if name == "norm" else {"rel": 2e-3, "abs": 2e-3}
+        assert ours[1] == pytest.approx(wanted[1], **second), name
         # Small differences grow with the steps that follow.
         assert np.isfinite(ours).all()
         if name != "norm":
