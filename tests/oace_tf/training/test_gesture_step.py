@@ -23,7 +23,8 @@ CONFIG = {"phases": [{"size": 64, "photographs": 2, "batches": 1, "frozen": True
           # The second step asks again: a tap on the error of an answer would jump for a small
           # difference of the backends. The rate is small because AdamW's first update has the sign
           # of each gradient, also of those that are rounding alone.
-          "rounds": [0.0, 1.0], "renewed": 0.0, "again": 1.0, "warmup": 1, "learning_rate": 0.0005, "clip_norm": 0.5, "seed": 3,
+          "rounds": [0.0, 1.0], "renewed": 0.0, "again": 1.0, "warmup": 1,
+          "learning_rate": 0.0005, "clip_norm": 0.5, "seed": 3,
           "scenes": {"gestures": 2, "rows": 16}}
 
 
@@ -71,8 +72,8 @@ def test_the_losses_are_those_of_tensorflow(backend, dataset, weights, on_tensor
         # Two steps on one batch, the second with the answers of the first as previous masks.
         assert ours[0] == pytest.approx(wanted[0], rel=2e-3, abs=2e-3), name
         # Where the best of three answers changes, the gradient jumps and the losses do not.
-        second = {"rel": 0.1} if name == "norm" else {"rel": 2e-3, "abs": 2e-3}
-        assert ours[1] == pytest.approx(wanted[1], **second), name
+        near = 0.1 if name == "norm" else 2e-3
+        assert ours[1] == pytest.approx(wanted[1], rel=near, abs=near), name
         # Small differences grow with the steps that follow.
         assert np.isfinite(ours).all()
         if name != "norm":
