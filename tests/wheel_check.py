@@ -1,6 +1,6 @@
 """Run in an environment that holds the wheel and the `runtime` extra alone, not as a test:
 
-    python -P tests/wheel_check.py docs/samples/coffee.jpg
+    python -P tests/wheel_check.py docs/samples/otter.jpg
 
 Segments the photograph and checks what is installed and what was imported. `-P` keeps the folder of
 this script off the path, so that the wheel answers, not the checkout.
@@ -19,10 +19,10 @@ OF_VENV = {"_distutils_hack"}  # pip brings setuptools, whose .pth file is read 
 photograph = Path(sys.argv[1])
 package = files("oace_tf")
 assert "site-packages" in str(package), f"{package} is no installed package"
-mask = TapSegmenter().segment(photograph, [(290, 120)])
+mask = TapSegmenter().segment(photograph, [(560, 340)])
 assert mask.dtype == bool and 0.02 < mask.mean() < 0.6, mask.mean()
 assert (package / "py.typed").is_file()
-assert samples.read_sample("coffee.jpg") == photograph.read_bytes()
+assert samples.read_sample("otter.jpg") == photograph.read_bytes()
 assert all((package / "demo" / "page" / name).is_file()
            for name in ("index.html", "page.js", "show.js", "state.js", "engine.js",
                         "benchmark.js", "style.css", "icon.svg"))
