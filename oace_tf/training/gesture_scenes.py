@@ -56,8 +56,7 @@ class GestureSceneSettings:
             raise UsageError("training settings: scenes.paste_smallest is "
                              f"{self.paste_smallest}, expected above 0 and at most paste_largest "
                              f"({self.paste_largest}), which is at most 1")
-        for name in ("crop", "cut", "close", "flip", "grey", "paste", "twins",
-                     "middle"):
+        for name in ("crop", "cut", "close", "flip", "grey", "paste", "twins", "middle"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UsageError(f"training settings: scenes.{name} is {getattr(self, name)}, "
                                  "expected 0 to 1")
