@@ -130,17 +130,34 @@ def writing_alone(folder: PathLike) -> Iterator[None]:
     except OSError as error:
         raise _unreadable(folder, error) from error
     try:
-        if fcntl is not None:
-            try:
-                fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(f"{folder}: another run is writing there; wait for its end, or "
-                                 "name another folder") from None
-            except OSError:
-                pass
+        hold(place, folder, "folder")
         yield
     finally:
         os.close(place)  # and lets go of it
+
+
+def hold(descriptor: int, path: PathLike, kind: str = "file") -> None:
+    """Hold an open file or folder until it is closed; one process can.
+
+    Where the file system knows no locks, nothing is held.
+
+    Args:
+      descriptor: of the open file.
+      path: its name, for the message.
+      kind: "file" or "folder".
+    Raises:
+      UsageError: another process holds it.
+    """
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        there = "there" if kind == "folder" else "it"
+        raise UsageError(f"{path}: another run is writing {there}; wait for its end, or name "
+                         f"another {kind}") from None
+    except OSError:
+        pass
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -7,14 +7,13 @@ line that was cut off is dropped.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from oace_tf import fileio
 from oace_tf.errors import UsageError
 from oace_tf.evaluation.object_trials import GroupResult, ObjectRecord
-from oace_tf.fileio import sha256_bytes
 from oace_tf.samples.sample import SampleFile
 
 
@@ -25,7 +24,8 @@ class Journal:
       path: the file; None to keep none.
       run: what names the run; plain values.
     Raises:
-      UsageError: the file cannot be written, or holds something else than a journal.
+      UsageError: the file cannot be written, holds something else than a journal, or another
+        process writes it.
     """
 
     def __init__(self, path: Path | None, run: Mapping[str, Any]) -> None:
@@ -36,28 +36,49 @@ class Journal:
         if path is None:
             return
         head = json.dumps(run, sort_keys=True)
-        lines = _lines_of(path)
-        if lines and not _is_head(lines[0], run):
-            raise UsageError(f"{path} is there, and is no journal of this command; name another "
-                             "file, or remove it")
-        whole_lines = [head]
-        for line in lines[1:] if lines and lines[0] == head else []:
-            try:
-                row = json.loads(line)
-                records = [ObjectRecord.from_json(record) for record in row["records"]]
-                self.finished[row["key"]] = GroupResult(records, row["left_out"], *row["seconds"])
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                break  # cut off while it was written
-            whole_lines.append(line)
-        self._rows = len(whole_lines) - 1
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f".{path.name}.tmp")
-            beside.write_text("".join(f"{line}\n" for line in whole_lines), encoding="utf-8")
-            os.replace(beside, path)
-            self._file = open(path, "a", encoding="utf-8")
+            file = open(path, "a+", encoding="utf-8", errors="replace", newline="\n")
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror or error}; "
+                             "name another place") from error
+        try:
+            fileio.hold(file.fileno(), path)
+            self._take_up(file, head, run)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+
+    def _take_up(self, file: TextIO, head: str, run: Mapping[str, Any]) -> None:
+        """Read the rows of this run; leave in the file its head and them."""
+        file.seek(0)
+        lines = file.read().splitlines(keepends=True)
+        if lines and not _is_head(lines[0], run):
+            raise UsageError(f"{self.path} is there, and is no journal of this command; name "
+                             "another file, or remove it")
+        kept = 0  # bytes
+        if lines and lines[0] == f"{head}\n":
+            kept = len(lines[0])  # JSON of this journal is ASCII
+            for line in lines[1:]:
+                if not line.endswith("\n"):
+                    break  # cut off while it was written
+                try:
+                    row = json.loads(line)
+                    records = [ObjectRecord.from_json(record) for record in row["records"]]
+                    result = GroupResult(records, row["left_out"], *row["seconds"])
+                    self.finished[row["key"]] = result
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                    break  # damaged
+                kept += len(line)
+                self._rows += 1
+        file.truncate(kept)
+        try:
+            if not kept:
+                file.write(f"{head}\n")
+            file.flush()
+        except OSError as error:
+            raise UsageError(f"cannot write {self.path}: {error.strerror or error}; "
                              "name another place") from error
 
     def add(self, key: str, result: GroupResult) -> None:
@@ -87,14 +108,6 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
 
-def _lines_of(path: Path) -> list[str]:
-    """Return the lines of a file; none where it is not there, is empty, or cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []  # writing says what is wrong
-
-
 def _is_head(line: str, run: Mapping[str, Any]) -> bool:
     """Return whether a line names a run, this or another one."""
     try:
@@ -112,4 +125,4 @@ def key_of(files: Sequence[SampleFile]) -> str:
             state = path.stat()
             stamps.append([str(path.resolve()), state.st_size, state.st_mtime_ns])
     name = json.dumps([files[0].dataset, files[0].group, [file.id for file in files], stamps])
-    return sha256_bytes(name.encode())
+    return fileio.sha256_bytes(name.encode())

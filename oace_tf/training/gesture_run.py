@@ -34,9 +34,10 @@ def run_gestures(args: argparse.Namespace, folders: list[Path]) -> int:
     if unknown:
         raise UsageError(f"{args.config}: exact names {sorted(unknown)[0]!r}, which is no source")
     # Keras is loaded only now, so that bad arguments are answered at once.
-    if args.deterministic:
-        from oace_tf.training.devices import make_deterministic
+    from oace_tf.training.devices import make_deterministic, use_onednn
 
+    use_onednn()
+    if args.deterministic:
         make_deterministic()
     import keras
 

@@ -2,13 +2,12 @@
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from oace_tf.errors import UsageError
+from oace_tf.settings_json import settings_from_json
 from oace_tf.training.gesture_losses import GestureLossSettings
 from oace_tf.training.gesture_scenes import GestureSceneSettings
 
@@ -28,12 +27,14 @@ class GesturePhase:
     start: float = 1.0  # share of the peak learning rate
     end: float = 1.0
     frozen: bool = False  # the trunk keeps its weights and statistics
+    frozen_blocks: int = 0  # the trunk's stem and its first blocks do, that many
     later_taps: bool = True  # rounds of taps on errors; without, each batch makes one step
 
     def __post_init__(self) -> None:
         _check(self.size >= 64 and self.size % 64 == 0, "phase.size", self.size, "a multiple of 64")
         for name in ("photographs", "batches"):
             _check(getattr(self, name) >= 1, f"phase.{name}", getattr(self, name), "at least 1")
+        _check(self.frozen_blocks >= 0, "phase.frozen_blocks", self.frozen_blocks, "at least 0")
         for name in ("start", "end"):
             _check(0.0 <= getattr(self, name) <= 1.0, f"phase.{name}", getattr(self, name),
                    "in [0, 1]")
@@ -103,42 +104,4 @@ class GestureTrainSettings:
         Raises:
           UsageError: an unknown key or a value of another kind or out of range.
         """
-        try:
-            settings: GestureTrainSettings = _built(cls, fields, "")
-            return settings
-        except UsageError as error:
-            raise UsageError(f"{where}: {error}") from None
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"{where}: a value of the wrong kind ({error})") from error
-
-
-def _built(kind: Any, fields: Any, prefix: str) -> Any:
-    """Build a settings dataclass, those inside it included, every value of its field's type."""
-    if not isinstance(fields, Mapping):
-        raise UsageError(f"{prefix or 'settings'}: expected an object, got {type(fields).__name__}")
-    hints = typing.get_type_hints(kind)
-    names = {entry.name for entry in dataclasses.fields(kind)}
-    for key in fields:
-        if key not in names:
-            raise UsageError(f"unknown key {prefix + str(key)!r}, "
-                             f"known are {', '.join(sorted(names))}")
-    return kind(**{key: _value(hints[key], value, prefix + key)
-                   for key, value in fields.items()})
-
-
-def _value(hint: Any, value: Any, name: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _built(hint, value, f"{name}.")
-    if isinstance(hint, types.GenericAlias) and hint.__origin__ is tuple:
-        items = list(value.items()) if isinstance(value, Mapping) else value
-        if not isinstance(items, (list, tuple)):
-            raise UsageError(f"{name} is {value!r}, expected a list")
-        inner = hint.__args__
-        if len(inner) == 2 and inner[1] is Ellipsis:
-            return tuple(_value(inner[0], item, name) for item in items)
-        return tuple(_value(part, item, name) for part, item in zip(inner, items, strict=True))
-    if hint is float and type(value) in (int, float):
-        return float(value)
-    if type(value) is not hint:
-        raise UsageError(f"{name} is {value!r}, expected a value of type {hint.__name__}")
-    return value
+        return settings_from_json(cls, fields, where)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from oace_tf.errors import UsageError
 from oace_tf.networks.gesture_maps import GestureMaps
 from oace_tf.networks.gesture_networks import GestureNetworks, repeated
 from oace_tf.networks.layers import dotted_name
@@ -16,6 +17,9 @@ from oace_tf.training.gesture_losses import GestureLossSettings, gesture_losses
 Batch = dict[str, np.ndarray]
 # Tensors of a batch and previous masks -> losses by name, probabilities.
 Run = Callable[[dict[str, Any], Any], tuple[dict[str, Any], Any]]
+
+
+_TRUNK = "shared.trunk."
 
 
 class GestureStep:
@@ -28,15 +32,27 @@ class GestureStep:
       clip_norm: of the whole gradient.
       size: side of the frame, px.
       frozen: whether the trunk keeps its weights and statistics.
+      frozen_blocks: of the trunk, that keep theirs, with its stem; 0: none, nor the stem.
+    Raises:
+      UsageError: a trunk of fewer blocks.
     """
 
     def __init__(self, networks: GestureNetworks, optimizer: keras.optimizers.Optimizer,
-                 losses: GestureLossSettings, clip_norm: float, size: int, frozen: bool) -> None:
+                 losses: GestureLossSettings, clip_norm: float, size: int, frozen: bool,
+                 frozen_blocks: int = 0) -> None:
         self._networks, self._optimizer, self._losses = networks, optimizer, losses
         self._clip_norm, self._maps = clip_norm, GestureMaps(size)
+        blocks = {layer.name: _block_of(dotted_name(layer.name))
+                  for layer in networks.encoder.layers
+                  if dotted_name(layer.name).startswith(_TRUNK)}
+        most = 1 + max(blocks.values())
+        if frozen_blocks > most:
+            raise UsageError(f"training settings: phase.frozen_blocks is {frozen_blocks}, the "
+                             f"trunk has {most} blocks")
+        # The stem's number is -1: it is frozen with the first block.
+        kept = {name for name, block in blocks.items() if frozen or block < frozen_blocks > 0}
         for layer in networks.encoder.layers:
-            layer.trainable = not (
-                frozen and dotted_name(layer.name).startswith("shared.trunk."))
+            layer.trainable = layer.name not in kept
         self._variables = [v for model in networks.models() for v in model.trainable_variables]
         self._run: Run = _BACKENDS[keras.backend.backend()](self)
 
@@ -91,6 +107,12 @@ class GestureStep:
                                 ops.reshape(batch["outline"], (-1,)),
                                 ops.reshape(batch["twin"], (-1,)), self._losses)
         return losses, ops.sigmoid(outputs["logits"])
+
+
+def _block_of(name: str) -> int:
+    """Return the number of a trunk's block by a layer's dotted name; -1: the stem."""
+    _, found, rest = name.partition("._blocks.")
+    return int(rest.partition(".")[0]) if found else -1
 
 
 def _on_tensorflow(step: GestureStep) -> Run:

@@ -136,10 +136,9 @@ class GestureTrainer:
               Progress(total, "training", "batch", self._batch) as bar):
             for batch in source:
                 phase, _ = self._settings.phase_of(self._batch)
-                if step is None or current is None or (
-                        (phase.size, phase.frozen) != (current.size, current.frozen)):
+                if step is None or current is None or _step_of(phase) != _step_of(current):
                     step = GestureStep(self._networks, self._optimizer, self._settings.losses,
-                                       self._settings.clip_norm, phase.size, phase.frozen)
+                                       self._settings.clip_norm, *_step_of(phase))
                 current = phase
                 self._rounds(step, batch, phase, log)
                 self._batch += 1
@@ -206,6 +205,11 @@ class GestureTrainer:
             average=self._average.arrays, optimizer=get_state(self._optimizer),
             skipped=self.skipped, notes={"batch": self._batch}))
         self._last_written = self._step
+
+
+def _step_of(phase: GesturePhase) -> tuple[int, bool, int]:
+    """Return what makes the step of a phase another one."""
+    return phase.size, phase.frozen, phase.frozen_blocks
 
 
 def _fixed(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oace_tf.errors import UsageError
+from oace_tf.settings_json import settings_from_json
 
 STAGES = ("prior", "msfnet", "joint")
 
@@ -253,37 +254,4 @@ class TrainSettings:
           UsageError: an unknown key, a value of another kind or out of range; the message starts
             with `where`.
         """
-        try:
-            fields = dict(_known(cls, fields))
-            if "phases" in fields:
-                fields["phases"] = tuple(Phase(**_known(Phase, phase))
-                                         for phase in fields["phases"])
-            if "sources" in fields:
-                sources = fields["sources"]
-                pairs = sources.items() if isinstance(sources, Mapping) else sources
-                fields["sources"] = tuple((str(name), float(share)) for name, share in pairs)
-            if "scenes" in fields:
-                fields["scenes"] = SceneSettings(**_known(SceneSettings, fields["scenes"]))
-            if "losses" in fields:
-                fields["losses"] = LossSettings(**_known(LossSettings, fields["losses"]))
-            if fields.get("distill") is not None:
-                fields["distill"] = DistillSettings(**_known(DistillSettings, fields["distill"]))
-            if fields.get("quantize_aware") is not None:
-                fields["quantize_aware"] = QuantizeAware(**_known(QuantizeAware,
-                                                                  fields["quantize_aware"]))
-            return cls(**fields)
-        except UsageError as error:
-            raise UsageError(f"{where}: {error}") from None
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"{where}: a value of the wrong kind ({error})") from error
-
-
-def _known(kind: Any, fields: Any) -> Mapping[str, Any]:
-    if not isinstance(fields, Mapping):
-        raise UsageError(f"expected an object with the fields of {kind.__name__}, "
-                         f"got {type(fields).__name__}")
-    names = {entry.name for entry in dataclasses.fields(kind)}
-    for key in fields:
-        if key not in names:
-            raise UsageError(f"unknown key {key!r}, known are {', '.join(sorted(names))}")
-    return fields
+        return settings_from_json(cls, fields, where)

@@ -45,6 +45,35 @@ def test_journal(tmp_path):
     Journal(None, {}).close(done=True)
 
 
+def test_one_process_writes_a_journal(tmp_path):
+    path = tmp_path / "run.journal"
+    first = Journal(path, {"run": 1})
+    first.add("one", _result("a"))
+    for run in (1, 2):  # this one, and another with the same report
+        with pytest.raises(UsageError, match="run.journal: another run is writing it; wait"):
+            Journal(path, {"run": run})
+    first.add("two", _result("b"))
+    first.close(done=False)
+    again = Journal(path, {"run": 1})
+    assert list(again.finished) == ["one", "two"]
+    again.close(done=True)
+
+
+def test_a_cut_off_row_goes_and_the_rows_before_it_stay(tmp_path):
+    path = tmp_path / "run.journal"
+    journal = Journal(path, {"run": 1})
+    journal.add("one", _result("a"))
+    journal.close(done=False)
+    whole = path.read_bytes()
+    for rest in (b'{"key": "two", "rec', b"\xff\xfe\n", b"\n\n", b'{"key": 3}\n' + whole,
+                 whole.splitlines()[1]):
+        path.write_bytes(whole + rest)
+        again = Journal(path, {"run": 1})
+        assert list(again.finished) == ["one"]
+        again.close(done=False)
+        assert path.read_bytes() == whole
+
+
 def test_journal_of_something_else(tmp_path):
     path = tmp_path / "run.journal"
     for content in (b"\xff\xfe no text", b"my notes\n", b'{"images": []}\n', b"[]\n", b"[" * 99999):

@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 from oace_tf.config import NetworkConfig
+from oace_tf.errors import UsageError
 from oace_tf.networks.gesture_networks import build_gesture_networks
-from oace_tf.networks.weights import read_arrays, save_weights
+from oace_tf.networks.weights import get_arrays, pair_variables, read_arrays, save_weights
+from oace_tf.training.gesture_losses import GestureLossSettings
+from oace_tf.training.gesture_step import GestureStep
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = {"phases": [{"size": 64, "photographs": 2, "batches": 1, "frozen": True},
@@ -87,3 +90,25 @@ def test_the_losses_are_those_of_tensorflow(backend, dataset, weights, on_tensor
     assert len(moved) > 0.9 * len(arrays)
     for name in moved:
         assert abs(arrays[name] - theirs[name]).max() < 0.05, name
+
+
+def test_frozen_blocks_keep_weights_and_statistics_and_the_rest_learns():
+    keras.utils.set_random_seed(2)
+    networks = build_gesture_networks(NetworkConfig.preset("one_trunk"), None)
+    optimizer = keras.optimizers.AdamW(0.01)
+    optimizer.build([v for model in networks.models() for v in model.trainable_variables])
+    before = get_arrays(networks)
+    step = GestureStep(networks, optimizer, GestureLossSettings(), 1.0, 64, False, frozen_blocks=5)
+    learned = {id(variable) for variable in step.variables}
+    networks.encode(np.random.default_rng(3).uniform(-1, 1, (1, 64, 64, 3)), True)
+    after = get_arrays(networks)
+    # What the optimizer is given, and what statistics the training's pass has moved.
+    changes = {name for name, variable in pair_variables(networks).items()
+               if id(variable) in learned or not np.array_equal(before[name], after[name])}
+    for kept in ("_conv_stem", "_bn0.", *(f"_blocks.{index}." for index in range(5))):
+        assert not [name for name in changes if name.startswith(f"shared.trunk.{kept}")], kept
+    for part in ("shared.trunk._blocks.5.", "shared.trunk._blocks.15.", "shared.neck.in4"):
+        for end in ("weight", "running_mean"):
+            assert [name for name in changes if name.startswith(part) and name.endswith(end)]
+    with pytest.raises(UsageError, match="frozen_blocks is 17, the trunk has 16 blocks"):
+        GestureStep(networks, optimizer, GestureLossSettings(), 1.0, 64, False, frozen_blocks=17)
