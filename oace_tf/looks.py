@@ -12,7 +12,7 @@ from oace_tf.gestures import Gesture
 from oace_tf.runtime.model import TfliteModel
 from oace_tf.runtime.split_model import SplitModel
 
-BOX_MARGIN = 0.1  # of the box's longer side, shown around it
+BOX_MARGIN = 0.3  # of the box's longer side, shown around it
 # Of the photograph: a smaller object gets a second look, with this margin around it.
 SMALL_SHARE, SMALL_MARGIN = 0.02, 0.25
 LEAST_PART = 0.08  # of the photograph's longer side: no part is smaller

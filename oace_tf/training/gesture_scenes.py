@@ -15,7 +15,7 @@ from oace_tf.gestures import pack_rows
 from oace_tf.training.gesture_simulation import GestureShares, simulate_gesture
 from oace_tf.training.scenes import Layered, paste, relit, resized_mask, window_on
 
-_CLOSE_MARGIN = (0.0, 0.18)  # of the object's longer side, around a close-up
+_CLOSE_MARGIN = (0.0, 0.45)  # of the object's longer side, around a close-up
 _LATER_ROWS = 8  # left free for later taps
 
 

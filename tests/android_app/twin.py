@@ -102,7 +102,7 @@ def points(taps: list[tuple[float, float, bool]], width: int, height: int, size:
 
 
 def window(bounds: list[tuple[float, float]], width: int, height: int,
-           margin: float = 0.1) -> tuple[int, int, int, int]:
+           margin: float = 0.3) -> tuple[int, int, int, int]:
     """Return left, top, right and bottom of the part that is shown around places."""
     low, high = ([f(place[k] for place in bounds) for k in (0, 1)] for f in (min, max))
     room = margin * max(high[0] - low[0], high[1] - low[1])

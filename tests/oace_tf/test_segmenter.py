@@ -208,9 +208,9 @@ def test_a_box_is_seen_with_a_margin(tiny_multi: Path) -> None:
     found, image = TapSegmenter(tiny_multi), _photograph(64, 64)
     box = Gesture(box=(4, 20, 24, 40), taps=(Click(14, 30),))
     window = segmenter.window_of(box, 64, 64)
-    assert window is not None and (window.left, window.top, window.right) == (2, 18, 27)
+    assert window is not None and (window.left, window.top, window.right) == (0, 14, 31)
     mask = found.segment(image, box)
-    assert mask.any() and not mask[:, 27:].any() and mask[30, 14]
+    assert mask.any() and not mask[:, 31:].any() and mask[30, 14]
     assert mask.sum() < found.segment(image, [(14, 30)]).sum()  # five pixels of a finer frame
     assert segmenter.window_of(Gesture(taps=(Click(1, 1),)), 64, 64) is None
 
@@ -224,7 +224,7 @@ def test_alternatives(tiny_multi: Path, tiny_int8: Path) -> None:
     assert (masks[1] >= 0.5)[:, :31].all() and not masks[2].any()
     masks, _ = found.alternatives(image, Gesture(box=(10, 20, 24, 40)))
     box = masks[1] >= 0.5
-    assert box[20:41, 10:25].all() and not box[:16].any() and not box[:, 30:].any()
+    assert box[20:41, 10:25].all() and not box[:14].any() and not box[:, 31:].any()
     with pytest.raises(UsageError, match="points-multi"):
         TapSegmenter(tiny_int8).alternatives(image, [(16, 30)])
     with pytest.raises(ValueError, match="one mask"):

@@ -10,7 +10,7 @@ export { LABEL, box, drag, extremes, scribble, tap } from "./gestures.js";
 export { BitMask, tidied } from "./pieces.js";
 export { FrameMask, cutoutPixels, imageTensor, pointsTensor } from "./tensors.js";
 
-const MARGIN = 0.1;  // of the box's longer side, shown around it
+const MARGIN = 0.3;  // of the box's longer side, shown around it
 // Of the photograph: a smaller object gets a second look, with this margin around it.
 export const SMALL_SHARE = 0.02;
 const SMALL_MARGIN = 0.25;

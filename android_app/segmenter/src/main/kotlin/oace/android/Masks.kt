@@ -118,7 +118,7 @@ internal data class Window(val left: Int, val top: Int, val right: Int, val bott
     }
 
     companion object {
-        private const val MARGIN = 0.1 // of the box's longer side, shown around it
+        private const val MARGIN = 0.3 // of the box's longer side, shown around it
         // of the photograph: a smaller object gets a second look, with this margin around it
         private const val SMALL_SHARE = 0.02
         private const val SMALL_MARGIN = 0.25
