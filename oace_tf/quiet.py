@@ -63,6 +63,17 @@ def _leave() -> None:
         with meanwhile:
             meanwhile.seek(0)
             text = meanwhile.read(_MOST_KEPT)
-        others = [line for line in text.splitlines(keepends=True) if not _THEIRS.match(line)]
+        others = _of_others(text)
         if others:
-            os.write(_STDERR, b"".join(others))
+            os.write(_STDERR, others)
+
+
+def _of_others(text: bytes) -> bytes:
+    """Return the lines that no library wrote; OpenCV's go on as "> ..."."""
+    others, is_theirs = [], False
+    for line in text.splitlines(keepends=True):
+        goes_on = is_theirs and (line.startswith(b">") or not line.strip())
+        is_theirs = goes_on or _THEIRS.match(line) is not None
+        if not is_theirs:
+            others.append(line)
+    return b"".join(others)
