@@ -89,7 +89,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
     data = read_bytes(path, MAX_BYTES)
     try:
-        refuse_other_files(data)
+        refuse_other_files(data, ".safetensors")
         parts = deserialize(data)
         header = data[8:8 + int.from_bytes(data[:8], "little")]
         strict_json(header)  # of a name that stands twice, the parser keeps one
