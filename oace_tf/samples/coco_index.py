@@ -36,6 +36,7 @@ from oace_tf.samples.photograph import address_of, refuse_one_file, same_photogr
 FOLDER = ".oace-index"
 FORMAT = "oace-coco-index-3"
 _NAMES = ("file_name", "coco_url")  # from them the image's path is found
+_ONE_OF = {"images": "image", "annotations": "annotation", "categories": "category"}
 _ROWS = 10000  # written at a time
 _ABANDONED_S = 24 * 3600  # nobody builds an index for so long
 _TABLES = """
@@ -278,12 +279,12 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
             try:
                 base.execute(queries[key], row)
             except sqlite3.IntegrityError as error:
-                where = Where(path, key.rstrip("s"), {"id": row[0]}, 0)
+                where = Where(path, _ONE_OF[key], {"id": row[0]}, 0)
                 raise where.fault("the id stands twice") from error
         rows[key].clear()
 
     for key, record, start, length in list_elements(path, lists, lists[:2]):
-        where = Where(path, key.rstrip("s"), record, counts[key])
+        where = Where(path, _ONE_OF[key], record, counts[key])
         counts[key] += 1
         if key == "categories":
             categories.append(record)

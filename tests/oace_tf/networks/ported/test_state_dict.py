@@ -352,7 +352,8 @@ def test_other_formats_under_the_name_of_a_checkpoint(tmp_path: Path) -> None:
     file = io.BytesIO()
     np.savez(file, a=BASE)
     header = b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
-    for data, words in ((len(header).to_bytes(8, "little") + header + b"\0", "name it .safetensors"),
+    tensors = len(header).to_bytes(8, "little") + header + b"\0"
+    for data, words in ((tensors, "name it .safetensors"),
                         (b"\x08\x08\x12\x07pytorch" + bytes(99), "name it .onnx"),
                         (b"\x1c\0\0\0TFL3" + bytes(99), "it is a .tflite file"),
                         (file.getvalue(), "a zip archive without a data.pkl"),
