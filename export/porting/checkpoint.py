@@ -76,6 +76,9 @@ def _checkpoint(path: Path, arrays: Mapping[str, np.ndarray], graph: Any) -> Che
                              "undamaged file")
         else:
             tensors[name] = np.asarray(array, np.float32)
+    if not tensors and any(array.ndim > 1 for array in arrays.values()):
+        raise UsageError(f"{path}: its weights are whole numbers, of a quantized model; export the "
+                         "model as it was before")
     if not tensors:
         raise UsageError(f"{path}: holds no tensor of a network; export the model with its "
                          "weights inside")

@@ -72,7 +72,7 @@ def refuse_other_files(data: bytes, suffix: str) -> None:
       Refused: it is something else.
     """
     words = other_file(data, archives=False)
-    other = _format_of(data)
+    other = suffix_of(data)
     if not words and other not in ("", suffix):
         words = (f"it is a {other} file, not a {suffix} one; "
                  + ("give the checkpoint that it was made of" if other in _NO_CHECKPOINTS
@@ -81,7 +81,7 @@ def refuse_other_files(data: bytes, suffix: str) -> None:
         raise Refused(words)
 
 
-def _format_of(data: bytes) -> str:
+def suffix_of(data: bytes) -> str:
     """Return the suffix of the format that a file has, by its first bytes; empty if unknown."""
     if data[4:8] == b"TFL3":
         return ".tflite"
