@@ -30,6 +30,7 @@ from oace_tf.samples.coco import (
     read_categories,
     size_hw_of,
 )
+from oace_tf.samples.contradictions import PercentWatch
 from oace_tf.samples.json_stream import element_at, list_elements
 from oace_tf.samples.photograph import address_of, refuse_one_file, same_photograph
 
@@ -269,7 +270,7 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
     """Write images and annotations; returns the facts on categories."""
     categories: list[Any] = []
     lists = ("images", "annotations", "categories")
-    counts = dict.fromkeys(lists, 0)
+    counts, watch = dict.fromkeys(lists, 0), PercentWatch()
     rows: dict[str, list[tuple[Any, ...]]] = {"images": [], "annotations": []}
     queries = {"images": "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
                "annotations": "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?)"}
@@ -295,7 +296,9 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
             rows[key].append((where.integer("id"), _storable(file.stem), _storable(str(file)),
                               _storable(address_of(record)), json.dumps(names),
                               *size_hw_of(where)))
+            watch.picture(rows[key][-1][-2:])
         else:
+            watch.label(record.get("segmentation"))
             crowd = record.get("iscrowd", 0)
             if crowd not in (0, 1):
                 raise where.fault(f"iscrowd must be 0 or 1, got {crowd!r:.40}")
@@ -309,6 +312,7 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
         write(key)
     if not counts["images"]:
         raise UsageError(f"{path} lists no images; name a file that does")
+    watch.tell(path)
     category_names, frequencies = read_categories({"categories": categories}, path)
     return {"categories": json.dumps(category_names), "frequencies": json.dumps(frequencies)}
 
