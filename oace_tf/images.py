@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -113,17 +113,24 @@ def _divided(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 def read_brightest(path: PathLike) -> np.ndarray:
     """Return the greatest of an image's channels, as stored: masks that are coloured or grey.
 
-    One of 16 bits whose values are those of 8 keeps them: so some tools write labels.
+    One of 16 bits whose values are those of 8 keeps them: so some tools write labels. What is
+    transparent, whatever its colour, is 0: so others write the ground.
 
     Returns:
       (H, W) uint8.
     Raises:
       UsageError: the file is missing, cut short, or no image.
     """
-    blue, green, red = cv2.split(_decode(read_bytes(path, MAX_FILE_BYTES), os.fspath(path),
-                                         cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-                                         | cv2.IMREAD_IGNORE_ORIENTATION))
+    data, name = read_bytes(path, MAX_FILE_BYTES), os.fspath(path)
+    header = _checked_header(data, name)
+    blue, green, red = cv2.split(_decoded(data, name, header, cv2.IMREAD_COLOR
+                                          | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION))
     brightest = cv2.max(cv2.max(blue, green), red)  # much faster than .max(axis=2)
+    if header.has_alpha:
+        stored = replace(header, turns=(0, False))
+        alpha = _alpha(data, name, stored, brightest.shape)
+        if alpha is not None:
+            brightest[alpha < 128] = 0
     if brightest.dtype == np.uint16:
         return (brightest if brightest.max() < 256 else brightest // 256).astype(np.uint8)
     if brightest.dtype != np.uint8:
@@ -155,10 +162,6 @@ def write_image(path: PathLike, image: np.ndarray) -> None:
         raise UsageError(f"{path}: an image of {image.shape[1]}x{image.shape[0]} pixels does not "
                          f"fit into {suffix}; name another format")
     atomic_write(path, encoded.tobytes())
-
-
-def _decode(data: bytes, name: str, flags: int) -> np.ndarray:
-    return _decoded(data, name, _checked_header(data, name), flags)
 
 
 def _checked_header(data: bytes, name: str) -> Header:

@@ -519,6 +519,21 @@ def test_what_is_handed_over_in_place_of_a_photograph(tmp_path, data, words):
     assert "photo.jpg is not a readable image" in str(caught.value)
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_masks_whose_ground_is_transparent(tmp_path, mode):
+    alpha = np.zeros((4, 6), np.uint8)
+    alpha[:2] = 255
+    white = Image.fromarray(np.dstack([np.full((4, 6, 3), 255, np.uint8), alpha]))
+    path = tmp_path / "mask.png"
+    if mode == "P":
+        labels = Image.fromarray(1 - alpha // 255, "P")
+        labels.putpalette([255, 255, 255] * 2)
+        labels.save(path, transparency=1)
+    else:
+        white.convert(mode).save(path)
+    np.testing.assert_array_equal(read_brightest(path), alpha)
+
+
 def test_masks_of_16_bits(tmp_path):
     labels = np.arange(12, dtype=np.uint16).reshape(3, 4)
     for name, stored in (("labels", labels), ("grey", labels * 256), ("full", labels * 257)):
