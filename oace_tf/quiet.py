@@ -18,8 +18,9 @@ _STDERR = 2
 _MOST_KEPT = 2**20  # bytes
 _THEIRS = re.compile(rb"lib(?:png|tiff|webp|avif)\b|Corrupt JPEG|Premature end of JPEG|"
                      rb"(?:Invalid|Unsupported|Bogus|Inconsistent|Warning:|JPEG) .*JPEG|JPEG |"
-                     rb"Invalid SOS|Unknown (?:Adobe|APP)|\[ *(?:WARN|ERROR|INFO)[:@]|"
-                     rb"TIFF|OpenCV|imread|imdecode|INFO: Created TensorFlow Lite")
+                     rb"Warning: unknown JFIF|Invalid SOS|Unknown (?:Adobe|APP)|"
+                     rb"\[ *(?:WARN|ERROR|INFO)[:@]|TIFF|OpenCV|imread|imdecode|"
+                     rb"INFO: Created TensorFlow Lite")
 _lock = threading.Lock()
 _inside = 0
 _kept: tuple[int, BinaryIO] | None = None  # the true descriptor, and where it leads meanwhile

@@ -239,7 +239,10 @@ def test_image_libraries_are_quiet(tmp_path, capfd):
     good = encoded("PNG")
     flipped = bytearray(encoded("JPEG"))
     flipped[-40] ^= 0xFF
-    for data in (good[:60] + b"\x55" + good[61:], good[:-30], bytes(flipped), b"\xff\xd8\xff"):
+    revision = bytearray(encoded("JPEG"))
+    revision[revision.index(b"JFIF") + 5] = 9
+    for data in (bytes(revision), good[:60] + b"\x55" + good[61:], good[:-30], bytes(flipped),
+                 b"\xff\xd8\xff"):
         path = tmp_path / "x.png"
         path.write_bytes(data)
         try:
