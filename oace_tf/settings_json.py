@@ -43,8 +43,8 @@ def _built(kind: Any, fields: Any, path: str) -> Any:
     values = {key: _value(hints[key], value, prefix + key) for key, value in fields.items()}
     try:
         return kind(**values)
-    except UsageError as error:  # out of range
-        raise UsageError(f"{path}: {error}" if path else str(error)) from None
+    except UsageError as error:  # out of range; which of several it is, it does not know
+        raise UsageError(f"{path}: {error}" if "[" in path else str(error)) from None
 
 
 def _value(hint: Any, value: Any, path: str) -> Any:

@@ -64,8 +64,8 @@ class Journal:
         if lines and lines[0] == f"{head}\n":
             kept = len(lines[0])  # JSON of this journal is ASCII
             for line in lines[1:]:
-                if not line.endswith("\n"):
-                    break  # cut off while it was written
+                if not line.endswith("\n") or not line.isascii():
+                    break  # cut off while it was written, or not written here
                 try:
                     row = json.loads(line)
                     records = [ObjectRecord.from_json(record) for record in row["records"]]
