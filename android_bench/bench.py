@@ -268,8 +268,7 @@ def _report(args: argparse.Namespace, rows: Sequence[Row], about: dict[str, Any]
 def _compare(old: Path, new: Path) -> int:
     """Print the differences; 1 if a setting became slower than the noise explains."""
     comparison = compare.compare(*(
-        reports.read_report(read_bytes(path).decode("utf-8", "replace"), str(path))
-        for path in (old, new)))
+        reports.read_report(read_bytes(path), str(path)) for path in (old, new)))
     for difference in comparison:
         print(difference)
     return 1 if any(difference.verdict == "slower" for difference in comparison) else 0

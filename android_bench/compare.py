@@ -44,12 +44,12 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
     Raises:
       UsageError: they are of different devices or binaries, or have no setting in common.
     """
-    for key, what in (("device", "model"), ("binary", "sha256")):
-        one, other = (report.get(key) or {} for report in (old, new))
-        if one.get(what) != other.get(what):
-            raise UsageError(f"the reports are of a different {key} ({one.get(what)}, "
-                             f"{other.get(what)}): their times cannot be compared")
     try:
+        for key, what in (("device", "model"), ("binary", "sha256")):
+            one, other = (report.get(key) or {} for report in (old, new))
+            if one.get(what) != other.get(what):
+                raise UsageError(f"the reports are of a different {key} ({one.get(what)}, "
+                                 f"{other.get(what)}): their times cannot be compared")
         before = {row["setting"]: row for row in old["rows"]}
         after = {row["setting"]: row for row in new["rows"]}
         if not set(before) & set(after):

@@ -113,7 +113,10 @@ def read_points(path: Path) -> dict[str, list[Point]]:
       UsageError: the file cannot be read, is no such table, or misses a reference model.
     """
     text = read_bytes(path, 2**26).decode("utf-8", "replace")
-    rows = list(csv.DictReader(text.splitlines()))
+    try:
+        rows = list(csv.DictReader(text.splitlines()))
+    except csv.Error as error:
+        raise UsageError(f"{path} is no table of figures: {error}; give the csv") from error
     points: dict[str, list[Point]] = {}
     for reference in REFERENCES:
         try:

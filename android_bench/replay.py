@@ -1,6 +1,7 @@
 """Replay of a saved log without a phone: `NAME.stdout.txt` with companions, or one merged log."""
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import replace
@@ -13,6 +14,7 @@ from android_bench.log.parse import OK, TRUNCATED, UNUSABLE, Record, parse_log
 from android_bench.verdict import Budgets, Row, from_record, judge
 from oace_tf.errors import UsageError
 from oace_tf.fileio import read_bytes
+from oace_tf.other_files import other_file
 
 MAX_BYTES = 64 * 2**20
 _STDOUT = ".stdout.txt"
@@ -42,6 +44,9 @@ def read_log(path: Path) -> Record:
     if alone and not (text + stderr).strip():  # else the exit code says what became of the run
         raise UsageError(f"{path} is an empty log: the tool wrote nothing into it; measure again "
                          "and keep what it prints, standard error too")
+    if _is_json(text):
+        raise UsageError(f"{path} is JSON (a report, or Android Studio's export), not a log; "
+                         "replay the lines themselves, as the tool printed them")
     code = _companion(path, stem + ".rc").strip()
     if code and not _CODE.fullmatch(code):
         raise UsageError(f"{path.with_name(stem + '.rc')} holds no exit code: {code[:40]!r}; write "
@@ -132,7 +137,21 @@ def _companion(path: Path, name: str) -> str:
 
 
 def _read(path: Path) -> str:
-    """Return a file's text; PowerShell's `>` writes UTF-16."""
+    """Return a file's text; PowerShell's `>` writes UTF-16, old programs end lines with CR."""
     data = read_bytes(path, MAX_BYTES)
+    if words := other_file(data[:512]):
+        raise UsageError(f"{path} is no log: {words}")
     utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return data.decode("utf-16" if utf16 else "utf-8-sig", "replace")
+    text = data.decode("utf-16" if utf16 else "utf-8-sig", "replace")
+    return text if "\n" in text else text.replace("\r", "\n")
+
+
+def _is_json(text: str) -> bool:
+    """Return whether the whole text is one JSON value; logcat's long format begins with [ too."""
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -37,8 +37,8 @@ def as_json(report: Mapping[str, Any]) -> str:
     return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def read_report(text: str, name: str) -> dict[str, Any]:
-    """Return a report that `as_json` wrote.
+def read_report(text: str | bytes, name: str) -> dict[str, Any]:
+    """Return a report that `as_json` wrote; bytes may be UTF-16, as of PowerShell's `>`.
 
     Raises:
       UsageError: it is none, or of another version.

@@ -82,6 +82,9 @@ def _fault(recorded: Any) -> str:
         return "it says nothing of the calibration"
     if "float16" in recorded and not isinstance(recorded["float16"], dict):
         return "float16 is no object"
+    versions = recorded.get("versions", {})
+    if not isinstance(versions, dict) or not all(isinstance(v, str) for v in versions.values()):
+        return "versions are no words"
     return ""
 
 

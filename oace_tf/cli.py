@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from oace_tf.errors import UsageError, guarded, install_line
+from oace_tf.errors import UsageError, guarded, install_line, quoted
 
 INTERRUPTED = 130  # as shells count an end by Ctrl-C
 # What the commands of an extra import. The names are of modules, not of distributions.
@@ -58,6 +58,12 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
+        unknown = message.partition("unrecognized arguments: ")[2]
+        file = next((name for name in (unknown, *unknown.split())
+                     if name.startswith("-") and os.path.lexists(name)), "")
+        if file:
+            raise UsageError(f"the name {quoted(file)!r} begins as an option does; write "
+                             f"./{quoted(file)}")
         example = (self.epilog or "see --help").replace("%(prog)s", self.prog)
         raise UsageError(f"{message}; " + " ".join(example.replace("\\\n", " ").split()))
 

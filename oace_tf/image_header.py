@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,14 @@ _NETPBM = re.compile(rb"P([1-6])(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1
 _RADIANCE = re.compile(rb"#\?(?:RADIANCE|RGBE)\n(?:[^\n]+\n)*\n[-+]Y (\d{1,9}) [-+]X (\d{1,9})\n")
 _HEIC = (b"heic", b"heix", b"mif1", b"heim", b"heis", b"hevc", b"hevx", b"msf1")
 _ORIENTATION = 0x112
-_SUBFILE, _FORM, _DNG = 254, 339, 50706  # tags of TIFF: 1 is a preview; form of the values; DNG
-_FLOATS = 3
+# Tags of TIFF.
+_SUBFILE, _BITS, _COLOURS, _SAMPLES, _PLANES, _EXTRA, _FORM, _DNG = (
+    254, 258, 262, 277, 284, 338, 339, 50706)
+_RGB, _CMYK = 2, 5  # of _COLOURS
+_READ_COLOURS = (0, 1, _RGB, 3, _CMYK, 6, 8)  # grey, palette, YCbCr, Lab beside them
+_WHOLE, _FLOATS = 1, 3  # of _FORM
+_UNSPECIFIED, _ALPHA = 0, 2  # of _EXTRA; OpenCV writes RGBA without that tag
+_GREY_WITH_ALPHA = "it is grey with transparency, which is read of PNG alone; save it as that"
 _FULL_SCALES = (255, 65535)
 
 
@@ -35,6 +41,7 @@ class Header:
       width, height: px.
       turns: quarter turns anticlockwise, then whether it is mirrored left to right.
       has_alpha: whether parts may be transparent.
+      is_multiplied: whether its colours come out of the decoder multiplied by its transparency.
       clear_grey: PNG: the grey value that is transparent, 0 to 65535, and the bits of it.
       unpacked: pixels that are in memory at least while it is decoded.
       fault: why its first picture is not that of the photograph, or would come out in other
@@ -46,6 +53,7 @@ class Header:
     height: int
     turns: tuple[int, bool] = (0, False)
     has_alpha: bool = False
+    is_multiplied: bool = False
     clear_grey: tuple[int, int] | None = None
     unpacked: int = 0
     fault: str = ""
@@ -159,25 +167,47 @@ def _riff(data: bytes) -> Header | None:
 
 
 def _bmp(data: bytes) -> Header | None:
-    if struct.unpack_from("<I", data, 14)[0] == 12:
+    (length,) = struct.unpack_from("<I", data, 14)
+    if length == 12:
         width, height = struct.unpack_from("<HH", data, 18)
     else:
         width, height = struct.unpack_from("<ii", data, 18)
-    return Header(kind="bmp", width=width, height=abs(height))
+    has_alpha = length >= 56 and struct.unpack_from("<H", data, 28)[0] == 32 and any(data[66:70])
+    return Header(kind="bmp", width=width, height=abs(height), has_alpha=has_alpha)
 
 
 def _tiff(data: bytes) -> Header | None:
-    tags = dict(_directory(data, (_SUBFILE, 256, 257, _ORIENTATION, 277, 322, 323, _FORM, _DNG)))
+    tags = dict(_directory(data, (_SUBFILE, 256, 257, _BITS, _COLOURS, _ORIENTATION, _SAMPLES,
+                                  _PLANES, 322, 323, _EXTRA, _FORM, _DNG)))
     tile = tags.get(322, 0) * tags.get(323, 0)
-    fault = ""
-    if _DNG in tags or tags.get(_SUBFILE, 0) & 1 or data[8:10] == b"CR":
-        fault = ("it is a camera's raw file, or begins with a small preview; develop it to JPEG, "
-                 "or save the picture itself")
-    elif tags.get(_FORM, 1) == _FLOATS:
-        fault = "its values are floating point; save it with 8 or 16 bits a channel"
+    # A fourth channel may be anything else: infrared, a selection.
+    has_alpha = (tags.get(_SAMPLES, 1) == 4 and tags.get(_COLOURS, _RGB) == _RGB
+                 and tags.get(_EXTRA, _ALPHA) != _UNSPECIFIED)
     return Header(kind="tiff", width=tags[256], height=tags[257],
                   turns=_TURNS.get(tags.get(_ORIENTATION, 1), (0, False)),
-                  has_alpha=tags.get(277, 1) in (2, 4), unpacked=tile, fault=fault)
+                  has_alpha=has_alpha, is_multiplied=has_alpha and _EXTRA in tags, unpacked=tile,
+                  fault=_tiff_fault(data, tags))
+
+
+def _tiff_fault(data: bytes, tags: Mapping[int, int]) -> str:
+    """Return why a TIFF is not read, or would come out as another picture; empty if it is."""
+    samples, bits = tags.get(_SAMPLES, 1), tags.get(_BITS, 1)
+    colours, form = tags.get(_COLOURS, _RGB), tags.get(_FORM, _WHOLE)
+    if _DNG in tags or tags.get(_SUBFILE, 0) & 1 or data[8:10] == b"CR":
+        return ("it is a camera's raw file, or begins with a small preview; develop it to JPEG, "
+                "or save the picture itself")
+    if form == _FLOATS:
+        return "its values are floating point; save it with 8 or 16 bits a channel"
+    if form > _FLOATS or form == 2 or bits > 16:
+        return (f"its values are of {bits} bits{', signed' if form == 2 else ''}; save it with 8 "
+                "or 16 bits a channel, unsigned")
+    if samples == 2:
+        return _GREY_WITH_ALPHA
+    if samples > 4 or (samples == 4 and tags.get(_PLANES, 1) == 2 and bits > 8):
+        return f"it has {samples} channels, kept in a way that is not read here; save it as RGB"
+    if colours not in _READ_COLOURS or (colours == _CMYK and bits > 8):
+        return "its colours are kept in a way that is not read here; save it as RGB"
+    return ""
 
 
 def _exif(data: bytes) -> tuple[int, bool] | None:
@@ -230,14 +260,16 @@ def _radiance(data: bytes) -> Header | None:
 def _jpeg2000(data: bytes) -> Header | None:
     offset = data.find(b"ihdr", 0, 4096)
     if offset >= 0:
-        height, width = struct.unpack_from(">II", data, offset + 4)
+        height, width, samples = struct.unpack_from(">IIH", data, offset + 4)
     else:
         offset = data.find(b"\xff\x51", 0, 4096)
         if offset < 0:
             return None
         right, bottom, left, top = struct.unpack_from(">IIII", data, offset + 6)
         width, height = right - left, bottom - top
-    return Header(kind="jpeg2000", width=width, height=height)
+        (samples,) = struct.unpack_from(">H", data, offset + 38)
+    return Header(kind="jpeg2000", width=width, height=height, has_alpha=samples == 4,
+                  fault=_GREY_WITH_ALPHA if samples == 2 else "")
 
 
 def _base_media(data: bytes) -> Header | None:

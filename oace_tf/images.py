@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -77,6 +77,8 @@ def decode_photograph(data: bytes, name: str) -> Photograph:
     if header.kind == "avif":  # OpenCV turns all other kinds by itself
         image = upright(image, header.turns)
     alpha = _alpha(data, name, header, image.shape[:2]) if header.has_alpha else None
+    if alpha is not None and header.is_multiplied:
+        image = _divided(image, alpha)
     shown = image if alpha is None else on_white(image, alpha)
     stored_hw = header.height, header.width
     if header.kind == "heic":  # its header may name the size before the picture's edge is cut off
@@ -101,20 +103,34 @@ def on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return ((image * share + np.uint16(255) * (255 - share) + 127) // 255).astype(np.uint8)
 
 
+def _divided(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Return the colours of a picture that was multiplied by its transparency; (H, W, 3) uint8."""
+    share = np.maximum(alpha, 1)[..., None].astype(np.uint16)
+    colours = (image.astype(np.uint16) * np.uint16(255) + share // 2) // share
+    return np.minimum(colours, 255).astype(np.uint8)
+
+
 def read_brightest(path: PathLike) -> np.ndarray:
     """Return the greatest of an image's channels, as stored: masks that are coloured or grey.
 
-    One of 16 bits whose values are those of 8 keeps them: so some tools write labels.
+    One of 16 bits whose values are those of 8 keeps them: so some tools write labels. What is
+    transparent, whatever its colour, is 0: so others write the ground.
 
     Returns:
       (H, W) uint8.
     Raises:
       UsageError: the file is missing, cut short, or no image.
     """
-    blue, green, red = cv2.split(_decode(read_bytes(path, MAX_FILE_BYTES), os.fspath(path),
-                                         cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-                                         | cv2.IMREAD_IGNORE_ORIENTATION))
+    data, name = read_bytes(path, MAX_FILE_BYTES), os.fspath(path)
+    header = _checked_header(data, name)
+    blue, green, red = cv2.split(_decoded(data, name, header, cv2.IMREAD_COLOR
+                                          | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION))
     brightest = cv2.max(cv2.max(blue, green), red)  # much faster than .max(axis=2)
+    if header.has_alpha:
+        stored = replace(header, turns=(0, False))
+        alpha = _alpha(data, name, stored, brightest.shape)
+        if alpha is not None:
+            brightest[alpha < 128] = 0
     if brightest.dtype == np.uint16:
         return (brightest if brightest.max() < 256 else brightest // 256).astype(np.uint8)
     if brightest.dtype != np.uint8:
@@ -148,10 +164,6 @@ def write_image(path: PathLike, image: np.ndarray) -> None:
     atomic_write(path, encoded.tobytes())
 
 
-def _decode(data: bytes, name: str, flags: int) -> np.ndarray:
-    return _decoded(data, name, _checked_header(data, name), flags)
-
-
 def _checked_header(data: bytes, name: str) -> Header:
     """Return what the file says of itself; too many pixels are refused before any is unpacked."""
     header = read_header(data)
@@ -174,9 +186,12 @@ def _checked_header(data: bytes, name: str) -> Header:
 def _decoded(data: bytes, name: str, header: Header, flags: int) -> np.ndarray:
     if header.kind == "heic":
         return _heic(data, name, flags)
+    # OpenCV gives an AVIF with transparency as BGR, whatever it is asked for.
+    is_rgb = header.kind == "avif" and flags == cv2.IMREAD_COLOR_RGB
     try:
         with quiet_libraries():
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            image = cv2.imdecode(np.frombuffer(data, np.uint8),
+                                 cv2.IMREAD_COLOR if is_rgb else flags)
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise UsageError(f"{name}: memory does not suffice for its {header.pixels / 1e6:.0f} "
@@ -184,7 +199,7 @@ def _decoded(data: bytes, name: str, header: Header, flags: int) -> np.ndarray:
         image = None
     if image is None:
         raise _unreadable(name)
-    return image
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if is_rgb else image
 
 
 def _heic(data: bytes, name: str, flags: int) -> np.ndarray:
@@ -230,8 +245,8 @@ def _alpha(data: bytes, name: str, header: Header, size_hw: tuple[int, ...]) -> 
             alpha = (alpha // 256).astype(np.uint8)
     else:
         return None
-    if (alpha == 255).all():
-        return None
+    if (alpha == 255).all() or (header.kind == "bmp" and not alpha.any()):
+        return None  # programs that know no transparency leave a BMP's at 0
     if header.kind not in _UPRIGHT_WITH_ALPHA:  # of OpenCV's kinds TIFF alone
         alpha = upright(alpha, header.turns)
     return np.ascontiguousarray(alpha) if alpha.shape == size_hw else None

@@ -78,17 +78,35 @@ def photograph_of(image: Image) -> Photograph:
             raise UsageError("the photograph's file is open in text mode; open it with mode 'rb'")
         return decode_photograph(data, str(getattr(image, "name", "the photograph's file")))
     if not isinstance(image, np.ndarray):
+        if hasattr(image, "convert") and hasattr(image, "getbands"):
+            return _of_array(_of_pil(image))
         if not hasattr(image, "__array_interface__"):
             raise UsageError("a photograph is a path, bytes, an open file, a PIL image or an "
                              f"array, got {type(image).__name__}")
-        if hasattr(image, "convert"):  # PIL, of whatever mode
-            checked_size(image.height, image.width, "the photograph")
-            if image.mode.startswith("I") or image.mode == "F":  # `convert` would cut at 255
-                return _of_array(_of_wide(image.mode, np.asarray(image)))
-            has_alpha = "A" in image.getbands() or "transparency" in getattr(image, "info", {})
-            image = image.convert("RGBA" if has_alpha else "RGB")
         image = np.asarray(image)
     return _of_array(image)
+
+
+def _of_pil(image: Any) -> np.ndarray:
+    """Return a PIL image, of whatever mode, as `_of_array` takes it.
+
+    Raises:
+      UsageError: too many pixels, a file behind it that is damaged or closed, or numbers of which
+        nothing says which is white.
+    """
+    checked_size(image.height, image.width, "the photograph")
+    try:
+        if image.mode.startswith("I") or image.mode == "F":  # `convert` would cut at 255
+            return _of_wide(image.mode, np.asarray(image))
+        if image.mode == "La":  # whose colours are multiplied by its transparency, as of RGBa
+            image = image.convert("LA")
+        palette = getattr(image, "palette", None)
+        has_alpha = {"A", "a"} & set(image.getbands()) or "transparency" in getattr(
+            image, "info", {}) or (palette is not None and palette.mode.endswith("A"))
+        return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UsageError(f"the PIL image cannot be read: {error}; give the photograph's path or "
+                         "its bytes") from error
 
 
 def _of_wide(mode: str, array: np.ndarray) -> np.ndarray:

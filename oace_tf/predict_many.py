@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oace_tf.annotations import CATEGORY, AnnotatedObject, AnnotatedPhotograph, as_coco
-from oace_tf.errors import UsageError, one_line, printable
+from oace_tf.errors import UsageError, one_line, printable, quoted
 from oace_tf.fileio import identity, refuse_overwriting, write_json
 from oace_tf.images import SUFFIXES, WRITTEN, Photograph, read_photograph, write_image
 from oace_tf.outputs import LABELS, POLYGON, Output, check_place, default_suffix
@@ -65,13 +65,9 @@ def predict_many(args: argparse.Namespace) -> int:
     segmenter = open_segmenter(args)
     record = _Record()
     refuse_overwriting([output.path], [args.taps, args.model])
-    named, jobs = _photographs(args.photo), []
-    for tapped in table:
-        try:
-            jobs.append((find_photograph(tapped.name, args.taps, named), tapped))
-        except UsageError as error:
-            record.left_out.append(str(error))
-    tapped_paths = {path for path, _ in jobs}
+    places = _places(table, args, record)
+    jobs = [(path, tapped) for path, (tapped, *others) in places.items() if not others]
+    tapped_paths = set(places)
     refuse_overwriting([output.path], tapped_paths)
     if output.path.is_dir():  # what is read there is not written over
         record.names |= _names_of(output.path, [args.taps, *tapped_paths])
@@ -83,6 +79,24 @@ def predict_many(args: argparse.Namespace) -> int:
             _predict(path, tapped, output, segmenter, args, record)
             bar.update()
     return _finish(output, args, record)
+
+
+def _places(table: Sequence[TappedPhotograph], args: argparse.Namespace,
+            record: _Record) -> dict[Path, list[TappedPhotograph]]:
+    """Return where the photographs of the table lie; what is not clear is written down."""
+    named = _photographs(args.photo)
+    places: dict[Path, list[TappedPhotograph]] = {}
+    for tapped in table:
+        try:
+            places.setdefault(find_photograph(tapped.name, args.taps, named), []).append(tapped)
+        except UsageError as error:
+            record.left_out.append(str(error))
+    for path, several in places.items():
+        if len(several) > 1:
+            names = " and ".join(quoted(repr(tapped.name)) for tapped in several[:2])
+            record.left_out.append(f"{path}: {args.taps} has {names}, which lead to this one "
+                                   "photograph; call it by one name, with the folder it lies in")
+    return places
 
 
 def choose_many(table: Path, out: Path | None, kind: str | None, form: str | None) -> Output:

@@ -18,8 +18,9 @@ _STDERR = 2
 _MOST_KEPT = 2**20  # bytes
 _THEIRS = re.compile(rb"lib(?:png|tiff|webp|avif)\b|Corrupt JPEG|Premature end of JPEG|"
                      rb"(?:Invalid|Unsupported|Bogus|Inconsistent|Warning:|JPEG) .*JPEG|JPEG |"
-                     rb"Invalid SOS|Unknown (?:Adobe|APP)|\[ *(?:WARN|ERROR|INFO)[:@]|"
-                     rb"TIFF|OpenCV|imread|imdecode|INFO: Created TensorFlow Lite")
+                     rb"Warning: unknown JFIF|Invalid SOS|Unknown (?:Adobe|APP)|"
+                     rb"\[ *(?:WARN|ERROR|INFO)[:@]|TIFF|OpenCV|imread|imdecode|"
+                     rb"INFO: Created TensorFlow Lite")
 _lock = threading.Lock()
 _inside = 0
 _kept: tuple[int, BinaryIO] | None = None  # the true descriptor, and where it leads meanwhile
@@ -63,6 +64,17 @@ def _leave() -> None:
         with meanwhile:
             meanwhile.seek(0)
             text = meanwhile.read(_MOST_KEPT)
-        others = [line for line in text.splitlines(keepends=True) if not _THEIRS.match(line)]
+        others = _of_others(text)
         if others:
-            os.write(_STDERR, b"".join(others))
+            os.write(_STDERR, others)
+
+
+def _of_others(text: bytes) -> bytes:
+    """Return the lines that no library wrote; OpenCV's go on as "> ..."."""
+    others, is_theirs = [], False
+    for line in text.splitlines(keepends=True):
+        goes_on = is_theirs and (line.startswith(b">") or not line.strip())
+        is_theirs = goes_on or _THEIRS.match(line) is not None
+        if not is_theirs:
+            others.append(line)
+    return b"".join(others)

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, quoted
 
 Settings = TypeVar("Settings")
 
@@ -38,9 +38,13 @@ def _built(kind: Any, fields: Any, path: str) -> Any:
     prefix = f"{path}." if path else ""
     for key in fields:
         if key not in names:
-            raise UsageError(f"unknown key {prefix + str(key)!r}, "
+            raise UsageError(f"unknown key {quoted(prefix + str(key))!r}, "
                              f"known are {', '.join(sorted(names))}")
-    return kind(**{key: _value(hints[key], value, prefix + key) for key, value in fields.items()})
+    values = {key: _value(hints[key], value, prefix + key) for key, value in fields.items()}
+    try:
+        return kind(**values)
+    except UsageError as error:  # out of range; which of several it is, it does not know
+        raise UsageError(f"{path}: {error}" if "[" in path else str(error)) from None
 
 
 def _value(hint: Any, value: Any, path: str) -> Any:
@@ -53,7 +57,10 @@ def _value(hint: Any, value: Any, path: str) -> Any:
     if typing.get_origin(hint) is tuple:
         return _tuple(typing.get_args(hint), value, path)
     if hint is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            _refuse(path, value, "a number that a float holds")
     if type(value) is not hint:
         _refuse(path, value, f"a value of type {hint.__name__}")
     return value
@@ -73,4 +80,4 @@ def _tuple(kinds: tuple[Any, ...], value: Any, path: str) -> tuple[Any, ...]:
 
 
 def _refuse(path: str, value: Any, wanted: str) -> typing.NoReturn:
-    raise UsageError(f"{path} is {value!r}, expected {wanted}")
+    raise UsageError(f"{path} is {quoted(repr(value))}, expected {wanted}")

@@ -15,7 +15,7 @@ FLOORS = (
     "oace_tf.workers oace_tf.tensor_file oace_tf.gestures oace_tf.inputs oace_tf.image_header "
     "oace_tf.avif_header oace_tf.quiet oace_tf.strokes "
     "oace_tf.polygons oace_tf.annotations oace_tf.regions oace_tf.tap_table "
-    "oace_tf.outputs",
+    "oace_tf.outputs oace_tf.settings_json",
     "oace_tf.runtime oace_tf.looks oace_tf.segmenter",
     "oace_tf.samples",
     "oace_tf.networks",

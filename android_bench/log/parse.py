@@ -110,6 +110,7 @@ def parse_log(stdout: str, stderr: str = "", exit_code: int | None = None,
     blank = not any(line.message for line in lines)
     if blank or not _known(lines):
         return _without_benchmark(text, blank, exit_code, command)
+    _refuse_mixed(lines)
     name = log_figures.format_of(lines)
     if name == "other":
         return Record(format="other", layout=text.layout, outcome=UNUSABLE,
@@ -239,6 +240,18 @@ def _parameters(lines: tuple[Line, ...], runs: int) -> list[tuple[str, str]]:
                 raise NotUnderstood(f"a log that contradicts itself: {match['name']} is "
                                     f"{quoted(first, 40)} before", line.raw)
     return list(parameters.items())
+
+
+def _refuse_mixed(lines: tuple[Line, ...]) -> None:
+    """Refuse a log of which a part could not be read: what it says would be left out.
+
+    Raises:
+      NotUnderstood: a line has the zeros of UTF-16 read as UTF-8; PowerShell's `>>` appends so.
+    """
+    for line in lines:
+        if line.ended and "\0" in line.raw:
+            raise NotUnderstood("a line of another encoding than the rest (UTF-16, appended?); "
+                                "save all of it as UTF-8", line.raw)
 
 
 def _known(lines: tuple[Line, ...]) -> bool:

@@ -23,7 +23,7 @@ import numpy as np
 
 from oace_tf import fileio
 from oace_tf.clicks import Click, pack_points
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, quoted
 from oace_tf.geometry import Frame, normalise
 from oace_tf.images import SUFFIXES, read_image
 from oace_tf.samples.coco import CocoImage, decode_mask, load_coco, read_coco_image
@@ -182,8 +182,8 @@ def read_list(path: Path) -> list[dict[str, Any]]:
             if set(entry) != _ENTRY_KEYS or "/" in name or not name or name.startswith("."):
                 raise ValueError(f"entry {entry.get('id')!r} is malformed")
             _clicks(entry)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path}: not a list of calibration images ({error}); "
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UsageError(f"{path}: not a list of calibration images ({quoted(str(error))}); "
                          "make it anew with calibration_data/build.py") from error
     if not entries:
         raise UsageError(f"{path}: lists no image")

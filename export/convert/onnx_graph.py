@@ -19,8 +19,9 @@ from typing import Any
 
 from oace_tf import fileio
 from oace_tf.errors import UsageError, quoted
-from oace_tf.fileio import read_bytes
+from oace_tf.fileio import read_bytes, read_start
 from oace_tf.geometry import IMAGENET_DEVIATION, IMAGENET_MEAN
+from oace_tf.networks.ported.containers import suffix_of
 from oace_tf.other_files import other_file
 
 OLDEST_OPSET = 11  # from here on Resize says how it samples
@@ -105,10 +106,9 @@ def load_graph(path: Path) -> Any:
         model = onnx.load_model_from_string(data)
     except (DecodeError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: not an ONNX file, or a part of one; "
-                         f"{other_file(data) or 'export it again'}") from error
+                         f"{_in_truth(data)}") from error
     if not model.graph.node or not model.opset_import:
-        raise UsageError(f"{path}: not an ONNX file (it has no graph); "
-                         f"{other_file(data) or 'export it again'}")
+        raise UsageError(f"{path}: not an ONNX file (it has no graph); {_in_truth(data)}")
     opset = _opset(model)
     if opset < OLDEST_OPSET:
         raise UsageError(f"{path}: has opset {opset}, expected {OLDEST_OPSET} or later, where a "
@@ -119,6 +119,13 @@ def load_graph(path: Path) -> Any:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             _load_external(path, tensor, external_data_helper)
     return model
+
+
+def _in_truth(data: bytes) -> str:
+    """Return what a file is that is no graph, and what to do."""
+    suffix = suffix_of(data)
+    named = f"it is a {suffix} file" if suffix not in ("", ".onnx", ".pth") else ""
+    return other_file(data) or (f"{named}; give the graph" if named else "export it again")
 
 
 def refuse_newer(path: Path, model: Any) -> None:
@@ -221,6 +228,8 @@ def _load_external(path: Path, tensor: Any, helper: Any) -> None:
         raise UsageError(f"{path}: keeps {quoted(tensor.name)} in the file {quoted(where)!r}, "
                          "which is not beside it; bring both files, or export with "
                          "external_data=False")
+    if words := other_file(read_start(path.parent / where)):
+        raise UsageError(f"{path}: keeps {quoted(tensor.name)} in {quoted(where)!r}: {words}")
     span = [int(entries[key]) for key in ("offset", "length")
             if re.fullmatch(r"[0-9]{1,18}", entries.get(key, ""))]
     if sum(span) > size or len(span) != len(entries.keys() & {"offset", "length"}):

@@ -76,6 +76,9 @@ def _checkpoint(path: Path, arrays: Mapping[str, np.ndarray], graph: Any) -> Che
                              "undamaged file")
         else:
             tensors[name] = np.asarray(array, np.float32)
+    if not tensors and any(array.ndim > 1 for array in arrays.values()):
+        raise UsageError(f"{path}: its weights are whole numbers, of a quantized model; export the "
+                         "model as it was before")
     if not tensors:
         raise UsageError(f"{path}: holds no tensor of a network; export the model with its "
                          "weights inside")
@@ -89,7 +92,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
     data = read_bytes(path, MAX_BYTES)
     try:
-        refuse_other_files(data)
+        refuse_other_files(data, ".safetensors")
         parts = deserialize(data)
         header = data[8:8 + int.from_bytes(data[:8], "little")]
         strict_json(header)  # of a name that stands twice, the parser keeps one

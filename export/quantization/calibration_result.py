@@ -16,7 +16,7 @@ from export.quantization import bias_correction
 from export.quantization.recipe import Recipe, layer_pattern
 from export.tflite import model as tflite
 from oace_tf import fileio
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, quoted
 
 _KEYS = frozenset({"weights_sha256", "recipe", "mode", "calibration", "ranges", "factors",
                    "shifts"})
@@ -108,20 +108,24 @@ def load(
                                 ("recipe", recipe.name, "recipe")):
         if record[key] != expected:
             raise UsageError(
-                f"{path}: recorded for {noun} {record[key][:24]}, not for {expected[:24]}; give "
+                f"{path}: recorded for {noun} {quoted(str(record[key]), 24)}, not for "
+                f"{expected[:24]}; give "
                 "calibration images instead (--images DIR)"
             )
     if record["mode"] != MODE:
-        raise UsageError(f"{path}: recorded in mode {record['mode']!r}, expected {MODE!r}")
+        raise UsageError(f"{path}: recorded in mode {quoted(repr(record['mode']))}, "
+                         f"expected {MODE!r}")
     if record["factors"] != {}:
         raise UsageError(f"{path}: holds factors of channel equalisation, which is no more part of "
                          "quantization; calibrate anew (--images DIR)")
+    if not isinstance(record["calibration"], dict):
+        raise UsageError(f"{path}: calibration is no object; calibrate anew (--images DIR)")
     try:
         ranges = {str(name): (float(low), float(high))
                   for name, (low, high) in record["ranges"].items()}
         shifts = {str(name): np.frombuffer(base64.b64decode(text, validate=True), "<f4")
                   for name, text in record["shifts"].items()}
-    except (TypeError, ValueError, AttributeError, binascii.Error) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError, binascii.Error) as error:
         raise UsageError(f"{path}: ranges must be pairs of numbers, shifts base64 "
-                         f" ({error})") from error
+                         f"({quoted(str(error))}); calibrate anew (--images DIR)") from error
     return CalibrationResult(ranges, shifts), dict(record["calibration"])

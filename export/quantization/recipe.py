@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oace_tf import fileio
-from oace_tf.errors import UsageError
+from oace_tf.errors import UsageError, quoted
 
 FOLDER = Path(__file__).resolve().parent / "recipes"
 DEFAULT = "mse_bias"
@@ -59,6 +59,11 @@ class Recipe:
             if not good:
                 raise UsageError(f"recipe {self.name}: {name} {getattr(self, name)!r} "
                                  f"does not fit; it must be {rule}")
+        for name in ("int16_layers", "float_layers", "float_tensors"):
+            for pattern in getattr(self, name):
+                if not _is_pattern(pattern):
+                    raise UsageError(f"recipe {self.name}: {name} holds "
+                                     f"{quoted(repr(pattern))}, expected regular expressions")
 
     def rules(self) -> list[dict[str, Any]]:
         """Return the recipe in the quantizer's own form (a later matching rule wins)."""
@@ -126,6 +131,16 @@ class Recipe:
             return cls(**values)
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from None
+
+
+def _is_pattern(value: Any) -> bool:
+    """Return whether a value is a regular expression, alone and within a layer's."""
+    try:
+        re.compile(value)
+        re.compile(layer_pattern(value))
+    except (re.error, TypeError, RecursionError, OverflowError):
+        return False
+    return True
 
 
 def layer_pattern(layer: str) -> str:

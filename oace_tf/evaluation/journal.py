@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -46,7 +47,8 @@ class Journal:
             fileio.hold(file.fileno(), path)
             self._take_up(file, head, run)
         except BaseException:
-            file.close()
+            with suppress(OSError):  # a full disk, which is being told
+                file.close()
             raise
         self._file = file
 
@@ -54,15 +56,16 @@ class Journal:
         """Read the rows of this run; leave in the file its head and them."""
         file.seek(0)
         lines = file.read().splitlines(keepends=True)
-        if lines and not _is_head(lines[0], run):
+        is_begun = len(lines) == 1 and head.startswith(lines[0])  # by a run that got no further
+        if lines and not is_begun and not _is_head(lines[0], run):
             raise UsageError(f"{self.path} is there, and is no journal of this command; name "
                              "another file, or remove it")
         kept = 0  # bytes
         if lines and lines[0] == f"{head}\n":
             kept = len(lines[0])  # JSON of this journal is ASCII
             for line in lines[1:]:
-                if not line.endswith("\n"):
-                    break  # cut off while it was written
+                if not line.endswith("\n") or not line.isascii():
+                    break  # cut off while it was written, or not written here
                 try:
                     row = json.loads(line)
                     records = [ObjectRecord.from_json(record) for record in row["records"]]
@@ -72,8 +75,8 @@ class Journal:
                     break  # damaged
                 kept += len(line)
                 self._rows += 1
-        file.truncate(kept)
         try:
+            file.truncate(kept)
             if not kept:
                 file.write(f"{head}\n")
             file.flush()
@@ -99,10 +102,8 @@ class Journal:
         """Close the file; remove it where the run is done, or where it holds nothing."""
         if self._file is None or self.path is None:
             return
-        try:
+        with suppress(OSError):  # a full disk, which was told when the row was written
             self._file.close()
-        except OSError:  # a full disk, which was told when the row was written
-            pass
         self._file = None
         if done or not self._rows:
             self.path.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ import numpy as np
 from oace_tf.errors import UsageError, quoted
 from oace_tf.fileio import PathLike, read_json
 from oace_tf.images import read_photograph
-from oace_tf.samples.contradictions import contradiction, polygon_fault
+from oace_tf.samples.contradictions import PercentWatch, contradiction, polygon_fault
 from oace_tf.samples.photograph import (
     address_of,
     missing_words,
@@ -98,12 +98,14 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None,
     if not isinstance(content, dict):
         raise UsageError(f"{path} is not a COCO file: expected an object with images, annotations")
     categories, frequencies = read_categories(content, path)
+    watch = PercentWatch()
     sizes: dict[int, tuple[Path, int, int]] = {}
     files: dict[Path, _Listed] = {}
     for number, record in enumerate(_records(content, "images", path)):
         where = Where(path, "image", record, number)
         image_id = where.new_id(sizes)
         sizes[image_id] = (image_path(where, folder), *size_hw_of(where))
+        watch.picture(sizes[image_id][1:])
         listed = _Listed(image_id, str(file_name(where)), address_of(record), sizes[image_id][0])
         first = files.setdefault(listed.path, listed)
         if first is not listed:
@@ -120,6 +122,8 @@ def load_coco(instances_json: PathLike, images_dir: PathLike | None = None,
             raise where.fault(f"image_id {image_id} is not among the images")
         annotations[image_id].append(checked_annotation(where, categories, sizes[image_id][1:],
                                                         strict))
+        watch.label(record.get("segmentation"))
+    watch.tell(path)
     images = (CocoImage(image_id, file, height, width, tuple(annotations[image_id]))
               for image_id, (file, height, width) in sizes.items())
     return CocoDataset(path, tuple(images), categories, frequencies)

@@ -30,12 +30,14 @@ from oace_tf.samples.coco import (
     read_categories,
     size_hw_of,
 )
+from oace_tf.samples.contradictions import PercentWatch
 from oace_tf.samples.json_stream import element_at, list_elements
 from oace_tf.samples.photograph import address_of, refuse_one_file, same_photograph
 
 FOLDER = ".oace-index"
 FORMAT = "oace-coco-index-3"
 _NAMES = ("file_name", "coco_url")  # from them the image's path is found
+_ONE_OF = {"images": "image", "annotations": "annotation", "categories": "category"}
 _ROWS = 10000  # written at a time
 _ABANDONED_S = 24 * 3600  # nobody builds an index for so long
 _TABLES = """
@@ -268,7 +270,7 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
     """Write images and annotations; returns the facts on categories."""
     categories: list[Any] = []
     lists = ("images", "annotations", "categories")
-    counts = dict.fromkeys(lists, 0)
+    counts, watch = dict.fromkeys(lists, 0), PercentWatch()
     rows: dict[str, list[tuple[Any, ...]]] = {"images": [], "annotations": []}
     queries = {"images": "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
                "annotations": "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?)"}
@@ -278,12 +280,12 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
             try:
                 base.execute(queries[key], row)
             except sqlite3.IntegrityError as error:
-                where = Where(path, key.rstrip("s"), {"id": row[0]}, 0)
+                where = Where(path, _ONE_OF[key], {"id": row[0]}, 0)
                 raise where.fault("the id stands twice") from error
         rows[key].clear()
 
     for key, record, start, length in list_elements(path, lists, lists[:2]):
-        where = Where(path, key.rstrip("s"), record, counts[key])
+        where = Where(path, _ONE_OF[key], record, counts[key])
         counts[key] += 1
         if key == "categories":
             categories.append(record)
@@ -294,7 +296,9 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
             rows[key].append((where.integer("id"), _storable(file.stem), _storable(str(file)),
                               _storable(address_of(record)), json.dumps(names),
                               *size_hw_of(where)))
+            watch.picture(rows[key][-1][-2:])
         else:
+            watch.label(record.get("segmentation"))
             crowd = record.get("iscrowd", 0)
             if crowd not in (0, 1):
                 raise where.fault(f"iscrowd must be 0 or 1, got {crowd!r:.40}")
@@ -308,6 +312,7 @@ def _fill(base: sqlite3.Connection, path: Path) -> dict[str, str]:
         write(key)
     if not counts["images"]:
         raise UsageError(f"{path} lists no images; name a file that does")
+    watch.tell(path)
     category_names, frequencies = read_categories({"categories": categories}, path)
     return {"categories": json.dumps(category_names), "frequencies": json.dumps(frequencies)}
 

@@ -8,6 +8,9 @@ contradiction.
 """
 from __future__ import annotations
 
+import logging
+import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,12 @@ _SLACK = 2.0  # px that a bbox may be off on each side, whatever its size
 _LEAST_IOU = 0.65  # of the mask's own bounds and the bbox
 _FACTOR = 2.0  # that an area may be off, beside a pixel along the border
 _SHARES_FROM = 4  # px: in a smaller picture 0..1 may be pixels
+
+_PERCENT = 100.0
+_SIDE_BEYOND = 200  # px: where all pictures are larger, no file labels only their corners
+_FEWEST = 3  # polygons that can tell
+
+_log = logging.getLogger(__name__)
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -31,6 +40,37 @@ def polygon_fault(polygons: list[list[float]], height: int, width: int) -> str:
         return ("its numbers sum to the pixels of the picture: run lengths, not a polygon; write "
                 "them as {\"size\": [height, width], \"counts\": [...]}")
     return ""
+
+
+class PercentWatch:
+    """Looks at all polygons of a file: they may be in percent, as Label Studio keeps them.
+
+    One polygon in 0..100 lies in a picture's corner; that all do, in large pictures, is told.
+    """
+
+    def __init__(self) -> None:
+        self._polygons, self._largest, self._side = 0, -math.inf, math.inf
+
+    def picture(self, size_hw: tuple[int, int]) -> None:
+        """Take note of a picture."""
+        self._side = min(self._side, *size_hw)
+
+    def label(self, segmentation: Any) -> None:
+        """Take note of a label; whatever is no polygon is read over."""
+        if self._largest > _PERCENT or not isinstance(segmentation, list):
+            return
+        for polygon in segmentation:
+            if isinstance(polygon, list) and polygon and all(type(v) in (int, float)
+                                                             for v in polygon):
+                self._polygons += 1
+                self._largest = max(self._largest, *polygon)
+
+    def tell(self, path: Path) -> None:
+        """Warn where all polygons of the file may be in percent."""
+        if self._polygons >= _FEWEST and self._largest <= _PERCENT and self._side > _SIDE_BEYOND:
+            _log.warning("%s: all %d polygons lie in 0..100 of pictures that are larger than %d "
+                         "px; if they are percent of the picture, as Label Studio has them, turn "
+                         "them into pixels", path, self._polygons, _SIDE_BEYOND)
 
 
 def contradiction(polygons: Any, counts: np.ndarray | None, size_hw: tuple[int, int],

@@ -25,7 +25,7 @@ def read_log(path: Path) -> dict[str, np.ndarray]:
             rows = list(csv.DictReader(file))
         return {name: np.array([float(row[name]) for row in rows])
                 for name in ("step", "size", "loss", "images_per_second")}
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise UsageError(f"{path}: not a training log ({error}); expected the log.csv of "
                          "oace_tf.train") from error
 
@@ -43,7 +43,7 @@ def read_validation(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         with path.open(newline="") as file:
             for row in csv.DictReader(file):
                 points.setdefault(row["set"], []).append((float(row["step"]), float(row["miou"])))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise UsageError(f"{path}: not a validation log ({error})") from error
     return {name: (np.array(rows)[:, 0], np.array(rows)[:, 1]) for name, rows in points.items()}
 

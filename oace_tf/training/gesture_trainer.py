@@ -243,14 +243,20 @@ class _Log:
 
     def __enter__(self) -> _Log:
         if self._path.is_file():
-            head, *rows = self._path.read_text(encoding="utf-8").splitlines()
-            rows = [row for row in rows if int(row.partition(",")[0]) <= self._step]
-            atomic_write(self._path, "".join(f"{row}\n" for row in (head, *rows)).encode())
+            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
+            kept = [*lines[:1], *(line for line in lines[1:] if self._is_done(line, lines[0]))]
+            atomic_write(self._path, "".join(f"{line}\n" for line in kept).encode())
         self._file = self._path.open("a", newline="")
         return self
 
     def __exit__(self, *_: Any) -> None:
         self._file.close()
+
+    def _is_done(self, line: str, head: str) -> bool:
+        """Return whether a line is a whole one, of a step that is not made again."""
+        step = line.partition(",")[0]
+        return (step.isascii() and step.isdigit() and int(step) <= self._step
+                and line.count(",") == head.count(","))
 
     def row(self, step: int, batch: int, number: int, size: int, losses: Mapping[str, float],
             rate: float) -> None:

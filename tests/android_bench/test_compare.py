@@ -40,6 +40,9 @@ def test_compare_refuses_other_devices_and_damaged_reports():
     broken["rows"][0]["repetitions"] = []
     with pytest.raises(UsageError, match="damaged"):
         compare.compare(report(200), broken)
+    for key in ("device", "binary"):  # of another form
+        with pytest.raises(UsageError, match="damaged"):
+            compare.compare(report(200), {**report(200), key: "Pixel"})
 
 
 def test_compare_command(tmp_path, capsys):
@@ -49,6 +52,9 @@ def test_compare_command(tmp_path, capsys):
     assert bench.main(["--compare", one, other]) == 1
     assert "slower" in capsys.readouterr().out
     assert bench.main(["--compare", other, one]) == 0
+    for encoding in ("utf-16", "utf-8-sig"):  # as PowerShell's `>` and an editor write
+        (tmp_path / "c.json").write_text(json.dumps(report(200)), encoding=encoding)
+        assert bench.main(["--compare", one, str(tmp_path / "c.json")]) == 0
     for text in ("{", "[]", '{"rows": [], "version": 99}'):
         (tmp_path / "c.json").write_text(text)
         assert bench.main(["--compare", one, str(tmp_path / "c.json")]) == 2

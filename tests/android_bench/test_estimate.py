@@ -89,6 +89,9 @@ def test_a_reference_that_is_missing_is_named(tmp_path):
         csv.writer(file).writerow(["model", "unit", "runtime", "precision", "component"])
     with pytest.raises(UsageError, match="holds no figure of deeplabv3_resnet50 on the gpu"):
         estimate.read_points(path)
+    path.write_bytes(bytes(200_000))
+    with pytest.raises(UsageError, match="f.csv is no table of figures"):
+        estimate.read_points(path)
 
 
 def test_the_file_is_not_written_over(tmp_path, tiny_int8, capsys):

@@ -1,6 +1,8 @@
 """Saved logs judged without a phone."""
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +171,27 @@ def test_a_log_that_contradicts_itself(tmp_path, capsys, line):
     twice = logs.stdout() + logs.stdout(avg="201600").replace("threads: [4]", "threads: [1]")
     assert bench.main(["--replay", saved(tmp_path, twice, logs.stderr(), "0")]) == 1  # two runs
     assert "two results" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content, words", [
+    ((logs.stderr() + logs.stdout()).encode() + logs.stdout(avg="150000", low=1000).encode(
+        "utf-16-le"), "another encoding than the rest"),
+    (json.dumps({"log": logs.stdout()}).encode(), "is JSON"),
+    (json.dumps({"messages": logs.stdout().splitlines()}, indent=2).encode(), "is JSON"),
+    (gzip.compress(logs.stdout().encode()), "compressed by gzip"),
+    (b"<!doctype html><pre>" + logs.stdout().encode(), "web page")])
+def test_logs_in_another_form(tmp_path, capsys, content, words):
+    path = tmp_path / "run.log"
+    path.write_bytes(content)
+    assert bench.main(["--replay", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "run.log" in said and words in said and said.count("\n") == 1
+
+
+def test_lines_that_end_with_cr_alone(tmp_path):
+    path = tmp_path / "run.log"
+    path.write_bytes((logs.stderr() + logs.stdout()).replace("\n", "\r").encode())
+    assert bench.main(["--replay", str(path)]) == 0
 
 
 def test_a_report_is_not_written_over_the_log(tmp_path, capsys):

@@ -84,6 +84,8 @@ def test_other_weights_and_images_are_named(report: Path, tmp_path: Path) -> Non
     ({"recipe": 1}, "names no recipe"),
     ({"calibration": []}, "nothing of the calibration"),
     ({"float16": True}, "float16 is no object"),
+    ({"versions": ["keras"]}, "versions are no words"),
+    ({"versions": {"keras": [3]}}, "versions are no words"),
 ])
 def test_what_is_missing_is_named(report: Path, change: dict[str, Any], fault: str) -> None:
     report.write_text(json.dumps(json.loads(report.read_text()) | change))

@@ -97,6 +97,21 @@ def test_errors_begin_with_the_program_and_close_with_its_example(capsys):
         "example: oace measure --size 3\n")
 
 
+@pytest.mark.parametrize("name", ["-x.png", "--my.png"])
+def test_files_that_are_named_like_options(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    parser = cli.Parser(prog="x")
+    parser.add_argument("photo", nargs="?")
+    with pytest.raises(UsageError, match="unrecognized arguments"):
+        parser.parse_args([name])
+    (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=f"begins as an option does; write ./{name}"):
+        parser.parse_args([name])
+    (tmp_path / "b.png").touch()
+    with pytest.raises(UsageError, match="unrecognized arguments: b.png"):
+        parser.parse_args(["a.png", "b.png"])
+
+
 def test_an_interrupt_is_one_line(capsys):
     def run(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt

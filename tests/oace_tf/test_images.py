@@ -129,6 +129,9 @@ def test_orientation_outside_jpeg(kind, orientation, clear):
         assert photo.alpha is not None
         np.testing.assert_array_equal(photo.alpha, np.asarray(expected)[..., 3])
         assert (photo.image[photo.alpha == 0] == 255).all()
+        opaque = photo.alpha == 255
+        difference = np.abs(photo.image.astype(int) - np.asarray(expected)[..., :3])[opaque]
+        assert difference.max() <= 3  # AVIF: 2
     else:
         difference = np.abs(photo.image.astype(int) - np.asarray(expected.convert("RGB")))
         assert photo.alpha is None and difference.max() <= 3  # AVIF: 2
@@ -236,7 +239,10 @@ def test_image_libraries_are_quiet(tmp_path, capfd):
     good = encoded("PNG")
     flipped = bytearray(encoded("JPEG"))
     flipped[-40] ^= 0xFF
-    for data in (good[:60] + b"\x55" + good[61:], good[:-30], bytes(flipped), b"\xff\xd8\xff"):
+    revision = bytearray(encoded("JPEG"))
+    revision[revision.index(b"JFIF") + 5] = 9
+    for data in (bytes(revision), good[:60] + b"\x55" + good[61:], good[:-30], bytes(flipped),
+                 b"\xff\xd8\xff"):
         path = tmp_path / "x.png"
         path.write_bytes(data)
         try:
@@ -245,7 +251,8 @@ def test_image_libraries_are_quiet(tmp_path, capfd):
             pass
     assert capfd.readouterr().err == ""
     with images.quiet_libraries():
-        os.write(2, b"libpng error: bad\nsomebody else\n")
+        os.write(2, b"libpng error: bad\n[ERROR:0@1.2] global a.cpp:1 b\n> c\n>     d\n\n"
+                 b"somebody else\n")
     assert capfd.readouterr().err == "somebody else\n"
 
 
@@ -383,6 +390,102 @@ def test_the_preview_of_a_raw_file_is_no_photograph(photo, tags):
         decode_photograph(_tiff(photo, tiffinfo=tags), "x.dng")
 
 
+def tiff(pixels: np.ndarray, bits: int = 8, **more: int) -> bytes:
+    """Return a TIFF (H, W, C) with tags that other writers do not give."""
+    height, width, channels = pixels.shape
+    planes = more.get("planes", 1)
+    data = (pixels if planes == 1 else pixels.transpose(2, 0, 1)).astype(f"<u{bits // 8}").tobytes()
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: more.get("colours", 2), 273: 0,
+            277: channels, 278: height, 279: len(data), 284: planes}
+    tags |= {338: more["extra"]} if "extra" in more else {}
+    tags |= {339: more["form"]} if "form" in more else {}
+    start = 8 + 2 + 12 * len(tags) + 4
+    at, parts = start, b""
+    for tag, (kind, values) in sorted({
+            tag: (4 if tag in (273, 279) else 3,
+                  [value] * (channels if tag in (258, 339) else
+                             channels if tag in (273, 279) and planes == 2 else
+                             channels - 3 if tag == 338 and channels > 3 else 1))
+            for tag, value in tags.items()}.items()):
+        if tag in (273, 279):
+            each = len(data) // len(values)
+            values = [each] * len(values) if tag == 279 else [
+                4096 + k * each for k in range(len(values))]
+        packed = struct.pack(f"<{len(values)}{'HI'[kind - 3]}", *values)
+        where = packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack("<I", at)
+        if len(packed) > 4:
+            at, parts = at + len(packed), parts + packed
+        tags[tag] = struct.pack("<HHI", tag, kind, len(values)) + where
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(
+        tags[tag] for tag in sorted(tags)) + struct.pack("<I", 0) + parts
+    return head.ljust(4096, b"\0") + data
+
+
+HALF = np.full((6, 8, 4), (200, 60, 20, 128), np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG2000", "AVIF", "TIFF", "BMP"])
+def test_colours_under_half_transparency(kind):
+    file = io.BytesIO()
+    if kind == "BMP":
+        file.write(bmp(HALF))
+    else:
+        options = {"lossless": True} if kind == "WEBP" else {}
+        Image.fromarray(HALF).save(file, kind, **options)
+    photo = decode_photograph(file.getvalue(), "x")
+    assert photo.alpha is not None and (np.abs(photo.alpha.astype(int) - 128) <= 1).all()
+    difference = np.abs(photo.colours.astype(int) - HALF[..., :3])
+    assert difference.max() <= 2  # TIFF and AVIF: 1
+    assert np.abs(photo.image.astype(int) - (227, 157, 137)).max() <= 2
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("extra", [0, 1, 2])
+def test_the_fourth_channel_of_tiff(bits, extra):
+    pixels = HALF.astype(int)
+    if extra == 1:  # multiplied already
+        pixels[..., :3] = (100, 30, 10)
+    photo = decode_photograph(tiff(pixels * (1 if bits == 8 else 257), bits, extra=extra), "x.tif")
+    assert (photo.alpha is None) == (extra == 0)  # unspecified: infrared, a selection
+    assert np.abs(photo.colours.astype(int) - (200, 60, 20)).max() <= 1
+
+
+@pytest.mark.parametrize("data, words", [
+    (tiff(HALF[..., 2:], colours=1, extra=2), "grey with transparency, which is read of PNG alone"),
+    (tiff(HALF, 16, extra=2, planes=2), "4 channels, kept in a way"),
+    (tiff(np.dstack([HALF, HALF])), "8 channels, kept in a way that is not read here; save it as"),
+    (tiff(HALF[..., :3], 32), "of 32 bits; save it with 8 or 16"),
+    (tiff(HALF[..., :1], 16, colours=1, form=2), "of 16 bits, signed; save it"),
+    (tiff(HALF, 16, colours=5), "colours are kept in a way that is not read here; save it as RGB"),
+    (tiff(HALF[..., :3], colours=9), "colours are kept in a way")])
+def test_tiffs_that_would_come_out_as_another_picture(data, words, capfd):
+    with pytest.raises(UsageError, match=f"x.tif: .*{words}"):
+        decode_photograph(data, "x.tif")
+    assert capfd.readouterr().err == ""
+
+
+def bmp(pixels: np.ndarray) -> bytes:
+    """Return a BMP of 32 bits with a mask of its transparency; pixels (H, W, 4) RGBA."""
+    rows = pixels[::-1, :, [2, 1, 0, 3]].tobytes()
+    height, width = pixels.shape[:2]
+    head = struct.pack("<IiiHHIIiiII4I", 108, width, height, 1, 32, 3, len(rows), 0, 0, 0, 0,
+                       0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs".ljust(52, b"\0")
+    return b"BM" + struct.pack("<IHHI", 14 + len(head) + len(rows), 0, 0, 14 + len(head)) + (
+        head + rows)
+
+
+def test_a_bmp_whose_fourth_byte_is_unused():
+    photo = decode_photograph(bmp(HALF * np.array([1, 1, 1, 0], np.uint8)), "x.bmp")
+    assert photo.alpha is None and (photo.image == (200, 60, 20)).all()
+
+
+def test_jpeg2000_in_grey_with_transparency():
+    file = io.BytesIO()
+    Image.fromarray(HALF).convert("LA").save(file, "JPEG2000")
+    with pytest.raises(UsageError, match="x.jp2: it is grey with transparency"):
+        decode_photograph(file.getvalue(), "x.jp2")
+
+
 def test_floating_point_is_told():
     for channels in (1, 3):
         pixels = np.full((6, 8, channels), 0.5, np.float32)
@@ -417,6 +520,21 @@ def test_what_is_handed_over_in_place_of_a_photograph(tmp_path, data, words):
     with pytest.raises(UsageError, match=words) as caught:
         read_image(path)
     assert "photo.jpg is not a readable image" in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_masks_whose_ground_is_transparent(tmp_path, mode):
+    alpha = np.zeros((4, 6), np.uint8)
+    alpha[:2] = 255
+    white = Image.fromarray(np.dstack([np.full((4, 6, 3), 255, np.uint8), alpha]))
+    path = tmp_path / "mask.png"
+    if mode == "P":
+        labels = Image.fromarray(1 - alpha // 255, "P")
+        labels.putpalette([255, 255, 255] * 2)
+        labels.save(path, transparency=1)
+    else:
+        white.convert(mode).save(path)
+    np.testing.assert_array_equal(read_brightest(path), alpha)
 
 
 def test_masks_of_16_bits(tmp_path):

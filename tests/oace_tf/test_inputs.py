@@ -173,6 +173,32 @@ def test_a_gesture_is_given_once():
         gesture_of(None, {"boxes": (1, 2, 3, 4)}, SIZE, 20)
 
 
+def test_pil_images_with_transparency_in_every_mode():
+    pil = pytest.importorskip("PIL.Image")
+    pixels = np.full((4, 6, 4), (200, 60, 20, 255), np.uint8)
+    pixels[:2, :, 3] = 0
+    whole = pil.fromarray(pixels)
+    for image in (whole, whole.convert("RGBa"), whole.convert("LA"),
+                  whole.convert("LA").convert("La"), whole.quantize(8)):
+        photo = photograph_of(image)
+        assert photo.alpha is not None, image.mode
+        np.testing.assert_array_equal(photo.alpha, pixels[..., 3])
+        assert (photo.image[:2] == 255).all()
+
+
+def test_pil_images_whose_file_is_damaged_or_closed():
+    pil = pytest.importorskip("PIL.Image")
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)
+    pil.fromarray(noise).save(file, "JPEG")
+    closed = io.BytesIO(file.getvalue())
+    images = [pil.open(io.BytesIO(file.getvalue()[:2000])), pil.open(closed)]
+    closed.close()
+    for image in images:
+        with pytest.raises(UsageError, match="the PIL image cannot be read: .*give the photograph"):
+            photograph_of(image)
+
+
 def test_pil_images_of_more_than_8_bits():
     pil = pytest.importorskip("PIL.Image")
     grey = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1000

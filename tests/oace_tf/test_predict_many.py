@@ -254,6 +254,23 @@ def test_long_names_leave_nothing_out(table: Path) -> None:
     assert len(os.listdir(table.with_name("cutout"))) == 2
 
 
+def test_two_cameras_do_not_answer_for_each_other(table: Path, tmp_path: Path,
+                                                  capfd: pytest.CaptureFixture[str]) -> None:
+    for camera in ("cam1", "cam2"):
+        (tmp_path / camera).mkdir()
+        (tmp_path / camera / "1.png").write_bytes((tmp_path / "a.png").read_bytes())
+    table.write_text("photo,x,y\ncam1/1.png,24,30\ncam2/1.png,70,30\n")
+    out = tmp_path / "cam2.json"
+    assert _run("--taps", table, tmp_path / "cam2", "-o", out) == 1
+    assert "cam1/1.png: none of the photographs" in capfd.readouterr().err
+    assert len(json.loads(out.read_text())["annotations"]) == 1
+    (tmp_path / "cam1" / "1.png").rename(tmp_path / "moved.png")
+    (tmp_path / "cam2").rename(tmp_path / "new")  # nothing tells which of the two it was
+    assert _run("--taps", table, tmp_path / "new", "-o", out) == 2
+    said = capfd.readouterr().err
+    assert "has 'cam1/1.png' and 'cam2/1.png', which lead to this one photograph" in said
+
+
 def test_a_name_too_long_for_any_file_leaves_the_others(
         table: Path, capfd: pytest.CaptureFixture[str]) -> None:
     table.write_text(TABLE + f"{'x' * 300}.png,1,1,1,,\n")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "
         "model_state", "params", "generator", "student", "backbone", "state_dict_ema", "model_ema",
         "ema_state_dict", "ema", "params_ema")
 _DEEPEST = 3
+_LEGACY_START = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9"  # torch.save before 1.6: its first number
+# Version of the format, and then the producer's name or version, the domain, the graph or opsets.
+_ONNX_START = re.compile(rb"\x08[\x03-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]")
+_NO_CHECKPOINTS = (".tflite", ".gguf")
 _log = logging.getLogger(__name__)
 
 
@@ -51,20 +56,44 @@ def state_dict_choice(value: Mapping[Any, Any], is_tensor: Callable[[Any], bool]
     if not value:
         return way, value
     name, entry = next(iter(value.items()))
+    kind = getattr(entry, "name", type(entry).__name__.strip("_"))  # a name: of what is never built
     raise Refused(f"none of its entries is a state dict (there are {_listed(list(value))}): entry "
-                  f"{quoted(repr(name), 60)} is a {type(entry).__name__.strip('_')}, expected a "
-                  "tensor; save the state dict: torch.save(model.state_dict(), ...)")
+                  f"{quoted(repr(name), 60)} is a {kind}, expected a tensor; save the state dict: "
+                  "torch.save(model.state_dict(), ...)")
 
 
-def refuse_other_files(data: bytes) -> None:
-    """Refuse what is handed over in place of a checkpoint: an archive, a pointer, a web page.
+def refuse_other_files(data: bytes, suffix: str) -> None:
+    """Refuse what is handed over in place of a checkpoint: an archive, a pointer, another format.
 
+    Args:
+      data: the file's bytes.
+      suffix: of the format that it should be, ".pth" or ".safetensors".
     Raises:
-      Refused: it is one of these.
+      Refused: it is something else.
     """
     words = other_file(data, archives=False)
+    other = suffix_of(data)
+    if not words and other not in ("", suffix):
+        words = (f"it is a {other} file, not a {suffix} one; "
+                 + ("give the checkpoint that it was made of" if other in _NO_CHECKPOINTS
+                    else f"name it {other}"))
     if words:
         raise Refused(words)
+
+
+def suffix_of(data: bytes) -> str:
+    """Return the suffix of the format that a file has, by its first bytes; empty if unknown."""
+    if data[4:8] == b"TFL3":
+        return ".tflite"
+    if data.startswith(b"GGUF"):
+        return ".gguf"
+    if data.startswith((b"PK\x03\x04", _LEGACY_START)):
+        return ".pth"
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8:
+        return ".safetensors"
+    if _ONNX_START.match(data):
+        return ".onnx"
+    return ""
 
 
 def _has_tensors(value: Mapping[Any, Any], is_tensor: Callable[[Any], bool], depth: int) -> bool:

@@ -25,6 +25,7 @@ STORAGE_DTYPES = {
 ORDERED_DICT = "collections OrderedDict"
 DEFAULT_DICT = "collections defaultdict"
 REBUILD_TENSOR = "torch._utils _rebuild_tensor_v2"
+REBUILD_OLD_TENSOR = "torch._utils _rebuild_tensor"  # PyTorch before 0.4: without the last two
 REBUILD_PARAMETERS = ("torch._utils _rebuild_parameter",
                       "torch._utils _rebuild_parameter_with_state")
 REBUILD_TYPED = "torch._tensor _rebuild_from_type_v2"
@@ -168,11 +169,13 @@ class PickleMachine:
         if not isinstance(function, Global) or type(arguments) is not tuple:
             raise ValueError("the pickle calls something that is no function")
         if function.name in (ORDERED_DICT, DEFAULT_DICT) and len(arguments) <= 1:
-            if arguments and not isinstance(arguments[0], Global):
-                raise ValueError(f"the pickle calls {function.name.replace(' ', '.')} wrongly")
             self.stack.append({})
+            if arguments and not isinstance(arguments[0], Global):
+                self.set_items(_items(arguments[0], function.name))
         elif function.name == REBUILD_TENSOR:
             self.stack.append(_rebuild_tensor(arguments))
+        elif function.name == REBUILD_OLD_TENSOR:
+            self.stack.append(_rebuild_tensor((*arguments, False, None)))
         elif function.name == REBUILD_TYPED and len(arguments) == 4 and (
                 arguments[0] == Global(REBUILD_TENSOR)) and type(arguments[2]) is tuple:
             self.stack.append(_rebuild_tensor(arguments[2]))
@@ -239,7 +242,7 @@ class PickleMachine:
                 reference[0] != "storage" or not isinstance(reference[1], Global)):
             raise ValueError("the pickle refers to something that is no storage")
         module, _, kind = reference[1].name.partition(" ")
-        if module == "torch" and kind not in STORAGE_DTYPES:
+        if module in ("torch", "torch.storage") and kind not in STORAGE_DTYPES:
             raise Refused(f"it keeps numbers as torch.{quoted(kind, 40)}, which is not known here; "
                           "save the state dict as float32: {k: v.float() for k, v in ...}")
         key, count = reference[2], reference[4]
@@ -299,6 +302,14 @@ _ACTIONS: dict[str, Callable[[PickleMachine, Any], None]] = {
 
 def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**62
+
+
+def _items(pairs: Any, name: str) -> tuple[Any, ...]:
+    """Return key, value, key, value of a list of pairs: so Python 2 wrote an ordered dict."""
+    if type(pairs) is not list or any(type(pair) not in (list, tuple) or len(pair) != 2
+                                      for pair in pairs):
+        raise ValueError(f"the pickle calls {name.replace(' ', '.')} wrongly")
+    return tuple(part for pair in pairs for part in pair)
 
 
 def _rebuild_tensor(arguments: tuple[Any, ...]) -> Tensor:

@@ -56,7 +56,7 @@ def read_pth(path: str | Path) -> dict[str, np.ndarray]:
     path = Path(path)
     data = read_bytes(path, _MOST_BYTES)
     try:
-        refuse_other_files(data)
+        refuse_other_files(data, ".pth")
         tensors, storages = _read_zip(data) if data[:2] == b"PK" else _read_legacy(data)
         _refuse_claims(tensors, storages)
         return {name: _view(name, tensor, storages) for name, tensor in tensors.items()}
@@ -82,7 +82,10 @@ def _state_dict(value: Any) -> dict[str, Tensor]:
     for name, tensor in chosen.items():
         if tensor is None or str(name).endswith("_extra_state"):
             continue  # neither holds a weight
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+        if not isinstance(name, str):
+            raise Refused(f"entry {quoted(repr(name), 60)} of checkpoint{inner} has a number for a "
+                          "name; save the state dict: torch.save(model.state_dict(), ...)")
+        if not isinstance(tensor, Tensor):
             raise Refused(f"entry {quoted(repr(name), 60)} of checkpoint{inner} is a "
                           f"{_kind(tensor)}, expected a tensor; {SAVE_ALONE}")
         tensors[name] = tensor
@@ -116,8 +119,13 @@ def _elements(kind: str, raw: memoryview, order: str) -> np.ndarray:
 def _read_legacy(data: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
     """Return tensors and storages of the format before PyTorch 1.6."""
     stream = io.BytesIO(data)
-    if any(PickleMachine().run(stream) != number for number in (LEGACY_MAGIC, LEGACY_PROTOCOL)):
-        raise ValueError("it does not start as one")
+    for number in (LEGACY_MAGIC, LEGACY_PROTOCOL):
+        start = PickleMachine().run(stream)
+        if isinstance(start, (dict, list, tuple, Unbuilt)):
+            raise Refused("it is a pickle that torch.save did not write; read it as it was "
+                          "written, and save the state dict: torch.save(model.state_dict(), ...)")
+        if start != number:
+            raise ValueError("it does not start as one")
     PickleMachine().run(stream)  # sizes of short, int, long where it was written; torch skips them
     machine = PickleMachine()
     tensors = _state_dict(machine.run(stream))
@@ -150,7 +158,11 @@ def _read_zip(data: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         pickles = [name for name in archive.namelist() if name.split("/")[1:] == ["data.pkl"]]
         if len(pickles) != 1:
-            raise ValueError("the archive holds no data.pkl")
+            names = ", ".join(archive.namelist()[:3])
+            raise Refused("it is a zip archive without a data.pkl, which torch.save did not write "
+                          f"(it holds {quoted(names) or 'nothing'}); unpack it where the "
+                          "checkpoint is inside, or save the state dict: "
+                          "torch.save(model.state_dict(), ...)")
         folder = pickles[0].split("/")[0]
         tensors = _state_dict(PickleMachine().run(io.BytesIO(_member(archive, pickles[0]))))
         order = "<"

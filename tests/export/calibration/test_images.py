@@ -251,6 +251,7 @@ def test_feeds(folder: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize("change", [
     {"images": []}, {"images": [{"id": 1}]}, {}, {"images": 3},
+    {"images": [json.loads(ci.LIST.read_text())["images"][0] | {"taps": [[10**400, 1]]}]},
 ])
 def test_a_malformed_list_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "list.json"

@@ -107,6 +107,13 @@ def outside(**entries: str) -> bytes:
     return model.SerializeToString()
 
 
+def quantized() -> bytes:
+    model = small_graph()
+    del model.graph.initializer[:]
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((4, 3, 3, 3), np.int8), "a"))
+    return model.SerializeToString()
+
+
 def renamed(old: bytes) -> bytes:
     """Return a graph with a name that is no UTF-8."""
     return in_bytes().replace(old, b"\xff" + old[1:])
@@ -122,7 +129,7 @@ CASES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "external": ("a.onnx", external, r"'weights.bin', which is not beside it"),
     "escape": ("a.onnx", escaping, r"'\.\./evil.bin'"),
     "opset": ("a.onnx", lambda: in_bytes(opset=9), "has opset 9, expected 11 or later"),
-    "pickle": ("a.pth", lambda: pickle.dumps({"conv1.weight": Evil()}), "refused|does not start"),
+    "pickle": ("a.pth", lambda: pickle.dumps({"conv1.weight": Evil()}), "did not write"),
     "zip": ("a.pth", truncated_zip, "not a whole PyTorch state dict"),
     "safetensors": ("a.safetensors", lambda: save({"a": np.ones(9)})[:-8], "not a whole"),
     "whole numbers": ("a.safetensors", lambda: save({"a": np.ones(9, np.int64)}), "int64 numbers"),
@@ -144,6 +151,9 @@ CASES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "nul": ("a.onnx", lambda: outside(location="a\0b"), "not beside it"),
     "folder": ("a.onnx", lambda: outside(location="."), "not beside it"),
     "pointer": ("a.safetensors", lambda: b"version https://git-lfs.github.com/spec/v1\n", "lfs"),
+    "quantized": ("a.onnx", quantized, "whole numbers, of a quantized model; export the model as"),
+    "tensors": ("a.onnx", lambda: save({"a": np.ones(9)}), "a .safetensors file; give the graph"),
+    "graph": ("a.safetensors", in_bytes, "it is a .onnx file, not a .safetensors one; name it"),
     "suffix": ("a.h5", lambda: b"", r"a \.onnx, \.safetensors or \.pth"),
 }
 
@@ -180,6 +190,14 @@ def test_external_weights_are_read_where_they_are(tmp_path: Path) -> None:
     assert found.tensors.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_array_equal(found.tensors[name], value)
+
+
+def test_a_pointer_in_place_of_external_weights(tmp_path: Path) -> None:
+    onnx.save_model(small_graph(), tmp_path / "a.onnx", save_as_external_data=True,
+                    location="w.bin", size_threshold=0)
+    (tmp_path / "w.bin").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid x\n")
+    with pytest.raises(UsageError, match="in 'w.bin': it is a pointer of Git LFS.*git lfs pull"):
+        read_checkpoint(tmp_path / "a.onnx")
 
 
 def test_counters_are_left_out_by_name(tmp_path: Path) -> None:

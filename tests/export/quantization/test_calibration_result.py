@@ -82,7 +82,8 @@ def test_a_layer_that_stays_float_keeps_its_bias(made: Made) -> None:
 
 @pytest.mark.parametrize("change", [
     {"ranges": {"x": [1]}}, {"ranges": []}, {"mode": "OTHER"}, {"extra": 1},
-    {"factors": {"x": "1 2"}}, {"shifts": {"x": "?"}},
+    {"factors": {"x": "1 2"}}, {"shifts": {"x": "?"}}, {"ranges": {"x": [0, 10**400]}},
+    {"recipe": 3}, {"weights_sha256": {"a": 1}}, {"calibration": "folder"}, {"calibration": [[]]},
 ])
 def test_malformed_statistics_are_refused(change: dict, tmp_path: Path) -> None:
     path = tmp_path / "statistics.json"

@@ -28,6 +28,9 @@ def test_every_recipe_loads_and_says_what_it_is() -> None:
     ({"colour": 1}, "unknown key 'colour'"),
     ({"images": "all"}, "images is 'all'"),
     ({"bias_correction": 1}, "bias_correction is 1"),
+    ({"float_layers": ["a("]}, "float_layers holds 'a(', expected regular expressions"),
+    ({"float_tensors": ["a", 3]}, "float_tensors holds 3"),
+    ({"int16_layers": [["a"]]}, "int16_layers holds ['a']"),
 ])
 def test_what_does_not_fit_is_named(fields: dict, words: str) -> None:
     with pytest.raises(UsageError, match=f"here: .*{re.escape(words)}"):

@@ -2,6 +2,9 @@
 import dataclasses
 import math
 import os
+import resource
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,7 +69,8 @@ def test_a_cut_off_row_goes_and_the_rows_before_it_stay(tmp_path):
     journal.close(done=False)
     whole = path.read_bytes()
     for rest in (b'{"key": "two", "rec', b"\xff\xfe\n", b"\n\n", b'{"key": 3}\n' + whole,
-                 whole.splitlines()[1]):
+                 whole.splitlines()[1],
+                 whole.splitlines(keepends=True)[1].replace(b'"one"', '"é"'.encode())):
         path.write_bytes(whole + rest)
         again = Journal(path, {"run": 1})
         assert list(again.finished) == ["one"]
@@ -99,6 +103,36 @@ def test_journal_on_a_full_disk(tmp_path):
     with pytest.raises(UsageError, match="cannot write .*run.journal: No space left"):
         journal.add("one", _result("a"))
     journal.close(done=False)
+
+
+def test_a_disk_that_is_full_at_the_start(tmp_path):
+    path = tmp_path / "run.journal"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5, before[1]))  # bytes of a file
+        with pytest.raises(UsageError, match="cannot write .*run.journal: File too large"):
+            Journal(path, {"run": 1})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    Journal(path, {"run": 1}).close(done=True)  # what was left of its first line does not hinder
+
+
+def test_a_journal_whose_first_line_was_cut_is_begun_anew(tmp_path):
+    path = tmp_path / "run.journal"
+    path.write_text('{"run"')
+    journal = Journal(path, {"run": 1})
+    journal.add("one", _result("a"))
+    journal.close(done=False)
+    again = Journal(path, {"run": 1})
+    assert list(again.finished) == ["one"]
+    again.close(done=True)
+
+
+def test_what_cannot_be_a_journal():
+    with pytest.raises(UsageError, match="cannot write /dev/null"):
+        Journal(Path(os.devnull), {"run": 1})
 
 
 def test_key_follows_the_files(data):

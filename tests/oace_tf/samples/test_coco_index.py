@@ -199,6 +199,12 @@ def test_a_fault_is_told_in_the_same_words(tmp_path, changes):
     assert len(told(load_coco, path)) < len(str(path)) + 200
 
 
+@pytest.mark.parametrize("key", ("images", "annotations", "categories"))
+def test_what_is_no_record_is_told_in_the_same_words(tmp_path, key):
+    path = write(tmp_path, {**changed(), key: ["cup"]})
+    assert told(load_coco, path) == told(CocoIndex, path)
+
+
 @pytest.mark.parametrize("damage", (
     lambda text: text[:-1] + ",}", lambda text: text.replace("]", ",]", 1),
     lambda text: text[:len(text) // 2], lambda text: text[:-2], lambda text: text + "x",

@@ -109,6 +109,20 @@ def test_bounds_of_run_lengths(seed):
 
 
 @pytest.mark.data
+@pytest.mark.parametrize("reader", [load_coco, CocoIndex])
+@pytest.mark.parametrize("side, largest, count, is_told", [
+    (640, 100, 3, True), (640, 100.5, 3, False), (640, 100, 2, False), (200, 100, 3, False)])
+def test_files_in_percent_are_told(tmp_path, caplog, reader, side, largest, count, is_told):
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps({
+        "images": [{"id": 1, "file_name": "a.png", "height": side, "width": 900}],
+        "annotations": [{"id": k, "image_id": 1, "segmentation": [
+            [10, 5, largest if not k else 40, 5, 40, 25]]} for k in range(count)]}))
+    reader(path)
+    told = f"all {count} polygons lie in 0..100 of pictures that are larger than 200 px"
+    assert (told in caplog.text) == is_told
+
+
 def test_no_real_label_contradicts_itself(oace_data):
     for name in ("coco_calibration", "val/coco_multi", "train/nuts"):
         assert load_coco(oace_data / name / "instances.json").images  # a contradiction raises

@@ -31,6 +31,7 @@ def test_the_curve(log, tmp_path):
     assert len(read_image(draw_curve(run / LOG, tmp_path / "curve.png"))) < len(tall)
     for name, text, words in (("none.csv", None, "not a training log"),
                               ("bad.csv", "a,b\n1,2\n", "not a training log"),
+                              ("zeros.csv", "0" * 200_000, "not a training log"),
                               ("short.csv", "step,size,loss,images_per_second\n0,64,1,5\n",
                                "fewer than two steps")):
         if text is not None:

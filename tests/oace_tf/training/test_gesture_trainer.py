@@ -125,6 +125,18 @@ def test_rows_of_a_killed_run_are_cut_off(tmp_path):
                                              "3,1,0,64,9.0,0.25000"]
 
 
+@pytest.mark.parametrize("content, kept", [
+    (b"", ""), (b"step,bat", "step,bat\n"),
+    (b"step,batch\n1,0\n\n,0\n\xff\0,1\n2", "step,batch\n1,0\n"),
+    (b"step,batch\n1,0\n1\n", "step,batch\n1,0\n")])
+def test_a_log_that_was_cut_anywhere(tmp_path, content, kept):
+    path = tmp_path / LOG
+    path.write_bytes(content)
+    with _Log(path, 5):
+        pass
+    assert path.read_text() == kept
+
+
 @pytest.mark.slow
 def test_runs_side_by_side_leave_the_same_weights(built, trainer, tmp_path):
     networks, _ = built

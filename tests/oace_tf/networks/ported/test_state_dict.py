@@ -348,6 +348,50 @@ def test_files_that_are_handed_over_in_place_of_a_checkpoint(tmp_path: Path) -> 
         assert words in _refusal(tmp_path, data)
 
 
+def test_other_formats_under_the_name_of_a_checkpoint(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    np.savez(file, a=BASE)
+    header = b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
+    tensors = len(header).to_bytes(8, "little") + header + b"\0"
+    for data, words in ((tensors, "name it .safetensors"),
+                        (b"\x08\x08\x12\x07pytorch" + bytes(99), "name it .onnx"),
+                        (b"\x1c\0\0\0TFL3" + bytes(99), "it is a .tflite file"),
+                        (file.getvalue(), "a zip archive without a data.pkl"),
+                        (pickle.dumps({"model": {"a": np.ones(3)}}), "torch.save did not write"),
+                        (pickle.dumps([np.ones(3)], 2), "torch.save did not write")):
+        told = _refusal(tmp_path, data)
+        assert words in told and "fetch" not in told
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_what_python_2_and_the_first_releases_wrote(tmp_path: Path, wrapped: bool) -> None:
+    weights = _global("torch._utils", "_rebuild_tensor") + _tuple(
+        _storage("FloatStorage", "0", 24, True), _number(0), _tuple(_number(4), _number(6)),
+        _tuple(_number(6), _number(1))) + REDUCE
+    pairs = b"](" + b"](U\x01a" + weights + b"e" + b"e"  # an ordered dict as a list of pairs
+    body = _global("collections", "OrderedDict") + _tuple(pairs) + REDUCE
+    body += b"}" + _text("_metadata") + _dict({}) + b"sb"
+    if wrapped:
+        body = _dict({"epoch": _number(3), "state_dict": body})
+    np.testing.assert_array_equal(_read(tmp_path, _legacy(body, {"0": BASE}))["a"],
+                                  BASE.reshape(4, 6))
+
+
+def test_numbers_of_kinds_that_came_later(tmp_path: Path) -> None:
+    storage = _tuple(_text("storage"), _global("torch.storage", "UntypedStorage"), _text("0"),
+                     _text("cpu"), _number(24)) + b"Q"
+    told = _refusal(tmp_path, _zip(_dict({"a": storage}), {"0": BASE}))
+    assert "numbers as torch.UntypedStorage" in told and "save the state dict as float32" in told
+
+
+def test_what_stands_in_place_of_tensors_is_named(tmp_path: Path) -> None:
+    model = _global("my.net", "Net") + b")\x81}b"
+    assert "entry 'model' is a my.net.Net" in _refusal(tmp_path, _zip(_dict({"model": model}), {}))
+    weights = _tensor(_storage("FloatStorage", "0", 24, False), 0, (24,), (1,))
+    told = _refusal(tmp_path, _zip(b"}" + _number(0) + weights + b"s", {"0": BASE}))
+    assert "entry 0 of checkpoint has a number for a name" in told
+
+
 def test_small_files_that_claim_much(tmp_path: Path) -> None:
     stored = np.zeros(100_000, "<u2")
     tensor = _tensor(_storage("BFloat16Storage", "0", stored.size, False), 0, (stored.size,), (1,))
