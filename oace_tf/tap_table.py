@@ -163,8 +163,8 @@ def find_photograph(name: str, table: Path, photographs: Sequence[Path] = ()) ->
       name: as the table names it: absolute, or relative to the table's folder, else to the working
         folder.
       table: the table's path.
-      photographs: those among which it must be, by its path or, where no file lies there, by its
-        name alone; empty for any.
+      photographs: those among which it must be, by its path or by its name alone; empty for any.
+        A name with a folder in it that leads to a file is that file, and none of the same name.
     Raises:
       UsageError: `photographs` hold none, or several, of that name.
     """
@@ -174,7 +174,8 @@ def find_photograph(name: str, table: Path, photographs: Sequence[Path] = ()) ->
     if not photographs:
         return path
     same = [one for one in photographs if one == Path(name) or one.absolute() == path.absolute()]
-    if not same and not os.path.exists(path):  # else another camera's photograph of that name
+    if not same and (Path(name).name == name or not os.path.exists(path)):
+        # Else the file is there, and one of that name in another folder is another photograph.
         same = [one for one in photographs if one.name == Path(name).name]
     if len(same) != 1:
         raise UsageError(f"{quoted(name)}: {len(same) or 'none'} of the photographs that were "
