@@ -71,7 +71,7 @@ def test_a_prior_is_found_beside_the_plan_and_is_part_of_the_fingerprint(tmp_pat
     ({"rows": [{"name": "a", "against": "a"}]}, "compared with 'a'"),
     ({"rows": [{"name": "a", "stages": []}]}, "row a: no stage"),
     ({"rows": [{"name": "a", "stages": [{"stage": "both"}]}]}, "stage is 'both'"),
-    ({"rows": [{"name": "a", "settings": {"losses": {"gama": 1}}}]}, "row a: unknown key 'gama'"),
+    ({"rows": [{"name": "a", "settings": {"losses": {"gama": 1}}}]}, "row a: unknown key 'losses.gama'"),
     ({"rows": [{"name": "a", "network": {"trunk": "b7"}}]}, "trunk is 'b7'"),
     ({"rows": [{"name": "a", "nam": 1}]}, "a row: unknown key 'nam'"),
     ({"init": "coco"}, "init is 'coco'"),

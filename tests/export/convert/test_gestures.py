@@ -119,9 +119,9 @@ def test_the_library_shows_the_file_a_window_around_a_box(files: tuple[Path, Pat
     image = np.random.default_rng(9).integers(0, 256, (90, 120, 3)).astype(np.uint8)
     probability, mask = segmenter.answer(image, Gesture(box=(30, 20, 69, 59)))
     assert probability.shape == (90, 120) and mask.shape == (SIDE, SIDE)
-    # A tenth of 39 px on each side, rounded outwards.
+    # Three tenths of 39 px on each side, rounded outwards.
     outside = np.ones((90, 120), bool)
-    outside[16:64, 26:74] = False
+    outside[8:72, 18:82] = False
     assert not probability[outside].any() and probability[~outside].any()
 
 
