@@ -174,7 +174,8 @@ def test_what_cannot_teach_is_refused(tmp_path, teacher_file):
     ({}, "distill.teacher"), ({"teacher": ""}, "distill.teacher"),
     ({"teacher": 3}, "distill.teacher"), ({"teacher": "t", "weight": 0.0}, "distill.weight"),
     ({"teacher": "t", "weight": True}, "distill.weight"),
-    ({"teacher": "t", "oace": -1.0}, "distill.oace"), ({"pupil": "t"}, "pupil"), ([], "distill is")))
+    ({"teacher": "t", "oace": -1.0}, "distill.oace"), ({"pupil": "t"}, "pupil"),
+    ([], "distill is")))
 def test_bad_settings_are_named(fields, named):
     with pytest.raises(UsageError, match=f"^here: .*{named}"):
         TrainSettings.from_json({"distill": fields}, "here")
