@@ -11,6 +11,8 @@ from oace_tf import progress
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# the same kernels on every processor: TensorFlow leaves oneDNN off where there is no AVX-512
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # one thread: sums in one order, and no fight for the cores with whatever else runs
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
               "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):

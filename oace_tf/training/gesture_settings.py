@@ -28,6 +28,7 @@ class GesturePhase:
     end: float = 1.0
     frozen: bool = False  # the trunk keeps its weights and statistics
     frozen_blocks: int = 0  # the trunk's stem and its first blocks do, that many
+    frozen_statistics: bool = False  # normalisations use their averages, and keep them
     later_taps: bool = True  # rounds of taps on errors; without, each batch makes one step
 
     def __post_init__(self) -> None:

@@ -33,15 +33,18 @@ class GestureStep:
       size: side of the frame, px.
       frozen: whether the trunk keeps its weights and statistics.
       frozen_blocks: of the trunk, that keep theirs, with its stem; 0: none, nor the stem.
+      frozen_statistics: whether all batch normalisations use the averages that they have, as after
+        training, and keep them.
     Raises:
       UsageError: a trunk of fewer blocks.
     """
 
     def __init__(self, networks: GestureNetworks, optimizer: keras.optimizers.Optimizer,
                  losses: GestureLossSettings, clip_norm: float, size: int, frozen: bool,
-                 frozen_blocks: int = 0) -> None:
+                 frozen_blocks: int = 0, frozen_statistics: bool = False) -> None:
         self._networks, self._optimizer, self._losses = networks, optimizer, losses
         self._clip_norm, self._maps = clip_norm, GestureMaps(size)
+        self._batch_statistics = not frozen_statistics
         blocks = {layer.name: _block_of(dotted_name(layer.name))
                   for layer in networks.encoder.layers
                   if dotted_name(layer.name).startswith(_TRUNK)}
@@ -98,9 +101,9 @@ class GestureStep:
         cover = ops.cast(ops.reshape(batch["cover"], (-1, *batch["cover"].shape[2:], 1)),
                          "float32") / 255.0
         valid = 1.0 - ops.cast(batch["ignored"], "float32")[..., None]
-        features = repeated(self._networks.encode(image, True), count)
+        features = repeated(self._networks.encode(image, self._batch_statistics), count)
         drawn = self._maps(points)
-        outputs = self._networks.decode(features, drawn, previous, True)
+        outputs = self._networks.decode(features, drawn, previous, self._batch_statistics)
         # What is object is so where a crowd stands too.
         valid = ops.maximum(ops.repeat(valid, count, axis=0), ops.cast(cover > 0.5, "float32"))
         losses = gesture_losses(outputs, drawn["maps4"], cover, valid,

@@ -15,7 +15,8 @@ import pytest
 
 from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
-from oace_tf.networks.gesture_networks import build_gesture_networks
+from oace_tf.networks.gesture_maps import GestureMaps
+from oace_tf.networks.gesture_networks import build_gesture_networks, repeated
 from oace_tf.networks.weights import get_arrays, pair_variables, read_arrays, save_weights
 from oace_tf.training.gesture_losses import GestureLossSettings
 from oace_tf.training.gesture_step import GestureStep
@@ -112,3 +113,33 @@ def test_frozen_blocks_keep_weights_and_statistics_and_the_rest_learns():
             assert [name for name in changes if name.startswith(part) and name.endswith(end)]
     with pytest.raises(UsageError, match="frozen_blocks is 17, the trunk has 16 blocks"):
         GestureStep(networks, optimizer, GestureLossSettings(), 1.0, 64, False, frozen_blocks=17)
+
+
+def test_with_frozen_statistics_it_learns_what_the_file_computes():
+    keras.utils.set_random_seed(4)
+    networks = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None)
+    optimizer = keras.optimizers.AdamW(0.01)
+    optimizer.build([v for model in networks.models() for v in model.trainable_variables])
+    rng = np.random.default_rng(5)
+    points = np.full((2, 2, 16, 3), -1, np.float32)
+    points[:, :, 0] = (20, 30, 1)
+    cover = np.zeros((2, 2, 32, 32), np.uint8)
+    cover[:, :, 8:20, 4:16] = 255
+    batch = {"image": rng.integers(0, 256, (2, 64, 64, 3), np.uint8), "points": points,
+             "cover": cover, "ignored": np.zeros((2, 32, 32), np.uint8),
+             "outline": np.ones((2, 2), np.float32), "twin": np.zeros((2, 2), np.float32)}
+    previous = np.zeros((4, 16, 16, 1), np.float32)
+    image = (batch["image"].astype(np.float32) - 128.0) / 128.0
+    drawn = GestureMaps(64)(points.reshape(4, 16, 3))
+    answers = networks.decode(repeated(networks.encode(image), 2), drawn,
+                              keras.ops.convert_to_tensor(previous))
+    wanted = keras.ops.sigmoid(answers["logits"])[..., 0]
+    before = get_arrays(networks)
+    step = GestureStep(networks, optimizer, GestureLossSettings(), 1.0, 64, False,
+                       frozen_statistics=True)
+    _, probability = step(batch, previous)
+    assert probability == pytest.approx(np.asarray(wanted), abs=1e-5)
+    moved = {name for name, array in get_arrays(networks).items()
+             if not np.array_equal(array, before[name])}
+    assert moved and not [name for name in moved if "running_" in name]
+    assert [name for name in moved if name.startswith("shared.trunk.")]
