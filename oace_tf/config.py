@@ -8,7 +8,7 @@ from typing import Any
 
 from oace_tf.errors import UsageError
 
-TRUNKS = ("efficientnet_lite0", "hrnet", "tiny")
+TRUNKS = ("efficientnet_lite0", "efficientnet_lite2", "hrnet", "tiny")
 FILE_SIDE = 512  # px: the .tflite file takes and gives squares of this side
 FRAMES = (256, 320, 384, 448, 512)
 RESIZES = ("half_pixel", "aligned", "nearest")  # see networks/resize.py
@@ -67,7 +67,7 @@ class NetworkConfig:
         for field in ("second_query", "deep", "second_pass"):
             check(field, (True, False) if self.one_trunk else (False,))
         if self.one_trunk:  # see networks.one_trunk
-            check("trunk", ("efficientnet_lite0", "tiny"))
+            check("trunk", ("efficientnet_lite0", "efficientnet_lite2", "tiny"))
             check("shared_trunk", (False,))
             check("stem_stride", (2,))
         if self.shared_trunk:  # it sees the photograph alone, and both networks start from it
@@ -171,6 +171,8 @@ PRESETS: Mapping[str, NetworkConfig] = {
     "efficientnet_lite0": NetworkConfig(frame=384, tap_film=True),
     "one_trunk": NetworkConfig(one_trunk=True, frame=384, second_query=True, deep=True,
                                second_pass=True),
+    "one_trunk_lite2": NetworkConfig(trunk="efficientnet_lite2", one_trunk=True, frame=384,
+                                     second_query=True, deep=True, second_pass=True),
     "hrnet": _HRNET,
     "hrnet_shared": dataclasses.replace(_HRNET, shared_trunk=True, prior_fusion="late",
                                         tap_film=True, prior_width=56, msf_width=12,

@@ -217,7 +217,7 @@ def _pair(args: argparse.Namespace, settings: TrainSettings) -> tuple[Any, Any]:
     from oace_tf.config import NetworkConfig
     from oace_tf.fileio import sha256_file
     from oace_tf.networks.pair import build_pair
-    from oace_tf.networks.ported.imagenet import PACKAGE, init_trunks
+    from oace_tf.networks.ported.imagenet import PUBLISHED, init_trunks
     from oace_tf.networks.ported.initialize import is_ported, pair_from_ports
     from oace_tf.networks.weights import build_from_weights
     from oace_tf.networks.zero_start import zero_start
@@ -241,7 +241,7 @@ def _pair(args: argparse.Namespace, settings: TrainSettings) -> tuple[Any, Any]:
     changed = zero_start(pair) if settings.zero_start else []
     if first == "imagenet":
         init_trunks(pair)
-        return pair, {"trunk": PACKAGE, "zeroed": changed}
+        return pair, {"trunk": PUBLISHED[config.trunk].package, "zeroed": changed}
     return pair, {"zeroed": changed} if changed else None
 
 

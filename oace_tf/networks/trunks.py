@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from oace_tf.networks.efficientnet_lite import STEM_CHANNELS, efficientnet_lite0
+from oace_tf.networks.efficientnet_lite import STEM_CHANNELS, VARIANTS, efficientnet_lite
 from oace_tf.networks.layers import HalfSize, Scope
 
 TINY_CHANNELS = (8, 12, 16)
@@ -24,7 +24,7 @@ def stem_layout(trunk: str, stem_stride: int) -> StemLayout:
     """Return how the first convolution of a trunk is laid out."""
     if trunk == "hrnet":  # two convolutions; the first takes a stride whenever there is one
         return StemLayout(False, 1 if stem_stride == 1 else 2, 64)
-    channels = STEM_CHANNELS if trunk == "efficientnet_lite0" else TINY_CHANNELS[0]
+    channels = STEM_CHANNELS if trunk in VARIANTS else TINY_CHANNELS[0]
     return StemLayout(stem_stride == 4, min(stem_stride, 2), channels)
 
 
@@ -59,8 +59,8 @@ def trunk_features(scope: Scope, x: Any, trunk: str, stem_stride: int, *, small:
 
         return hrnet_trunk(scope, x, "w18_small_v2" if small else "w18", stem_stride, side=side,
                            resize=resize)
-    if trunk == "efficientnet_lite0":
-        return efficientnet_lite0(scope, x, stem_stride, side)
+    if trunk in VARIANTS:
+        return efficientnet_lite(scope, x, stem_stride, side, trunk)
     return _tiny(scope, x, stem_stride, side, TINY_PYRAMID if five_levels else TINY_CHANNELS)
 
 

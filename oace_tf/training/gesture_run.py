@@ -66,7 +66,7 @@ def run_gestures(args: argparse.Namespace, folders: list[Path]) -> int:
 def _start(args: argparse.Namespace) -> tuple[Any, Any]:
     """Return the networks to start from and how they were made, for the record."""
     from oace_tf.networks.gesture_networks import build_gesture_networks
-    from oace_tf.networks.ported.imagenet import PACKAGE, init_trunks
+    from oace_tf.networks.ported.imagenet import PUBLISHED, init_trunks
     from oace_tf.networks.weights import build_gestures_from_weights
 
     if len(args.init) > 1:
@@ -80,7 +80,7 @@ def _start(args: argparse.Namespace) -> tuple[Any, Any]:
     networks = build_gesture_networks(_one_trunk(args.preset or PRESET), None)
     if first == "imagenet":
         init_trunks(networks)
-        return networks, {"trunk": PACKAGE}
+        return networks, {"trunk": PUBLISHED[networks.config.trunk].package}
     return networks, None
 
 

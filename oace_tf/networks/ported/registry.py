@@ -19,7 +19,7 @@ import numpy as np
 from oace_tf.config import RESIZES, NetworkConfig
 from oace_tf.errors import UsageError
 from oace_tf.geometry import IMAGENET_DEVIATION, IMAGENET_MEAN
-from oace_tf.networks.efficientnet_lite import efficientnet_lite0
+from oace_tf.networks.efficientnet_lite import efficientnet_lite
 from oace_tf.networks.hrnet import hrnet_trunk
 from oace_tf.networks.layers import Scope, dotted_name
 from oace_tf.networks.ported.classifiers import efficientnet_lite0_classifier, hrnet_classifier
@@ -120,7 +120,7 @@ def build_ported(ported: Ported, size: int | None = None, batch: int | None = No
     scope = Scope("trunk")
     image = keras.Input((size, size, 3), batch_size=batch, name="image")
     if ported.network == "efficientnet_lite0":
-        features = efficientnet_lite0(scope, image, LITE_STRIDE)
+        features = efficientnet_lite(scope, image, LITE_STRIDE)
         head = efficientnet_lite0_classifier(scope, features[-1]) if ported.classifier else None
     else:
         features = hrnet_trunk(scope, image, HRNET_VARIANTS[ported.network], 4,

@@ -13,7 +13,7 @@ from export import port
 from export.porting.parity_inputs import standardised
 from oace_tf.geometry import Frame
 from oace_tf.images import read_image
-from oace_tf.networks.ported.imagenet import find_efficientnet_lite0
+from oace_tf.networks.ported.imagenet import find_published
 from oace_tf.networks.ported.registry import build_ported, fill_ported, read_ported
 from oace_tf.networks.weights import value_of
 
@@ -25,7 +25,7 @@ SIDE = 224
 @pytest.fixture(scope="module")
 def ported_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("port") / "lite.safetensors"
-    assert port.main([str(find_efficientnet_lite0()), "--network", "efficientnet_lite0",
+    assert port.main([str(find_published()), "--network", "efficientnet_lite0",
                       "--out", str(out)]) == 0
     return out
 

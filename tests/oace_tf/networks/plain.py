@@ -4,7 +4,7 @@ Arrays are (H, W, C) float64 without a batch axis; weights lie as the weights fi
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -88,18 +88,26 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def efficientnet_lite0(x: np.ndarray, weights: Weights, strided: bool = True) -> list[np.ndarray]:
+# kernel, stride, channels out of the blocks: EfficientNet-B0's (Tan and Le, table 1), and those
+# that 1.1 times the width and 1.2 times the depth make of them
+LITE0 = ((3, 1, 16), (3, 2, 24), (3, 1, 24), (5, 2, 40), (5, 1, 40), (3, 2, 80), (3, 1, 80),
+         (3, 1, 80), (5, 1, 112), (5, 1, 112), (5, 1, 112), (5, 2, 192), (5, 1, 192), (5, 1, 192),
+         (5, 1, 192), (3, 1, 320))
+LITE2 = ((3, 1, 16), (3, 2, 24), (3, 1, 24), (3, 1, 24), (5, 2, 48), (5, 1, 48), (5, 1, 48),
+         (3, 2, 88), (3, 1, 88), (3, 1, 88), (3, 1, 88), (5, 1, 120), (5, 1, 120), (5, 1, 120),
+         (5, 1, 120), (5, 2, 208), (5, 1, 208), (5, 1, 208), (5, 1, 208), (5, 1, 208), (3, 1, 352))
+
+
+def efficientnet_lite(x: np.ndarray, weights: Weights, strided: bool = True,
+                      plan: Sequence[tuple[int, int, int]] = LITE0) -> list[np.ndarray]:
     """The published trunk: features before each halving and at the end.
 
     Args:
       x: (H, W, C).
       weights: names without prefix (`_conv_stem.weight`, ...).
       strided: whether the stem has stride 2.
+      plan: of the blocks.
     """
-    # kernel, stride, channels out of the sixteen blocks (EfficientNet-B0, Tan and Le, table 1)
-    plan = [(3, 1, 16), (3, 2, 24), (3, 1, 24), (5, 2, 40), (5, 1, 40), (3, 2, 80), (3, 1, 80),
-            (3, 1, 80), (5, 1, 112), (5, 1, 112), (5, 1, 112), (5, 2, 192), (5, 1, 192),
-            (5, 1, 192), (5, 1, 192), (3, 1, 320)]
 
     def relu6(value: np.ndarray, name: str) -> np.ndarray:
         return np.clip(norm(value, weights, name, 1e-3), 0, 6)

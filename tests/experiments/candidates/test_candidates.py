@@ -1,0 +1,47 @@
+"""Candidates: the schedule by time, a short run, what is refused."""
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from experiments.candidates import candidates
+from oace_tf.config import NetworkConfig
+from oace_tf.networks.gesture_networks import build_gesture_networks
+from oace_tf.networks.weights import get_arrays
+from oace_tf.training.gesture_scenes import GestureSceneSettings
+from oace_tf.training.gesture_settings import GestureTrainSettings
+from tests.oace_tf.training.drawn import write_dataset
+
+
+def test_the_rate_stays_and_then_falls_evenly():
+    shares = [candidates.learning_share(done) for done in (0.0, 0.35, 0.675, 0.999)]
+    assert shares == pytest.approx([1.0, 1.0, 0.5, 0.01])
+
+
+@pytest.mark.slow
+def test_a_run_learns_and_counts_what_it_saw(tmp_path, monkeypatch):
+    for name, value in (("SIZE", 64), ("PHOTOGRAPHS", 2)):
+        monkeypatch.setattr(candidates, name, value)
+    keras.utils.set_random_seed(6)
+    networks = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None)
+    before = get_arrays(networks)
+    settings = GestureTrainSettings(scenes=GestureSceneSettings(gestures=2, rows=16), warmup=1)
+    found = candidates.train(networks, settings, [write_dataset(tmp_path / "drawn", 4)], 0.02)
+    after = get_arrays(networks)
+    assert found["gestures"] == 4 * found["steps"]
+    assert 2 <= found["photographs"] <= 2 * found["steps"]
+    assert set(found["gestures_per_s"]) == {"frozen", "whole"}
+    moved = {name for name in after if not np.array_equal(after[name], before[name])}
+    assert [name for name in moved if name.startswith("shared.trunk.")]
+    assert [name for name in moved if name.startswith("msfnet.")]
+
+
+def test_a_pair_is_refused(tmp_path, capsys):
+    (tmp_path / "val").mkdir()
+    words = ["--preset", "efficientnet_lite0", "--config", "c.json", "--train", str(tmp_path),
+             "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert candidates.main(words) == 2
+    assert "--preset efficientnet_lite0 is a pair of networks" in capsys.readouterr().err
+
+
