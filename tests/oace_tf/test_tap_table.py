@@ -84,7 +84,8 @@ def test_where_photographs_are_looked_for(tmp_path: Path, monkeypatch: pytest.Mo
     named = [Path("b.jpg"), tmp_path / "set" / "a.jpg"]
     assert find_photograph("a.jpg", table, named) == named[1]
     assert find_photograph(os.path.join("x", "b.jpg"), table, named) == named[0]
-    with pytest.raises(UsageError, match="set/a.jpg: none of the photographs"):  # another a.jpg
+    # Another a.jpg. A long path loses its end in the message.
+    with pytest.raises(UsageError, match="set/a.*: none of the photographs"):
         find_photograph(str(tmp_path / "set" / "a.jpg"), table, [tmp_path / "here" / "a.jpg"])
     with pytest.raises(UsageError, match="c.jpg: none of the photographs"):
         find_photograph("c.jpg", table, named)
