@@ -22,7 +22,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from oace_tf.cli import Parser, command, required_data_root
-from oace_tf.errors import UsageError
+from oace_tf.errors import OaceError, UsageError
 from oace_tf.fileio import make_folder, read_json, write_json
 
 PROG = "python experiments/candidates/candidates.py"
@@ -72,7 +72,8 @@ def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float)
     Returns:
       `gestures`, `photographs`, `steps`, and `gestures_per_s` of each part.
     Raises:
-      UsageError: no data, or a loss that is not finite.
+      UsageError: no data.
+      OaceError: a loss that is not finite.
     """
     import keras
 
@@ -105,7 +106,7 @@ def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float)
                 step = GestureStep(networks, optimizer, settings.losses, settings.clip_norm, SIZE,
                                    part == "frozen")
             rate = settings.learning_rate * learning_share(done)
-            optimizer.learning_rate.assign(rate * min(1.0, (steps + 1) / settings.warmup))
+            optimizer.learning_rate.assign(rate * min(1.0, (steps + 1) / max(1, settings.warmup)))
             rng = np.random.default_rng((settings.seed, number))
             rounds = np.array(settings.rounds)
             count = 1 if part == "frozen" else 1 + int(
@@ -119,7 +120,7 @@ def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float)
                     timed[part] += 1
                 traced = True
                 if not np.isfinite(losses["total"]):
-                    raise UsageError(f"the loss of step {steps} is {losses['total']}")
+                    raise OaceError(f"the loss of step {steps} is {losses['total']}")
                 average.update(steps, networks)
                 steps += 1
                 if index + 1 < count:
@@ -128,7 +129,7 @@ def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float)
             batches += 1
             if number % 20 == 0:
                 print(f"{100 * done:.0f} % of {minutes:g} minutes, dice {losses['dice']:.3f}",
-                      flush=True)
+                      file=sys.stderr, flush=True)
     if average.arrays:  # none after fewer than four steps
         set_arrays(networks, average.arrays, "average")
     each = PHOTOGRAPHS * settings.scenes.gestures
@@ -178,6 +179,8 @@ def run(args: argparse.Namespace) -> int:
     from oace_tf.config import NetworkConfig
     from oace_tf.training.devices import use_onednn
 
+    if not args.minutes > 0.0:
+        raise UsageError(f"--minutes {args.minutes:g}: expected a number above 0")
     use_onednn()
     root = required_data_root(args.data, "validation sets")
     config = NetworkConfig.preset(args.preset)

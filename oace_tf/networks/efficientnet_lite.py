@@ -6,6 +6,7 @@ Lite is EfficientNet without squeeze and excitation and with ReLU6, made for int
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,15 +23,10 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 # Lite2 is 1.1 times as wide (in eights) and 1.2 times as deep, but for stem, first and last stage.
-STAGES_LITE2 = (
-    (1, 3, 1, 1, 16),
-    (3, 3, 2, 6, 24),
-    (3, 5, 2, 6, 48),
-    (4, 3, 2, 6, 88),
-    (4, 5, 1, 6, 120),
-    (5, 5, 2, 6, 208),
-    (1, 3, 1, 6, 352),
-)
+STAGES_LITE2 = tuple(
+    (repeats if stage in (STAGES[0], STAGES[-1]) else math.ceil(1.2 * repeats), kernel, stride,
+     expansion, int(1.1 * channels + 4) // 8 * 8)
+    for stage in STAGES for repeats, kernel, stride, expansion, channels in (stage,))
 VARIANTS: Mapping[str, tuple[tuple[int, int, int, int, int], ...]] = {
     "efficientnet_lite0": STAGES, "efficientnet_lite2": STAGES_LITE2}
 STEM_CHANNELS = 32

@@ -45,3 +45,9 @@ def test_a_pair_is_refused(tmp_path, capsys):
     assert "--preset efficientnet_lite0 is a pair of networks" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("minutes", ("0", "-1", "nan"))
+def test_no_time_is_refused(tmp_path, capsys, minutes):
+    words = ["--preset", "one_trunk", "--minutes", minutes, "--config", "c.json", "--train",
+             str(tmp_path), "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert candidates.main(words) == 2
+    assert f"--minutes {float(minutes):g}: expected a number above 0" in capsys.readouterr().err
