@@ -44,6 +44,7 @@ class NetworkConfig:
     second_query: bool = False  # one trunk: what a first estimate found steers the rest
     deep: bool = False  # one trunk: residual blocks at 1/16 and 1/32, in the neck and in MSFNet
     second_pass: bool = False  # one trunk: MSFNet sees its first answer as the mask before
+    refiner: bool = False  # one trunk: the second pass is a network of its own
 
     def __post_init__(self) -> None:
         def check(field: str, allowed: tuple[Any, ...]) -> None:
@@ -66,6 +67,7 @@ class NetworkConfig:
         check("one_trunk", (True, False))
         for field in ("second_query", "deep", "second_pass"):
             check(field, (True, False) if self.one_trunk else (False,))
+        check("refiner", (True, False) if self.second_pass else (False,))
         if self.one_trunk:  # see networks.one_trunk
             check("trunk", ("efficientnet_lite0", "efficientnet_lite2", "tiny"))
             check("shared_trunk", (False,))
@@ -158,7 +160,7 @@ class NetworkConfig:
 _ADDED: Mapping[str, Any] = {"frame": FILE_SIDE, "tap_film": False, "head_width": None,
                              "shared_trunk": False, "trunk_resize": "half_pixel",
                              "one_trunk": False, "second_query": False, "deep": False,
-                             "second_pass": False}
+                             "second_pass": False, "refiner": False}
 
 # Slim: the trunks are 25.6 of 28.6 GMAC. Widths as in the light pair, where they carry the same
 # information at the same resolution; the rows of the paper's table keep the wide ones.
@@ -171,6 +173,8 @@ PRESETS: Mapping[str, NetworkConfig] = {
     "efficientnet_lite0": NetworkConfig(frame=384, tap_film=True),
     "one_trunk": NetworkConfig(one_trunk=True, frame=384, second_query=True, deep=True,
                                second_pass=True),
+    "one_trunk_refined": NetworkConfig(one_trunk=True, frame=384, second_query=True, deep=True,
+                                       second_pass=True, refiner=True),
     "one_trunk_lite2": NetworkConfig(trunk="efficientnet_lite2", one_trunk=True, frame=384,
                                      second_query=True, deep=True, second_pass=True),
     "hrnet": _HRNET,
@@ -185,4 +189,6 @@ PRESETS: Mapping[str, NetworkConfig] = {
     "tiny": NetworkConfig(trunk="tiny", prior_width=8, msfnet_width=8, msf_width=4),
     "tiny_one_trunk": NetworkConfig(trunk="tiny", one_trunk=True, second_query=True, deep=True,
                                     second_pass=True),
+    "tiny_one_trunk_refined": NetworkConfig(trunk="tiny", one_trunk=True, second_query=True,
+                                            deep=True, second_pass=True, refiner=True),
 }

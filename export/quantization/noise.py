@@ -162,4 +162,4 @@ def block_of(tensor: str) -> str:
 def blocks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the blocks of the rows in the order of execution."""
     return list(dict.fromkeys(block_of(row["tensor"]) for row in rows
-                              if row["tensor"].startswith(("prior.", "msfnet."))))
+                              if row["tensor"].startswith(("prior.", "msfnet.", "refiner."))))

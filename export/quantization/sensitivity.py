@@ -172,7 +172,8 @@ def picture(report: Mapping[str, Any], path: Path) -> None:
     figure, axes = pyplot.subplots(1, 2 if weighed else 1, squeeze=False, figsize=(13, 5),
                                    width_ratios=[2, 1] if weighed else None)
     left = axes[0][0]
-    for part, colour in (("prior.", "#0072b2"), ("msfnet.", "#d55e00")):
+    for part, colour in (("prior.", "#0072b2"), ("msfnet.", "#d55e00"),
+                         ("refiner.", "#009e73")):
         spots = [(k, row["snr_db"], row["bias_share"]) for k, row in enumerate(rows)
                  if row["tensor"].startswith(part)]
         if spots:

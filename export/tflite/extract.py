@@ -13,7 +13,7 @@ from typing import Any
 from export.tflite import model as tflite
 from oace_tf.errors import UsageError
 
-_LAYER = re.compile(r"\b(?:prior|msfnet|shared)\.[\w.]+")
+_LAYER = re.compile(r"\b(?:prior|msfnet|refiner|shared)\.[\w.]+")
 _SUFFIX = re.compile(r"_\d+$")  # of the copy that a fused model makes of a layer
 _ADDED = ("QUANTIZE", "DEQUANTIZE")  # what the int8 file has and its float twin has not
 DRAWING, ELSEWHERE = "drawing of the taps", "elsewhere"

@@ -77,13 +77,13 @@ def cost_table(model: keras.Model) -> list[StageCost]:
 
 
 def network_costs(networks: Any) -> dict[str, list[StageCost]]:
-    """Return the stages of each of a configuration's networks; MSFNet's count for every pass.
+    """Return the stages of each of a configuration's networks; MSFNet's count for every pass of it.
 
     Args:
       networks: what `build_networks` gives.
     """
     tables = {model.name: cost_table(model) for model in networks.models()}
-    if networks.config.second_pass:
+    if networks.config.second_pass and not networks.config.refiner:
         tables["msfnet"] = [replace(row, macs=2 * row.macs) for row in tables["msfnet"]]
     return tables
 

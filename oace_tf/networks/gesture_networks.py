@@ -23,16 +23,19 @@ MAX_POINTS = 48
 
 @dataclass(frozen=True, slots=True)
 class GestureNetworks:
-    """The three models of one configuration; every layer belongs to exactly one of them."""
+    """The models of one configuration; every layer belongs to exactly one of them."""
 
     config: NetworkConfig
     encoder: keras.Model
     prior: keras.Model
     msfnet: keras.Model
+    refiner: keras.Model | None = None  # MSFNet of the second pass, where it has its own weights
 
     def models(self) -> Iterator[keras.Model]:
-        """Yield encoder, prior and MSFNet."""
+        """Yield encoder, prior, MSFNet, and the refiner where there is one."""
         yield from (self.encoder, self.prior, self.msfnet)
+        if self.refiner is not None:
+            yield self.refiner
 
     def with_trunks(self) -> Iterator[keras.Model]:
         """Yield the models that have a trunk, in layers named MODEL.trunk."""
@@ -58,13 +61,33 @@ class GestureNetworks:
         outputs = self.msfnet({name: given[name] for name in self.msfnet.input}, training=training)
         return {**outputs, "oace": embedded["oace"]}
 
+    def refine(self, features: Mapping[str, Any], drawn: Mapping[str, Any], first: Any,
+               training: bool = False) -> dict[str, Any]:
+        """Return the refiner's answer to a first one; arguments and result as of `decode`.
+
+        Args:
+          features: as `encode` gives them.
+          drawn: as `GestureMaps` draws them.
+          first: (B, S/2, S/2, 1) in [0, 1], the mask that `decode` gives.
+          training: whether batch statistics are used and updated; the prior's are not.
+        """
+        assert self.refiner is not None
+        given = {**features, **drawn, "previous": ops.average_pool(first, 2, 2)}
+        embedded = self.prior({name: given[name] for name in self.prior.input})
+        given |= embedded
+        outputs = self.refiner({name: given[name] for name in self.refiner.input},
+                               training=training)
+        return {**outputs, "oace": embedded["oace"]}
+
 
 def build_gesture_networks(config: NetworkConfig, size: int | None = 512,
                            batch: int | None = None) -> GestureNetworks:
     """Build the networks of a configuration with fresh weights; `size` None for any size."""
     encoder = build_encoder(config, size, batch)
     prior = build_gesture_prior(encoder)
-    return GestureNetworks(config, encoder, prior, build_gesture_msfnet(config, encoder, prior))
+    refiner = build_gesture_msfnet(config, encoder, prior, True) if config.refiner else None
+    return GestureNetworks(config, encoder, prior, build_gesture_msfnet(config, encoder, prior),
+                           refiner)
 
 
 def build_fused_gestures(networks: GestureNetworks, max_points: int = MAX_POINTS, size: int = 512,
@@ -97,7 +120,8 @@ def build_fused_gestures(networks: GestureNetworks, max_points: int = MAX_POINTS
     if networks.config.second_pass:
         first = keras.layers.Activation("sigmoid", name="first_pass")(outputs["logits"])
         given["previous"] = HalfSize(name="first_pass4")(first)
-        outputs = networks.msfnet({name: given[name] for name in networks.msfnet.input})
+        second = networks.msfnet if networks.refiner is None else networks.refiner
+        outputs = second({name: given[name] for name in second.input})
     logits = Resized(size, name="unfit")(outputs["logits"])
     mask = keras.layers.Activation("sigmoid", dtype="float32", name="mask")(logits)
     answers: Any = mask

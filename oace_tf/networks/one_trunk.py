@@ -32,6 +32,7 @@ SIMILAR = {16: 32, 8: 24}
 QUERY = 128
 DEEP_NECK = 2  # residual blocks at 1/32 and at 1/16
 DEEP_MSFNET = {32: 3, 16: 1}
+DEEP_REFINER = 1  # residual blocks more, at 1/8 and at 1/4
 TINY = 4  # the networks of tests have a quarter of the channels
 OACE_CHANNELS = 3  # paper 3.1
 ALTERNATIVES = 3
@@ -81,7 +82,12 @@ def _share(widths: dict[int, int], config: NetworkConfig) -> dict[int, int]:
 
 def _deepened(scope: Scope, x: Any, part: str, count: int, inner: int,
               config: NetworkConfig) -> Any:
-    """Pass x through residual blocks where the configuration is `deep`: [0, 6] -> [0, 6].
+    """Pass x through residual blocks where the configuration is `deep`: as `_residual`."""
+    return _residual(scope, x, part, count, inner) if config.deep else x
+
+
+def _residual(scope: Scope, x: Any, part: str, count: int, inner: int) -> Any:
+    """Pass x through residual blocks: [0, 6] -> [0, 6].
 
     With fresh weights a block changes nothing, so that it can be added to a trained network.
 
@@ -91,9 +97,8 @@ def _deepened(scope: Scope, x: Any, part: str, count: int, inner: int,
       part: name of the blocks.
       count: blocks.
       inner: channels between the two convolutions of a block.
-      config: says whether there are any.
     """
-    for index in range(count if config.deep else 0):
+    for index in range(count):
         block = scope(part)(index)
         y = block.conv_bn_relu(x, "in", inner, 3)
         y = block.bn(block.conv(y, "out", x.shape[-1], 3), "out_bn", gamma="zeros")
@@ -195,19 +200,26 @@ def build_gesture_prior(encoder: keras.Model) -> keras.Model:
                                 "similar16": similar[16]}, name="prior")
 
 
-def build_gesture_msfnet(config: NetworkConfig, encoder: keras.Model,
-                         prior: keras.Model) -> keras.Model:
+def build_gesture_msfnet(config: NetworkConfig, encoder: keras.Model, prior: keras.Model,
+                         refiner: bool = False) -> keras.Model:
     """Return MSFNet of an encoder and its prior.
 
     With `second_pass` the file runs it twice; the second time `previous` is its first answer.
 
+    Args:
+      config: the trunk, and which parts there are.
+      encoder: as `build_encoder` gives it.
+      prior: as `build_gesture_prior` gives it.
+      refiner: whether it is MSFNet of the second pass alone, with residual blocks at 1/8 and 1/4 as
+        well, where outlines are drawn.
     Returns:
-      A functional model named `msfnet`: `view2` ... `view32`, `maps4`, `maps8`, `maps16`,
-      `previous` (B, S/4, S/4, 1) in [0, 1], and the prior's outputs -> a dict of `logits`
+      A functional model named `msfnet` (or `refiner`): `view2` ... `view32`, `maps4`, `maps8`,
+      `maps16`, `previous` (B, S/4, S/4, 1) in [0, 1], and the prior's outputs -> a dict of `logits`
       (B, S/2, S/2, 1), `alternatives` (B, S/2, S/2, 3), logits as well, and `scores` (B, 1, 1, 3);
       with `second_query` also `first` (B, S/16, S/16, 1) in [0, 1], the estimate that it is of.
     """
-    scope = Scope("msfnet")
+    name = "refiner" if refiner else "msfnet"
+    scope = Scope(name)
     views = {s: _input_like(encoder.output[f"view{s}"], f"view{s}") for s in VIEWS}
     given = {name: _input_like(x, name) for name, x in prior.output.items()}
     maps = {s: _map_input(views[s], channels(s), f"maps{s}") for s in STRIDES}
@@ -245,12 +257,16 @@ def build_gesture_msfnet(config: NetworkConfig, encoder: keras.Model,
         x = _compared(scope("found8"), x, views[8], found)
     x = _modulated(scope("film8"), x, query8)
     x = scope.conv_bn_relu(x, "b8", 48, 3)
+    if refiner:
+        x = _residual(scope, x, "deep8", DEEP_REFINER, 48)
     x8 = scope.conv_bn_relu(x, "c8", 32, 3)
 
     x = scope.concat([scope.up(x8, "up8"), views[4], maps[4], before], "joined4")
     x = scope.conv_bn_relu(x, "a4", 24, 1)
     x = _modulated(scope("film4"), x, query8)
     x = scope.conv_bn_relu(x, "b4", 24, 3)
+    if refiner:
+        x = _residual(scope, x, "deep4", DEEP_REFINER, 24)
     x = scope.conv_bn_relu(x, "c4", 16, 3)
 
     x = scope.concat([scope.up(x, "up4"), views[2]], "joined2")
@@ -271,7 +287,7 @@ def build_gesture_msfnet(config: NetworkConfig, encoder: keras.Model,
     outputs |= {"logits": _float32(logits, "logits"),
                 "alternatives": _float32(others, "alternatives"),
                 "scores": _float32(score, "scores")}
-    return keras.Model(inputs | given | {"previous": before}, outputs, name="msfnet")
+    return keras.Model(inputs | given | {"previous": before}, outputs, name=name)
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"

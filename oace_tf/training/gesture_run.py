@@ -94,6 +94,8 @@ def _one_trunk(preset: str) -> NetworkConfig:
 def _grown(path: Path, preset: str) -> tuple[Any, Any]:
     """Return networks of a preset with the weights of a file; parts it lacks start fresh.
 
+    A refiner that it lacks starts as its MSFNet.
+
     Raises:
       UsageError: a damaged file, or one with other parts or shapes.
     """
@@ -106,7 +108,12 @@ def _grown(path: Path, preset: str) -> tuple[Any, Any]:
     networks = build_gesture_networks(
         dataclasses.replace(_one_trunk(preset), frame=config.frame), None)
     fresh = {name: array for name, array in get_arrays(networks).items() if name not in arrays}
-    set_arrays(networks, {**fresh, **arrays}, str(path))
-    print(f"{path}: {len(fresh)} tensors of {preset} are not in it and start fresh")
+    # The refiner starts as MSFNet, which did its work before.
+    copies = {name: arrays[origin] for name in fresh
+              if (origin := name.replace("refiner.", "msfnet.", 1)) in arrays}
+    set_arrays(networks, {**fresh, **copies, **arrays}, str(path))
+    of_msfnet = f"; {len(copies)} of the refiner start as MSFNet's" if copies else ""
+    print(f"{path}: {len(fresh) - len(copies)} tensors of {preset} are not in it and start fresh"
+          f"{of_msfnet}")
     return networks, {"weights": sha256_file(path), "steps": record.get("steps"),
-                      "fresh": sorted(fresh)}
+                      "fresh": sorted(set(fresh) - set(copies))}

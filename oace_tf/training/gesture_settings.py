@@ -29,6 +29,7 @@ class GesturePhase:
     frozen: bool = False  # the trunk keeps its weights and statistics
     frozen_blocks: int = 0  # the trunk's stem and its first blocks do, that many
     frozen_statistics: bool = False  # normalisations use their averages, and keep them
+    refiner_only: bool = False  # all but the refiner keeps its weights and statistics
     later_taps: bool = True  # rounds of taps on errors; without, each batch makes one step
 
     def __post_init__(self) -> None:

@@ -35,16 +35,22 @@ class GestureStep:
       frozen_blocks: of the trunk, that keep theirs, with its stem; 0: none, nor the stem.
       frozen_statistics: whether all batch normalisations use the averages that they have, as after
         training, and keep them.
+      refiner_only: whether all but the refiner keeps its weights and statistics.
     Raises:
-      UsageError: a trunk of fewer blocks.
+      UsageError: a trunk of fewer blocks, or networks without a refiner where it alone is to learn.
     """
 
     def __init__(self, networks: GestureNetworks, optimizer: keras.optimizers.Optimizer,
                  losses: GestureLossSettings, clip_norm: float, size: int, frozen: bool,
-                 frozen_blocks: int = 0, frozen_statistics: bool = False) -> None:
+                 frozen_blocks: int = 0, frozen_statistics: bool = False,
+                 refiner_only: bool = False) -> None:
         self._networks, self._optimizer, self._losses = networks, optimizer, losses
         self._clip_norm, self._maps = clip_norm, GestureMaps(size)
         self._batch_statistics = not frozen_statistics
+        self._refiner_only = refiner_only
+        if refiner_only and networks.refiner is None:
+            raise UsageError("training settings: phase.refiner_only is true, but the networks have "
+                             "no refiner; start with --preset one_trunk_refined")
         blocks = {layer.name: _block_of(dotted_name(layer.name))
                   for layer in networks.encoder.layers
                   if dotted_name(layer.name).startswith(_TRUNK)}
@@ -55,7 +61,9 @@ class GestureStep:
         # The stem's number is -1: it is frozen with the first block.
         kept = {name for name, block in blocks.items() if frozen or block < frozen_blocks > 0}
         for layer in networks.encoder.layers:
-            layer.trainable = layer.name not in kept
+            layer.trainable = layer.name not in kept and not refiner_only
+        for layer in (*networks.prior.layers, *networks.msfnet.layers):
+            layer.trainable = not refiner_only
         self._variables = [v for model in networks.models() for v in model.trainable_variables]
         self._run: Run = _BACKENDS[keras.backend.backend()](self)
 
@@ -101,15 +109,26 @@ class GestureStep:
         cover = ops.cast(ops.reshape(batch["cover"], (-1, *batch["cover"].shape[2:], 1)),
                          "float32") / 255.0
         valid = 1.0 - ops.cast(batch["ignored"], "float32")[..., None]
-        features = repeated(self._networks.encode(image, self._batch_statistics), count)
+        first_learns = self._batch_statistics and not self._refiner_only
+        features = repeated(self._networks.encode(image, first_learns), count)
         drawn = self._maps(points)
-        outputs = self._networks.decode(features, drawn, previous, self._batch_statistics)
+        outputs = self._networks.decode(features, drawn, previous, first_learns)
         # What is object is so where a crowd stands too.
         valid = ops.maximum(ops.repeat(valid, count, axis=0), ops.cast(cover > 0.5, "float32"))
-        losses = gesture_losses(outputs, drawn["maps4"], cover, valid,
-                                ops.reshape(batch["outline"], (-1,)),
-                                ops.reshape(batch["twin"], (-1,)), self._losses)
-        return losses, ops.sigmoid(outputs["logits"])
+
+        def losses_of(answer: dict[str, Any]) -> dict[str, Any]:
+            return gesture_losses(answer, drawn["maps4"], cover, valid,
+                                  ops.reshape(batch["outline"], (-1,)),
+                                  ops.reshape(batch["twin"], (-1,)), self._losses)
+
+        if self._networks.refiner is None:
+            return losses_of(outputs), ops.sigmoid(outputs["logits"])
+        first = ops.stop_gradient(ops.sigmoid(outputs["logits"]))
+        refined = self._networks.refine(features, drawn, first, self._batch_statistics)
+        losses = losses_of(refined)
+        if not self._refiner_only:
+            losses["total"] = losses["total"] + losses_of(outputs)["total"]
+        return losses, ops.sigmoid(refined["logits"])
 
 
 def _block_of(name: str) -> int:

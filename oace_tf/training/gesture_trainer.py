@@ -207,9 +207,10 @@ class GestureTrainer:
         self._last_written = self._step
 
 
-def _step_of(phase: GesturePhase) -> tuple[int, bool, int, bool]:
+def _step_of(phase: GesturePhase) -> tuple[int, bool, int, bool, bool]:
     """Return what makes the step of a phase another one."""
-    return phase.size, phase.frozen, phase.frozen_blocks, phase.frozen_statistics
+    return (phase.size, phase.frozen, phase.frozen_blocks, phase.frozen_statistics,
+            phase.refiner_only)
 
 
 def _fixed(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -169,9 +169,56 @@ def test_a_second_pass_costs_msfnet_again_and_no_parameters(networks):
     assert twice["prior"] == once["prior"] and twice["shared"] == once["shared"]
 
 
+def test_a_refiner_that_starts_as_msfnet_changes_nothing(networks, image):
+    refined = _refined(networks)
+    zeros = np.zeros((1, SIZE, SIZE, 1), np.float32)
+    given = [image, _points((20, 20, 1))[None], zeros]
+    plain, mask = (np.asarray(build_fused_gestures(each, 6, SIZE)(given))
+                   for each in (_fixed(networks, True), refined))
+    assert np.array_equal(plain, mask)
+
+
+def test_the_second_pass_is_the_refiner_s_where_there_is_one(networks, image):
+    refined = _refined(networks)
+    rng = np.random.default_rng(9)
+    set_arrays(refined, {name: array + rng.normal(0, 0.05, array.shape).astype(np.float32)
+                         if name.startswith("refiner.") and name.endswith(("weight", "bias"))
+                         else array for name, array in get_arrays(refined).items()}, "test")
+    given = [image, _points((20, 20, 1))[None], np.zeros((1, SIZE, SIZE, 1), np.float32)]
+    mask = np.asarray(build_fused_gestures(refined, 6, SIZE)(given))
+    first = keras.ops.sigmoid(_decoded(networks, image, [(20, 20, 1)])["logits"])
+    drawn = GestureMaps(SIZE)(given[1])
+    logits = refined.refine(refined.encode(image), drawn, first)["logits"]
+    wanted = keras.ops.sigmoid(keras.ops.image.resize(logits, (SIZE, SIZE),
+                                                      interpolation="bilinear"))
+    assert np.allclose(mask, np.asarray(wanted), atol=1e-5)
+    plain = np.asarray(build_fused_gestures(_fixed(networks, True), 6, SIZE)(given))
+    assert np.abs(mask - plain).max() > 1e-3
+
+
+def test_a_refiner_counts_as_a_network_of_its_own(networks):
+    once, refined = (network_costs(each) for each in (_fixed(networks), _refined(networks)))
+    assert refined["msfnet"] == once["msfnet"]
+    own, of_msfnet = add_up(refined["refiner"]), add_up(once["msfnet"])
+    assert own.macs > of_msfnet.macs > 0 and own.params > of_msfnet.params > 0
+
+
 def test_settings_that_one_trunk_has_not_are_refused():
+    with pytest.raises(UsageError, match="refiner is True"):
+        NetworkConfig(trunk="tiny", one_trunk=True, refiner=True)
     with pytest.raises(UsageError, match="trunk is 'hrnet'"):
         NetworkConfig(trunk="hrnet", one_trunk=True)
+
+
+def _refined(networks):
+    """Networks whose refiner has MSFNet's weights, and fresh residual blocks."""
+    config = dataclasses.replace(networks.config, second_pass=True, refiner=True)
+    built = build_gesture_networks(config, SIZE, 1)
+    known = get_arrays(networks)
+    origins = {name: name.replace("refiner.", "msfnet.", 1) for name in get_arrays(built)}
+    set_arrays(built, {name: known.get(origins[name], fresh)
+                       for name, fresh in get_arrays(built).items()}, "test")
+    return built
 
 
 def _fixed(networks, second_pass=False):

@@ -55,6 +55,23 @@ def test_parts_that_older_weights_lack_start_fresh(call, eager, dataset, tmp_pat
         if any(part in name for part in added)}
 
 
+@pytest.mark.slow
+def test_a_refiner_that_older_weights_lack_starts_as_msfnet(call, eager, tmp_path, capsys):
+    path = tmp_path / "older.safetensors"
+    save_weights(path, build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None), {})
+    _, _, older = read_arrays(path)
+    assert call("--init", str(path), "--preset", "tiny_one_trunk_refined", "--stop-at", "1") == 0
+    assert "of the refiner start as MSFNet's" in capsys.readouterr().out
+    config, record, arrays = read_arrays(tmp_path / "run" / "weights.safetensors")
+    assert config.refiner
+    assert record["start"]["fresh"]
+    assert all(name.startswith(("refiner.deep4.", "refiner.deep8."))
+               for name in record["start"]["fresh"])
+    # One step moves a weight by about the learning rate.
+    for name in ("a16.conv.weight", "mask.bias"):
+        assert abs(arrays[f"refiner.{name}"] - older[f"msfnet.{name}"]).max() < 0.01
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
     (("--val", "somewhere"), "--val belongs to the training of pairs"),
     (("--preset", "tiny"), "--preset tiny is a pair of networks"),

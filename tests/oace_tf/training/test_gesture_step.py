@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import importlib.util
 import json
 import os
@@ -120,17 +121,10 @@ def test_with_frozen_statistics_it_learns_what_the_file_computes():
     networks = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None)
     optimizer = keras.optimizers.AdamW(0.01)
     optimizer.build([v for model in networks.models() for v in model.trainable_variables])
-    rng = np.random.default_rng(5)
-    points = np.full((2, 2, 16, 3), -1, np.float32)
-    points[:, :, 0] = (20, 30, 1)
-    cover = np.zeros((2, 2, 32, 32), np.uint8)
-    cover[:, :, 8:20, 4:16] = 255
-    batch = {"image": rng.integers(0, 256, (2, 64, 64, 3), np.uint8), "points": points,
-             "cover": cover, "ignored": np.zeros((2, 32, 32), np.uint8),
-             "outline": np.ones((2, 2), np.float32), "twin": np.zeros((2, 2), np.float32)}
+    batch = _batch()
     previous = np.zeros((4, 16, 16, 1), np.float32)
     image = (batch["image"].astype(np.float32) - 128.0) / 128.0
-    drawn = GestureMaps(64)(points.reshape(4, 16, 3))
+    drawn = GestureMaps(64)(batch["points"].reshape(4, 16, 3))
     answers = networks.decode(repeated(networks.encode(image), 2), drawn,
                               keras.ops.convert_to_tensor(previous))
     wanted = keras.ops.sigmoid(answers["logits"])[..., 0]
@@ -143,3 +137,53 @@ def test_with_frozen_statistics_it_learns_what_the_file_computes():
              if not np.array_equal(array, before[name])}
     assert moved and not [name for name in moved if "running_" in name]
     assert [name for name in moved if name.startswith("shared.trunk.")]
+
+
+def test_alone_the_refiner_learns_from_what_the_file_s_first_pass_gives():
+    keras.utils.set_random_seed(6)
+    config = dataclasses.replace(NetworkConfig.preset("tiny_one_trunk"), refiner=True)
+    networks = build_gesture_networks(config, None)
+    optimizer = keras.optimizers.AdamW(0.01)
+    optimizer.build([v for model in networks.models() for v in model.trainable_variables])
+    batch, previous = _batch(), np.zeros((4, 16, 16, 1), np.float32)
+    image = (batch["image"].astype(np.float32) - 128.0) / 128.0
+    features = repeated(networks.encode(image), 2)
+    drawn = GestureMaps(64)(batch["points"].reshape(4, 16, 3))
+    first = networks.decode(features, drawn, keras.ops.convert_to_tensor(previous))
+    refined = networks.refine(features, drawn, keras.ops.sigmoid(first["logits"]))
+    wanted = np.asarray(keras.ops.sigmoid(refined["logits"])[..., 0])
+    before = get_arrays(networks)
+    step = GestureStep(networks, optimizer, GestureLossSettings(), 1.0, 64, False,
+                       frozen_statistics=True, refiner_only=True)
+    _, probability = step(batch, previous)
+    assert probability == pytest.approx(wanted, abs=1e-5)
+    moved = {name for name, array in get_arrays(networks).items()
+             if not np.array_equal(array, before[name])}
+    assert {name.partition(".")[0] for name in moved} == {"refiner"}
+    # In the phase after, all of it learns, and MSFNet has its own share of the loss.
+    step = GestureStep(networks, optimizer, GestureLossSettings(), 1.0, 64, False)
+    losses, _ = step(batch, previous)
+    parts = sum(value for name, value in losses.items() if name not in ("total", "norm"))
+    assert losses["total"] > parts + 0.1
+    moved = {name for name, array in get_arrays(networks).items()
+             if not np.array_equal(array, before[name])}
+    assert {name.partition(".")[0] for name in moved} == {"shared", "prior", "msfnet", "refiner"}
+
+
+def test_without_a_refiner_none_can_learn_alone():
+    networks = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None)
+    with pytest.raises(UsageError, match="no refiner"):
+        GestureStep(networks, keras.optimizers.AdamW(0.01), GestureLossSettings(), 1.0, 64, False,
+                    refiner_only=True)
+
+
+def _batch() -> dict[str, np.ndarray]:
+    """Two photographs of noise with two taps each."""
+    rng = np.random.default_rng(5)
+    points = np.full((2, 2, 16, 3), -1, np.float32)
+    points[:, :, 0] = (20, 30, 1)
+    cover = np.zeros((2, 2, 32, 32), np.uint8)
+    cover[:, :, 8:20, 4:16] = 255
+    return {"image": rng.integers(0, 256, (2, 64, 64, 3), np.uint8), "points": points,
+            "cover": cover, "ignored": np.zeros((2, 32, 32), np.uint8),
+            "outline": np.ones((2, 2), np.float32), "twin": np.zeros((2, 2), np.float32)}
