@@ -45,6 +45,8 @@ def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.
     parser.add_argument("--preset", required=True, help="the network, one of one trunk")
     parser.add_argument("--plain", action="store_true",
                         help="without second query and residual blocks")
+    parser.add_argument("--joined", action="store_true",
+                        help="the gesture joins the trunk at 1/8, so that its deeper half sees it")
     parser.add_argument("--minutes", type=float, default=60.0,
                         help="of the processor, for steps (default: %(default)s)")
     parser.add_argument("--config", type=Path, required=True,
@@ -138,13 +140,11 @@ def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float)
                                for name in timed if seconds[name] > 0}}
 
 
-def measure(networks: Any, root: Path, limit: int) -> dict[str, Any]:
-    """Return the figures of networks by set, in points: mIoU@1 and @3, own - other, confusion."""
+def measure(predictor: Any, root: Path, limit: int) -> dict[str, Any]:
+    """Return a predictor's figures by set, in points: mIoU@1 and @3, own - other, confusion."""
     from oace_tf.evaluation.object_trials import EvaluationOptions, measure_group
-    from oace_tf.networks.gesture_predictor import GesturePredictor
     from oace_tf.training.validation import find_validation
 
-    predictor = GesturePredictor(networks)
     last: dict[str, Any] = {"count": 0, "mask": None}
 
     def predict(image: np.ndarray, clicks: Sequence[Any]) -> np.ndarray:
@@ -189,19 +189,24 @@ def run(args: argparse.Namespace) -> int:
     config = dataclasses.replace(config, second_pass=False)
     if args.plain:
         config = dataclasses.replace(config, second_query=False, deep=False)
+    from experiments.candidates.joined import JoinedPredictor, build_joined_networks
     from oace_tf.networks.gesture_networks import build_gesture_networks
+    from oace_tf.networks.gesture_predictor import GesturePredictor
     from oace_tf.networks.ported.imagenet import init_trunks
     from oace_tf.networks.weights import save_weights
     from oace_tf.training.gesture_settings import GestureTrainSettings
 
     settings = GestureTrainSettings.from_json(read_json(args.config), str(args.config))
     make_folder(args.out)
-    networks = build_gesture_networks(config, None)
+    networks: Any = (build_joined_networks(config) if args.joined
+                     else build_gesture_networks(config, None))
     init_trunks(networks)
-    record = {"preset": args.preset, "plain": args.plain, "minutes": args.minutes,
+    record = {"preset": args.preset, "plain": args.plain, "joined": args.joined,
+              "minutes": args.minutes,
               **train(networks, settings, args.train, args.minutes)}
     save_weights(args.out / "weights.safetensors", networks, record)
-    record["sets"] = measure(networks, root, args.limit)
+    predictor = JoinedPredictor(networks) if args.joined else GesturePredictor(networks)
+    record["sets"] = measure(predictor, root, args.limit)
     write_json(args.out / "result.json", record)
     print(json.dumps(record))
     return 0
