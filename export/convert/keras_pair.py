@@ -30,7 +30,7 @@ IMAGE_DISKS = "image_disks"
 _LAYER_SCOPE = re.compile(r"/disks(_\d+)?/")  # how the converter names what the Disks layer makes
 # What the GestureMaps layer makes, and the features' means under a gesture.
 _GESTURE_SCOPE = re.compile(r"/gestures(_\d+)?/|/prior\.query\.(object|background)\d+(_\d+)?/"
-                            r"|/msfnet\.found\.(object|background)(_\d+)?/")
+                            r"|/(?:msfnet|refiner)\.found\.(object|background)(_\d+)?/")
 _JOINS = ("CONCATENATION",)
 ONNX = "onnx"
 # Other kinds of weights, and the module and function here that convert them.
