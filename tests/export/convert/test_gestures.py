@@ -118,7 +118,7 @@ def test_files_answer_as_keras_does(files: tuple[Path, Path, Any], number: int) 
     apart = np.abs(as_int8.run(image, points, as_bytes) / 256 - mask)
     assert apart.mean() < 0.05  # a random network
     zeros = np.zeros((SIDE, SIDE), np.float32)
-    # Ten times what the file may differ from Keras; a refiner sees it through the first answer only.
+    # Ten times what the file may differ from Keras: a refiner sees it through the first answer.
     assert np.abs(as_float.run(image, points, zeros) - mask).max() > 2e-4
 
 
