@@ -8,7 +8,7 @@ from typing import Any
 
 from oace_tf.errors import UsageError
 
-TRUNKS = ("efficientnet_lite0", "efficientnet_lite2", "hrnet", "tiny")
+TRUNKS = ("efficientnet_lite0", "efficientnet_lite2", "mobilenet_v2", "hrnet", "tiny")
 FILE_SIDE = 512  # px: the .tflite file takes and gives squares of this side
 FRAMES = (256, 320, 384, 448, 512)
 RESIZES = ("half_pixel", "aligned", "nearest")  # see networks/resize.py
@@ -69,7 +69,7 @@ class NetworkConfig:
             check(field, (True, False) if self.one_trunk else (False,))
         check("refiner", (True, False) if self.second_pass else (False,))
         if self.one_trunk:  # see networks.one_trunk
-            check("trunk", ("efficientnet_lite0", "efficientnet_lite2", "tiny"))
+            check("trunk", tuple(name for name in TRUNKS if name != "hrnet"))
             check("shared_trunk", (False,))
             check("stem_stride", (2,))
         if self.shared_trunk:  # it sees the photograph alone, and both networks start from it

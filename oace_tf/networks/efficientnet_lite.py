@@ -1,4 +1,4 @@
-"""EfficientNet-Lite as a trunk: features at five resolutions, published PyTorch layer names.
+"""EfficientNet-Lite and MobileNetV2 as trunks: features at five resolutions.
 
 Lite is EfficientNet without squeeze and excitation and with ReLU6, made for int8
 (Tan and Le, 2019; the Lite variants). Names follow the PyPI packages
@@ -27,8 +27,19 @@ STAGES_LITE2 = tuple(
     (repeats if stage in (STAGES[0], STAGES[-1]) else math.ceil(1.2 * repeats), kernel, stride,
      expansion, int(1.1 * channels + 4) // 8 * 8)
     for stage in STAGES for repeats, kernel, stride, expansion, channels in (stage,))
+# MobileNetV2 (Sandler et al., 2018, table 2) is made of the same blocks.
+STAGES_MOBILENET_V2 = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (3, 3, 2, 6, 32),
+    (4, 3, 2, 6, 64),
+    (3, 3, 1, 6, 96),
+    (3, 3, 2, 6, 160),
+    (1, 3, 1, 6, 320),
+)
 VARIANTS: Mapping[str, tuple[tuple[int, int, int, int, int], ...]] = {
-    "efficientnet_lite0": STAGES, "efficientnet_lite2": STAGES_LITE2}
+    "efficientnet_lite0": STAGES, "efficientnet_lite2": STAGES_LITE2,
+    "mobilenet_v2": STAGES_MOBILENET_V2}
 STEM_CHANNELS = 32
 EPSILON = 1e-3  # of the published batch normalisations
 
@@ -45,7 +56,7 @@ def efficientnet_lite(scope: Scope, x: Any, stem_stride: int = 2, side: Any = No
       variant: one of `VARIANTS`.
     Returns:
       (B, H/s, W/s, 16), (…/2s, 24), (…/4s, 40), (…/8s, 112), (…/16s, 320); of Lite2 16, 24, 48,
-      120 and 352 channels.
+      120 and 352 channels, of MobileNetV2 16, 24, 32, 96 and 320.
     """
     scope = Scope(scope.name, EPSILON, scope.momentum)
     if stem_stride == 4:

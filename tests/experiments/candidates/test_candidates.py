@@ -1,4 +1,4 @@
-"""Candidates: the schedule by time, a short run, what is refused."""
+"""Candidates: a short run, what is refused."""
 from __future__ import annotations
 
 import keras
@@ -12,11 +12,6 @@ from oace_tf.networks.weights import get_arrays
 from oace_tf.training.gesture_scenes import GestureSceneSettings
 from oace_tf.training.gesture_settings import GestureTrainSettings
 from tests.oace_tf.training.drawn import write_dataset
-
-
-def test_the_rate_stays_and_then_falls_evenly():
-    shares = [candidates.learning_share(done) for done in (0.0, 0.35, 0.675, 0.999)]
-    assert shares == pytest.approx([1.0, 1.0, 0.5, 0.01])
 
 
 @pytest.mark.slow
@@ -37,12 +32,15 @@ def test_a_run_learns_and_counts_what_it_saw(tmp_path, monkeypatch):
     assert [name for name in moved if name.startswith("msfnet.")]
 
 
-def test_a_pair_is_refused(tmp_path, capsys):
+def test_a_pair_without_its_settings_is_refused(tmp_path, capsys):
     (tmp_path / "val").mkdir()
     words = ["--preset", "efficientnet_lite0", "--config", "c.json", "--train", str(tmp_path),
              "--data", str(tmp_path), "--out", str(tmp_path / "out")]
     assert candidates.main(words) == 2
     assert "--preset efficientnet_lite0 is a pair of networks" in capsys.readouterr().err
+    words[1] = "one_trunk"
+    assert candidates.main([*words, "--pair", "p.json"]) == 2
+    assert "--preset one_trunk is of one trunk; leave out --pair" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("minutes", ("0", "-1", "nan"))

@@ -17,6 +17,7 @@ SIZE = 64
     ("efficientnet_lite0", 2, False, [(32, 16), (16, 24), (8, 40), (4, 112), (2, 320)]),
     ("efficientnet_lite0", 4, True, [(16, 16), (8, 24), (4, 40), (2, 112), (1, 320)]),
     ("efficientnet_lite2", 2, False, [(32, 16), (16, 24), (8, 48), (4, 120), (2, 352)]),
+    ("mobilenet_v2", 2, False, [(32, 16), (16, 24), (8, 32), (4, 96), (2, 320)]),
     ("hrnet", 4, True, [(16, 18), (8, 36), (4, 72), (2, 144)])))
 def test_trunks_give_features_of_falling_resolution(trunk, stem_stride, small, shapes):
     image = keras.Input((SIZE, SIZE, 3))
