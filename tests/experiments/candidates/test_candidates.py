@@ -15,7 +15,7 @@ from tests.oace_tf.training.drawn import write_dataset
 
 
 @pytest.mark.slow
-def test_a_run_learns_and_counts_what_it_saw(tmp_path, monkeypatch):
+def test_a_run_learns_and_counts_what_it_saw(tmp_path, monkeypatch, eager):
     for name, value in (("SIZE", 64), ("PHOTOGRAPHS", 2)):
         monkeypatch.setattr(candidates, name, value)
     keras.utils.set_random_seed(6)

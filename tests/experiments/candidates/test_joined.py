@@ -46,7 +46,7 @@ def test_the_deeper_half_sees_the_gesture_where_it_has_learnt_to(networks):
 
 
 @pytest.mark.slow
-def test_a_step_moves_both_halves_and_the_join(networks):
+def test_a_step_moves_both_halves_and_the_join(networks, eager):
     optimizer = keras.optimizers.AdamW(0.01)
     optimizer.build([v for model in networks.models() for v in model.trainable_variables])
     rng = np.random.default_rng(3)

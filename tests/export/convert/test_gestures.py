@@ -43,9 +43,8 @@ def photograph(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
 
 
-@pytest.fixture(scope="module", params=("tiny_one_trunk", "tiny_one_trunk_refined"))
-def files(request: pytest.FixtureRequest,
-          tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
     """Float file and int8 file of a tiny trunk, and the predictor of its weights."""
     import keras
 
@@ -56,15 +55,15 @@ def files(request: pytest.FixtureRequest,
 
     folder = tmp_path_factory.mktemp("gestures")
     keras.utils.set_random_seed(4)
-    networks = build_gesture_networks(NetworkConfig.preset(request.param), None)
+    networks = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk_refined"), None)
     rng = np.random.default_rng(4)
     for model in networks.models():
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
                 layer.moving_variance.assign(rng.uniform(0.3, 1.0, layer.moving_variance.shape))
-    last = networks.msfnet if networks.refiner is None else networks.refiner
-    last.get_layer(f"{last.name}.mask").bias.assign([0.0])
+    assert networks.refiner is not None
+    networks.refiner.get_layer("refiner.mask").bias.assign([0.0])
     weights = folder / "tiny.safetensors"
     save_weights(weights, networks, {"steps": 0})
     converted = convert_weights(weights, None, ROWS, SIDE, folder / "plain.tflite")

@@ -116,7 +116,7 @@ def test_frozen_blocks_keep_weights_and_statistics_and_the_rest_learns():
         GestureStep(networks, optimizer, GestureLossSettings(), 1.0, 64, False, frozen_blocks=17)
 
 
-def test_with_frozen_statistics_it_learns_what_the_file_computes():
+def test_with_frozen_statistics_it_learns_what_the_file_computes(eager):
     keras.utils.set_random_seed(4)
     networks = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None)
     optimizer = keras.optimizers.AdamW(0.01)
@@ -139,7 +139,7 @@ def test_with_frozen_statistics_it_learns_what_the_file_computes():
     assert [name for name in moved if name.startswith("shared.trunk.")]
 
 
-def test_alone_the_refiner_learns_from_what_the_file_s_first_pass_gives():
+def test_alone_the_refiner_learns_from_what_the_file_s_first_pass_gives(eager):
     keras.utils.set_random_seed(6)
     config = dataclasses.replace(NetworkConfig.preset("tiny_one_trunk"), refiner=True)
     networks = build_gesture_networks(config, None)
