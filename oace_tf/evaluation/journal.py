@@ -102,10 +102,15 @@ class Journal:
         """Close the file; remove it where the run is done, or where it holds nothing."""
         if self._file is None or self.path is None:
             return
+        to_remove = done or not self._rows
+        if to_remove:  # while it is held: after that, another run may have begun its own
+            with suppress(PermissionError):  # Windows removes no open file
+                self.path.unlink(missing_ok=True)
+                to_remove = False
         with suppress(OSError):  # a full disk, which was told when the row was written
             self._file.close()
         self._file = None
-        if done or not self._rows:
+        if to_remove:
             self.path.unlink(missing_ok=True)
 
 
