@@ -46,8 +46,8 @@ def find_sources(folders: list[Path], shares: Mapping[str, float]) -> list[Sourc
     Args:
       folders: each a source (`instances.json`, `images/`), a folder of sources, a file `A.json`, or
         files to be joined, `A.json+B.json`.
-      shares: share of the scenes by name; a source without one gets its share of images, unless
-        shares are given at all: then it is left out.
+      shares: share of the scenes by name; sources of one name part it by their images. A source
+        without one gets its share of images, unless shares are given at all: then it is left out.
     Raises:
       UsageError: a folder without a source, a share for a source that is not there, no share
         above zero, or a file that is none in COCO format.
@@ -64,8 +64,12 @@ def find_sources(folders: list[Path], shares: Mapping[str, float]) -> list[Sourc
     if not chosen:
         raise UsageError("no source has a share above zero; no scene could be drawn")
     datasets = [_dataset(paths) for _, paths in chosen]
-    weights = [shares.get(name, float(len(dataset.images)))
-               for (name, _), dataset in zip(chosen, datasets)]
+    images = [len(dataset.images) for dataset in datasets]
+    of_name: dict[str, int] = {}
+    for (name, _), count in zip(chosen, images):
+        of_name[name] = of_name.get(name, 0) + count
+    weights = [shares[name] * count / max(1, of_name[name]) if name in shares else float(count)
+               for (name, _), count in zip(chosen, images)]
     total = sum(weights)
     return [Source(name, dataset, weight / total)
             for (name, _), dataset, weight in zip(chosen, datasets, weights)]

@@ -128,6 +128,16 @@ def test_sources_and_their_shares(data):
     assert [source.name for source in direct] == ["discs", "boxes"]
 
 
+def test_sources_of_one_name_part_its_share_by_their_images(data, tmp_path):
+    write_dataset(tmp_path / "boxes", 1)
+    found = find_sources([data, tmp_path], {"boxes": 3.0, "discs": 1.0})
+    assert [source.name for source in found] == ["boxes", "boxes", "discs"]
+    ours, theirs = (len(source.dataset.images) for source in found[:2])
+    assert ours > theirs == 1
+    assert [source.share for source in found] == pytest.approx(
+        [0.75 * ours / (ours + 1), 0.75 / (ours + 1), 0.25])
+
+
 def test_shares_are_kept_in_the_scenes(data):
     alone = maker(data, dataclasses.replace(SETTINGS, sources=(("boxes", 1.0), ("discs", 9.0))))
     rng = np.random.default_rng(0)
