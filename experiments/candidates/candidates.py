@@ -186,7 +186,7 @@ def run(args: argparse.Namespace) -> int:
     if config.one_trunk != (args.pair is None):
         raise UsageError(f"--preset {args.preset} is " + (
             "of one trunk; leave out --pair" if config.one_trunk else
-            "a pair of networks; expected one of one trunk, or --pair configs/train.json"))
+            "a pair of networks; expected one of one trunk, or --pair docs/configs/first.json"))
     if args.pair is not None:
         return _run_pair(args, config, root)
     config = dataclasses.replace(config, second_pass=False)
