@@ -65,13 +65,15 @@ def test_one_process_writes_a_journal(tmp_path):
 def test_the_end_of_a_run_leaves_the_journal_of_the_next_one(tmp_path, monkeypatch):
     path, begun = tmp_path / "journal.jsonl", []
     first = Journal(path, {"run": 1})
-    let_go = first._file.close
+    file = first._file
+    assert file is not None
+    let_go = file.close
 
     def close_and_begin_another():
         let_go()
         begun.append(Journal(path, {"run": 1}))
 
-    monkeypatch.setattr(first._file, "close", close_and_begin_another)
+    monkeypatch.setattr(file, "close", close_and_begin_another)
     first.close(done=True)
     assert path.is_file()
     begun[0].close(done=True)
