@@ -188,6 +188,9 @@ def run(args: argparse.Namespace) -> int:
             "of one trunk; leave out --pair" if config.one_trunk else
             "a pair of networks; expected one of one trunk, or --pair docs/configs/first.json"))
     if args.pair is not None:
+        if args.joined or args.plain or args.detector is not None:
+            raise UsageError("--pair is of the paper's pair; leave out --joined, --plain and "
+                             "--detector, which change a network of one trunk")
         return _run_pair(args, config, root)
     config = dataclasses.replace(config, second_pass=False)
     if args.detector is not None:
@@ -228,13 +231,13 @@ def _run_pair(args: argparse.Namespace, config: Any, root: Path) -> int:
     from oace_tf.networks.weights import save_weights
     from oace_tf.training.settings import TrainSettings
 
-    sources = read_json(args.config)["sources"]
+    sources = read_json(args.config).get("sources", {})
     settings = TrainSettings.from_json({**read_json(args.pair), "sources": sources},
                                        str(args.pair))
     make_folder(args.out)
     pair = build_pair(config, None)
     init_trunks(pair)
-    record = {"preset": args.preset, "minutes": args.minutes,
+    record = {"preset": args.preset, "pair": str(args.pair), "minutes": args.minutes,
               **train_pair(pair, settings, args.train, args.minutes)}
     save_weights(args.out / "weights.safetensors", pair, record)
     record["sets"] = measure(PairPredictor(pair, config.frame, MOST_CLICKS), root, args.limit)

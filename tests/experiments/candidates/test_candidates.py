@@ -49,3 +49,11 @@ def test_no_time_is_refused(tmp_path, capsys, minutes):
              str(tmp_path), "--data", str(tmp_path), "--out", str(tmp_path / "out")]
     assert candidates.main(words) == 2
     assert f"--minutes {float(minutes):g}: expected a number above 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", (["--joined"], ["--plain"], ["--detector", "graph.pb"]))
+def test_what_changes_one_trunk_is_refused_for_a_pair(tmp_path, capsys, more):
+    words = ["--preset", "efficientnet_lite0", "--pair", "p.json", "--config", "c.json", "--train",
+             str(tmp_path), "--data", str(tmp_path), "--out", str(tmp_path / "out"), *more]
+    assert candidates.main(words) == 2
+    assert "leave out --joined, --plain and --detector" in capsys.readouterr().err
