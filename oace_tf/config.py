@@ -45,6 +45,7 @@ class NetworkConfig:
     deep: bool = False  # one trunk: residual blocks at 1/16 and 1/32, in the neck and in MSFNet
     second_pass: bool = False  # one trunk: MSFNet sees its first answer as the mask before
     refiner: bool = False  # one trunk: the second pass is a network of its own
+    second_trunk: str | None = None  # one trunk: another beside it, joined in the neck
 
     def __post_init__(self) -> None:
         def check(field: str, allowed: tuple[Any, ...]) -> None:
@@ -68,8 +69,10 @@ class NetworkConfig:
         for field in ("second_query", "deep", "second_pass"):
             check(field, (True, False) if self.one_trunk else (False,))
         check("refiner", (True, False) if self.second_pass else (False,))
+        trunks = tuple(name for name in TRUNKS if name != "hrnet")
+        check("second_trunk", (*trunks, None) if self.one_trunk else (None,))
         if self.one_trunk:  # see networks.one_trunk
-            check("trunk", tuple(name for name in TRUNKS if name != "hrnet"))
+            check("trunk", trunks)
             check("shared_trunk", (False,))
             check("stem_stride", (2,))
         if self.shared_trunk:  # it sees the photograph alone, and both networks start from it
@@ -160,7 +163,7 @@ class NetworkConfig:
 _ADDED: Mapping[str, Any] = {"frame": FILE_SIDE, "tap_film": False, "head_width": None,
                              "shared_trunk": False, "trunk_resize": "half_pixel",
                              "one_trunk": False, "second_query": False, "deep": False,
-                             "second_pass": False, "refiner": False}
+                             "second_pass": False, "refiner": False, "second_trunk": None}
 
 # Slim: the trunks are 25.6 of 28.6 GMAC. Widths as in the light pair, where they carry the same
 # information at the same resolution; the rows of the paper's table keep the wide ones.
@@ -175,6 +178,8 @@ PRESETS: Mapping[str, NetworkConfig] = {
                                second_pass=True),
     "one_trunk_refined": NetworkConfig(one_trunk=True, frame=384, second_query=True, deep=True,
                                        second_pass=True, refiner=True),
+    "two_trunks": NetworkConfig(one_trunk=True, frame=384, second_query=True, deep=True,
+                                second_pass=True, refiner=True, second_trunk="mobilenet_v2"),
     "one_trunk_lite2": NetworkConfig(trunk="efficientnet_lite2", one_trunk=True, frame=384,
                                      second_query=True, deep=True, second_pass=True),
     "hrnet": _HRNET,
@@ -191,4 +196,6 @@ PRESETS: Mapping[str, NetworkConfig] = {
                                     second_pass=True),
     "tiny_one_trunk_refined": NetworkConfig(trunk="tiny", one_trunk=True, second_query=True,
                                             deep=True, second_pass=True, refiner=True),
+    "tiny_two_trunks": NetworkConfig(trunk="tiny", second_trunk="tiny", one_trunk=True,
+                                     second_query=True, deep=True, second_pass=True, refiner=True),
 }

@@ -2,7 +2,7 @@
 
 The paper's parts, laid out anew:
 
-- `encoder`: an ImageNet trunk and a neck see the photograph alone (B, S, S, 3).
+- `encoder`: a trunk (or two) and a neck see the photograph alone (B, S, S, 3).
 - `prior` (paper 3.1): what lies under the gesture becomes a query, and the similarity of every
   pixel to the query, with the gesture's maps, becomes the OACE (B, S/8, S/8, 3) in [-1, 1].
 - `msfnet` (paper 3.2): features, OACE (through the MSF module), maps and the mask answered before
@@ -43,7 +43,7 @@ def build_encoder(config: NetworkConfig, size: int | None = 512,
     """Return trunk and neck.
 
     Args:
-      config: the trunk.
+      config: the trunk, and the second one where there is one.
       size: side of the square frame, a multiple of 64; None for any.
       batch: fixed batch size, or None.
     Returns:
@@ -54,13 +54,18 @@ def build_encoder(config: NetworkConfig, size: int | None = 512,
     image = keras.Input((size, size, 3), batch_size=batch, name="image")
     scope, wide, views = Scope("shared"), _share(NECK, config), _share(VIEWS, config)
     c2, c4, c8, c16, c32 = trunk_features(scope("trunk"), image, config.trunk, 2, five_levels=True)
+    more: dict[int, Any] = {}  # what a second trunk adds, by stride
+    if config.second_trunk is not None:
+        features = trunk_features(scope("second_trunk"), image, config.second_trunk, 2,
+                                  five_levels=True)
+        more = dict(zip((8, 16, 32), features[2:]))
     neck = scope("neck")
-    p32 = neck.conv_bn_relu(c32, "in32", wide[32], 1)
+    p32 = _entered(neck, c32, more.get(32), wide[32])
     p32 = neck.conv_bn_relu(p32, "smooth32", wide[32], 3)
     p32 = _deepened(neck, p32, "deep32", DEEP_NECK, wide[32], config)
-    p16 = _joined(neck, c16, p32, 16, wide[16])
+    p16 = _joined(neck, c16, p32, 16, wide[16], more.get(16))
     p16 = neck.conv_bn_relu(p16, "smooth16", wide[16], 3)
-    p8 = _joined(neck, c8, p16, 8, wide[8])
+    p8 = _joined(neck, c8, p16, 8, wide[8], more.get(8))
     p8 = neck.conv_bn_relu(p8, "smooth8", wide[8], 3)
     p8 = neck.conv_bn_relu(p8, "again8", wide[8], 3)
     back = neck.bn(neck.conv(p8, "back16", wide[16], 3, 2), "back16_bn")
@@ -106,12 +111,30 @@ def _residual(scope: Scope, x: Any, part: str, count: int, inner: int) -> Any:
     return x
 
 
-def _joined(neck: Scope, lateral: Any, coarse: Any, stride: int, width: int) -> Any:
-    """Add a trunk's feature and the coarser neck, enlarged: (B, S/stride, S/stride, width)."""
+def _entered(neck: Scope, trunk: Any, second: Any, width: int) -> Any:
+    """Bring the trunks' coarsest features to the neck's width: (B, S/32, S/32, width)."""
+    if second is None:
+        return neck.conv_bn_relu(trunk, "in32", width, 1)
+    scope = neck("in32")
+    side = scope.bn(scope.conv(trunk, "conv", width, 1), "bn")
+    return scope.relu(scope.add([side, _second(neck, second, 32, width)], "add"), six=True)
+
+
+def _joined(neck: Scope, lateral: Any, coarse: Any, stride: int, width: int,
+            second: Any = None) -> Any:
+    """Add the trunks' features and the coarser neck, enlarged: (B, S/stride, S/stride, width)."""
     side = neck.bn(neck.conv(lateral, f"in{stride}", width, 1), f"in{stride}_bn")
+    if second is not None:
+        side = neck.add([side, _second(neck, second, stride, width)], f"sides{stride}")
     coarse = neck.bn(neck.conv(coarse, f"to{stride}", width, 1), f"to{stride}_bn")
     total = neck.add([side, neck.up(coarse, f"up{stride}")], f"add{stride}")
     return neck.relu(total, f"relu{stride}", six=True)
+
+
+def _second(neck: Scope, feature: Any, stride: int, width: int) -> Any:
+    """Bring a feature of the second trunk to the neck's width; zeros with fresh weights."""
+    x = neck.conv(feature, f"second{stride}", width, 1)
+    return neck.bn(x, f"second{stride}_bn", gamma="zeros")
 
 
 @keras.saving.register_keras_serializable(package="oace_tf")

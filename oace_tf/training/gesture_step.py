@@ -19,7 +19,7 @@ Batch = dict[str, np.ndarray]
 Run = Callable[[dict[str, Any], Any], tuple[dict[str, Any], Any]]
 
 
-_TRUNK = "shared.trunk."
+_TRUNKS = ("shared.trunk.", "shared.second_trunk.")
 
 
 class GestureStep:
@@ -31,8 +31,8 @@ class GestureStep:
       losses: their weights.
       clip_norm: of the whole gradient.
       size: side of the frame, px.
-      frozen: whether the trunk keeps its weights and statistics.
-      frozen_blocks: of the trunk, that keep theirs, with its stem; 0: none, nor the stem.
+      frozen: whether the trunk (both, where there are two) keeps its weights and statistics.
+      frozen_blocks: of each trunk, that keep theirs, with its stem; 0: none, nor the stem.
       frozen_statistics: whether all batch normalisations use the averages that they have, as after
         training, and keep them.
       refiner_only: whether all but the refiner keeps its weights and statistics.
@@ -53,7 +53,7 @@ class GestureStep:
                              "no refiner; start with --preset one_trunk_refined")
         blocks = {layer.name: _block_of(dotted_name(layer.name))
                   for layer in networks.encoder.layers
-                  if dotted_name(layer.name).startswith(_TRUNK)}
+                  if dotted_name(layer.name).startswith(_TRUNKS)}
         most = 1 + max(blocks.values())
         if frozen_blocks > most:
             raise UsageError(f"training settings: phase.frozen_blocks is {frozen_blocks}, the "

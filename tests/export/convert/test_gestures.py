@@ -45,7 +45,7 @@ def photograph(seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
-    """Float file and int8 file of a tiny trunk, and the predictor of its weights."""
+    """Float file and int8 file of two tiny trunks, and the predictor of their weights."""
     import keras
 
     from oace_tf.config import NetworkConfig
@@ -55,11 +55,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
 
     folder = tmp_path_factory.mktemp("gestures")
     keras.utils.set_random_seed(4)
-    networks = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk_refined"), None)
+    networks = build_gesture_networks(NetworkConfig.preset("tiny_two_trunks"), None)
     rng = np.random.default_rng(4)
     for model in networks.models():
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
+                if layer.name.startswith("shared.neck.second"):  # of fresh ones nothing enters
+                    layer.gamma.assign(rng.uniform(0.3, 0.6, layer.gamma.shape))
                 layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
                 layer.moving_variance.assign(rng.uniform(0.3, 1.0, layer.moving_variance.shape))
     assert networks.refiner is not None

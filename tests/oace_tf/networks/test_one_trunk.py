@@ -203,7 +203,35 @@ def test_a_refiner_counts_as_a_network_of_its_own(networks):
     assert own.macs > of_msfnet.macs > 0 and own.params > of_msfnet.params > 0
 
 
+def test_a_fresh_second_trunk_changes_nothing_a_trained_one_does(networks, image):
+    config = dataclasses.replace(networks.config, second_trunk="tiny")
+    two = build_gesture_networks(config, SIZE, 1)
+    known = get_arrays(networks)
+    arrays = {name: known.get(name, array) for name, array in get_arrays(two).items()}
+    set_arrays(two, arrays, "test")
+    plain = np.asarray(_decoded(networks, image, [(20, 20, 1)])["logits"])
+    assert np.array_equal(plain, np.asarray(_decoded(two, image, [(20, 20, 1)])["logits"]))
+    for stride in (8, 16, 32):  # each of the three places where it enters
+        scale = f"shared.neck.second{stride}_bn.weight"
+        set_arrays(two, {**arrays, scale: np.full_like(arrays[scale], 0.5)}, "test")
+        logits = np.asarray(_decoded(two, image, [(20, 20, 1)])["logits"])
+        assert np.abs(logits - plain).max() > 1e-3, stride
+
+
+def test_a_second_trunk_may_be_another_one():
+    costs = {name: add_up(network_costs(build_gesture_networks(NetworkConfig.preset(name), 64, 1))
+                          ["shared"]) for name in ("one_trunk_refined", "two_trunks")}
+    more = costs["two_trunks"].params - costs["one_trunk_refined"].params
+    # MobileNetV2 without its last convolution and classifier: 3.5 M - 0.41 M - 1.28 M; 1x1
+    # convolutions of 32, 96 and 320 channels to 96, 128 and 160, with their normalisations.
+    assert more == pytest.approx(1.81e6 + 32 * 96 + 96 * 128 + 320 * 160 + 4 * 384, rel=0.02)
+
+
 def test_settings_that_one_trunk_has_not_are_refused():
+    with pytest.raises(UsageError, match="second_trunk is 'tiny'"):
+        NetworkConfig(trunk="tiny", second_trunk="tiny")
+    with pytest.raises(UsageError, match="second_trunk is 'hrnet'"):
+        NetworkConfig(trunk="tiny", one_trunk=True, second_trunk="hrnet")
     with pytest.raises(UsageError, match="refiner is True"):
         NetworkConfig(trunk="tiny", one_trunk=True, refiner=True)
     with pytest.raises(UsageError, match="trunk is 'hrnet'"):

@@ -189,3 +189,20 @@ def _batch() -> dict[str, np.ndarray]:
     return {"image": rng.integers(0, 256, (2, 64, 64, 3), np.uint8), "points": points,
             "cover": cover, "ignored": np.zeros((2, 32, 32), np.uint8),
             "outline": np.ones((2, 2), np.float32), "twin": np.zeros((2, 2), np.float32)}
+
+
+@pytest.mark.parametrize(("preset", "frozen", "blocks"), (
+    ("tiny_two_trunks", True, 0), ("two_trunks", False, 2)))
+def test_both_trunks_are_frozen_together(preset, frozen, blocks):
+    networks = build_gesture_networks(NetworkConfig.preset(preset), None)
+    step = GestureStep(networks, keras.optimizers.AdamW(1e-3), GestureLossSettings(), 1.0, 64,
+                       frozen, frozen_blocks=blocks)
+    learned = {id(variable) for variable in step.variables}
+    names = [name for name, variable in pair_variables(networks).items() if id(variable) in learned]
+    assert [name for name in names if name.startswith("shared.neck.second32")]
+    for trunk in ("shared.trunk.", "shared.second_trunk."):
+        of_trunk = [name for name in names if name.startswith(trunk)]
+        assert bool(of_trunk) is not frozen
+        assert all(name.startswith(f"{trunk}_blocks.") for name in of_trunk)
+        assert not [name for name in of_trunk
+                    if name.startswith((f"{trunk}_blocks.0.", f"{trunk}_blocks.1."))]
