@@ -59,7 +59,7 @@ def test_hrnet_comes_with_its_stem_strides(monkeypatch, capsys):
 
 
 def test_the_default_is_every_preset_but_tiny():
-    tiny = {"tiny", "tiny_one_trunk", "tiny_one_trunk_refined"}
+    tiny = {"tiny", "tiny_one_trunk", "tiny_one_trunk_refined", "tiny_two_trunks"}
     assert set(summary.parse_args([]).preset) == set(PRESETS) - tiny
 
 
