@@ -109,7 +109,7 @@ def draw(rows: Sequence[Row], out: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(9, 3.8), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(10.5, 3.8), layout="constrained")
     for stretch in dict.fromkeys(row.stretch for row in rows):
         chosen = [row for row in rows if row.stretch == stretch]
         window = min(SMOOTH, len(chosen))
@@ -120,7 +120,7 @@ def draw(rows: Sequence[Row], out: Path) -> None:
     axes.set(xlabel="gestures, thousands",
              ylabel=f"Dice loss of first answers,\nmean of {SMOOTH * MEAN_OF} batches")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize="small")
     atomic_write(out, lambda file: figure.savefig(file, format="png", dpi=110))
     pyplot.close(figure)
 
