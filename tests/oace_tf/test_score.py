@@ -104,7 +104,7 @@ def test_the_shipped_prior_is_no_collapsed_one():
 
 def test_the_shipped_record_is_complete():
     config, record = read_record(WEIGHTS)
-    assert config == NetworkConfig.preset("one_trunk_refined")
+    assert config == NetworkConfig.preset("two_trunks")
     assert {"data", "steps", "seed", "scores", "licence", "settings", "start"} <= set(record)
     assert record["scores"]["miou_at_1"]["grabcut"]["n"] == 50
     assert record["scores"]["miou_at_1"]["grabcut"]["miou_at_1"] >= 80

@@ -59,4 +59,4 @@ def test_the_preset_is_the_network_of_the_shipped_weights():
     from oace_tf.networks.weights import read_record
 
     config, _ = read_record(ROOT / "oace_tf" / "weights" / "one_trunk.safetensors")
-    assert config == NetworkConfig.preset("one_trunk_refined")
+    assert config == NetworkConfig.preset("two_trunks")
