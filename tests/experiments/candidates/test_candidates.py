@@ -22,7 +22,7 @@ def test_a_run_learns_and_counts_what_it_saw(tmp_path, monkeypatch, eager):
     networks = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None)
     before = get_arrays(networks)
     settings = GestureTrainSettings(scenes=GestureSceneSettings(gestures=2, rows=16), warmup=1)
-    found = candidates.train(networks, settings, [write_dataset(tmp_path / "drawn", 4)], 0.02)
+    found = candidates.train(networks, settings, [write_dataset(tmp_path / "drawn", 4)], 0.1)
     after = get_arrays(networks)
     assert found["gestures"] == 4 * found["steps"]
     assert 2 <= found["photographs"] <= 2 * found["steps"]
