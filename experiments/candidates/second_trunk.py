@@ -23,7 +23,7 @@ from oace_tf.errors import UsageError
 
 PROG = "python experiments/candidates/second_trunk.py"
 _EPILOG = """example:
-  %(prog)s oace_tf/weights/one_trunk.safetensors experiments/candidates/mobilenet.safetensors \\
+  %(prog)s build/mean.safetensors experiments/candidates/mobilenet.safetensors \\
       --photographs DATA/train/duts --share 0.25 -o build/start.safetensors
 """
 SIDE = 384  # px, of the photographs that are looked at
@@ -93,8 +93,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--share {args.share:g}: expected a number in [0, 1)")
     config, _, first = read_arrays(args.first)
     other, _, second = read_arrays(args.second)
-    if not (config.one_trunk and other.one_trunk) or config.second_trunk is not None:
+    if not (config.one_trunk and other.one_trunk):
         raise UsageError(f"{args.first}, {args.second}: expected weights of one trunk each")
+    if config.second_trunk is not None:
+        raise UsageError(f"{args.first}: has a second trunk already; give weights of before")
+    if args.limit < 1:
+        raise UsageError(f"--limit {args.limit}: expected at least 1")
     config = dataclasses.replace(config, second_trunk=other.trunk)
     networks = build_gesture_networks(config, None)
     arrays = {name: array for name, array in get_arrays(networks).items() if name not in first}
@@ -151,6 +155,8 @@ def _features(encoder: Any, args: argparse.Namespace) -> dict[int, tuple[np.ndar
             cells = rng.permutation(found[f"x{stride}"].shape[0] ** 2)[:CELLS]
             for name in (f"x{stride}", f"y{stride}"):
                 rows[name].append(found[name].reshape(-1, found[name].shape[-1])[cells])
+    if not rows["x8"]:
+        raise UsageError(f"{args.photographs}: none of its photographs can be read")
     joined = {name: np.concatenate(parts) for name, parts in rows.items()}
     return {stride: (joined[f"x{stride}"], joined[f"y{stride}"]) for stride in _FIRST}
 

@@ -96,3 +96,15 @@ def test_what_is_refused(call, weights, capsys, tmp_path):
                               "-o", str(tmp_path / "out.safetensors")]) == 2
     assert "no .jpg file below it" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+    (tmp_path / "bad.jpg").write_bytes(b"no photograph")
+    words = [str(weights / "first.safetensors"), str(weights / "second.safetensors"),
+             "--photographs", str(tmp_path), "-o", str(tmp_path / "out.safetensors")]
+    assert second_trunk.main(words) == 2
+    assert "none of its photographs can be read" in capsys.readouterr().err
+    assert second_trunk.main([*words, "--limit", "0"]) == 2
+    assert "--limit 0: expected at least 1" in capsys.readouterr().err
+    keras.utils.set_random_seed(2)
+    two = build_gesture_networks(NetworkConfig.preset("tiny_two_trunks"), None)
+    save_weights(tmp_path / "two.safetensors", two, {})
+    assert second_trunk.main([str(tmp_path / "two.safetensors"), *words[1:]]) == 2
+    assert "has a second trunk already" in capsys.readouterr().err
