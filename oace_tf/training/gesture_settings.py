@@ -19,9 +19,10 @@ def _check(good: bool, name: str, value: Any, rule: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GesturePhase:
-    """A stretch of batches at one size; the learning rate moves evenly from `start` to `end`."""
+    """A stretch of batches; the learning rate moves evenly from `start` to `end`."""
 
     size: int = 256  # side of the frame, px, a multiple of 64
+    sizes: tuple[int, ...] = ()  # several, which the batches take in turn; then `size` is not used
     photographs: int = 6  # a batch
     batches: int = 1000  # each is used for one step and for later taps on its answers
     start: float = 1.0  # share of the peak learning rate
@@ -33,13 +34,23 @@ class GesturePhase:
     later_taps: bool = True  # rounds of taps on errors; without, each batch makes one step
 
     def __post_init__(self) -> None:
-        _check(self.size >= 64 and self.size % 64 == 0, "phase.size", self.size, "a multiple of 64")
+        for name, sizes in (("phase.size", (self.size,)), ("phase.sizes", self.sizes)):
+            for size in sizes:
+                _check(size >= 64 and size % 64 == 0, name, size, "a multiple of 64")
         for name in ("photographs", "batches"):
             _check(getattr(self, name) >= 1, f"phase.{name}", getattr(self, name), "at least 1")
         _check(self.frozen_blocks >= 0, "phase.frozen_blocks", self.frozen_blocks, "at least 0")
         for name in ("start", "end"):
             _check(0.0 <= getattr(self, name) <= 1.0, f"phase.{name}", getattr(self, name),
                    "in [0, 1]")
+
+    def size_of(self, batch: int) -> int:
+        """Return the side of a batch's frame, px.
+
+        Args:
+          batch: its number in the whole run: partners and resumed runs take the same turn.
+        """
+        return self.sizes[batch % len(self.sizes)] if self.sizes else self.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

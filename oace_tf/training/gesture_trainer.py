@@ -128,19 +128,22 @@ class GestureTrainer:
         wanted = []
         for number in range(self._batch, end):
             phase, _ = self._settings.phase_of(number)
-            wanted.append((number, phase.size, phase.photographs))
-        step: GestureStep | None = None
-        current: GesturePhase | None = None
+            wanted.append((number, phase.size_of(number), phase.photographs))
+        steps: dict[int, GestureStep] = {}  # by size, all of one kind
+        kind: tuple[Any, ...] = ()
         source = gesture_batches(self._plan, wanted, self._workers, self._skipped)
         with (writing_alone(self._out), closing(source), _Log(self._out / LOG, self._step) as log,
               Progress(total, "training", "batch", self._batch) as bar):
             for batch in source:
                 phase, _ = self._settings.phase_of(self._batch)
-                if step is None or current is None or _step_of(phase) != _step_of(current):
-                    step = GestureStep(self._networks, self._optimizer, self._settings.losses,
-                                       self._settings.clip_norm, *_step_of(phase))
-                current = phase
-                self._rounds(step, batch, phase, log)
+                if kind != _kind_of(phase):
+                    steps, kind = {}, _kind_of(phase)
+                size = phase.size_of(self._batch)
+                if size not in steps:
+                    steps[size] = GestureStep(self._networks, self._optimizer,
+                                              self._settings.losses, self._settings.clip_norm,
+                                              size, *kind)
+                self._rounds(steps[size], batch, phase, log)
                 self._batch += 1
                 bar.update()
                 if self._batch % checkpoint_every == 0 or self._batch >= end:
@@ -175,7 +178,7 @@ class GestureTrainer:
                                 f"good state is in {self._out / CHECKPOINT}")
             self._average.update(self._step, self._networks)
             self._step += 1
-            log.row(self._step, self._batch, number, phase.size, losses,
+            log.row(self._step, self._batch, number, phase.size_of(self._batch), losses,
                     batch["points"].shape[0] * batch["points"].shape[1]
                     / (time.perf_counter() - started))
             if number + 1 < count:
@@ -207,10 +210,9 @@ class GestureTrainer:
         self._last_written = self._step
 
 
-def _step_of(phase: GesturePhase) -> tuple[int, bool, int, bool, bool]:
-    """Return what makes the step of a phase another one."""
-    return (phase.size, phase.frozen, phase.frozen_blocks, phase.frozen_statistics,
-            phase.refiner_only)
+def _kind_of(phase: GesturePhase) -> tuple[bool, int, bool, bool]:
+    """Return what makes the steps of a phase others, beside their size."""
+    return phase.frozen, phase.frozen_blocks, phase.frozen_statistics, phase.refiner_only
 
 
 def _fixed(run: Mapping[str, Any]) -> dict[str, Any]:

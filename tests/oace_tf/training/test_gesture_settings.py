@@ -23,6 +23,7 @@ def test_settings_are_json_both_ways_and_unknown_keys_are_named():
     for fields, message in (({"phase": []}, "unknown key 'phase'"),
                             ({"scenes": {"shares": {"tab": 1}}}, "unknown key 'scenes.shares.tab'"),
                             ({"phases": [{"size": 100}]}, "phase.size is 100"),
+                            ({"phases": [{"sizes": [64, 100]}]}, "phase.sizes is 100"),
                             ({"seed": "x"}, "seed is 'x'"), ({"rounds": []}, "rounds is"),
                             ({"clip_norm": 0.0}, "clip_norm is 0.0"),
                             ({"renewed": 1.5}, "renewed is 1.5"),
@@ -37,6 +38,12 @@ def test_the_learning_rate_warms_up_and_moves_evenly_within_a_phase():
     rates = [SETTINGS.learning_rate_at(batch, step) for batch, step in ((0, 0), (1, 1), (2, 2),
                                                                         (3, 4))]
     assert rates == pytest.approx([0.0015, 0.003, 0.003, 0.003 * 0.55])
+
+
+def test_the_batches_of_a_phase_take_its_sizes_in_turn():
+    phase = GesturePhase(size=512, sizes=(64, 128, 192))
+    assert [phase.size_of(batch) for batch in (0, 1, 2, 3, 7)] == [64, 128, 192, 64, 128]
+    assert GesturePhase(size=128).size_of(7) == 128
 
 
 def test_steadiness_needs_twins():

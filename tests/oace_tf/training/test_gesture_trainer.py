@@ -17,6 +17,7 @@ from oace_tf.training.checkpoint import read_checkpoint
 from oace_tf.training.exchange import FORMAT, Exchange
 from oace_tf.training.gesture_scenes import GestureSceneSettings
 from oace_tf.training.gesture_settings import GesturePhase, GestureTrainSettings
+from oace_tf.training.gesture_step import GestureStep
 from oace_tf.training.gesture_trainer import CHECKPOINT, LOG, GestureTrainer, _Log
 
 SETTINGS = GestureTrainSettings(
@@ -70,6 +71,25 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(built, trainer, tmp_path)
     resumed.save(tmp_path / "weights.safetensors", {"steps": 6})
     config, record, arrays = read_arrays(tmp_path / "weights.safetensors")
     assert config.one_trunk and record == {"steps": 6} and set(arrays) == set(fresh)
+
+
+def test_sizes_in_turn_make_a_step_of_each_once(trainer, tmp_path, monkeypatch):
+    import oace_tf.training.gesture_trainer as module
+
+    made = []
+
+    def make(*args):
+        made.append(args[4:])
+        return GestureStep(*args)
+
+    monkeypatch.setattr(module, "GestureStep", make)
+    phases = (GesturePhase(sizes=(128, 64), photographs=1, batches=3, later_taps=False),
+              GesturePhase(size=64, photographs=1, batches=1, later_taps=False, frozen=True))
+    trainer("turns", dataclasses.replace(SETTINGS, phases=phases)).run()
+    with (tmp_path / "turns" / LOG).open() as file:
+        assert [row["size"] for row in csv.DictReader(file)] == ["128", "64", "128", "64"]
+    assert [(size, frozen) for size, frozen, *_ in made] == [
+        (128, False), (64, False), (64, True)]
 
 
 @pytest.mark.slow
