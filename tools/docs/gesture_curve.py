@@ -36,7 +36,7 @@ class Row:
 
     stretch: str
     gestures: int  # seen until its end, in all stretches
-    size: int  # side of the frame, px
+    sizes: tuple[int, ...]  # sides of the frame that its batches have, px
     dice: float  # mean Dice loss of first answers, in [0, 1]
 
 
@@ -51,7 +51,8 @@ def read_curve(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [Row(stretch=row["stretch"], gestures=int(row["gestures"]),
-                        size=int(row["size"]), dice=float(row["dice_of_first_answers"]))
+                        sizes=tuple(map(int, row["size"].split())),
+                        dice=float(row["dice_of_first_answers"]))
                     for row in csv.DictReader(file)]
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: no curve of this command ({error})") from error
@@ -77,8 +78,9 @@ def stretch_rows(logs: Sequence[Path], stretch: str, start: int, per_step: int,
         chosen = batches[first:first + MEAN_OF]
         loss = np.mean([run[batch][2] for run in runs for batch in chosen]) / dice_weight
         steps = sum(run[chosen[-1]][0] for run in runs)
-        rows.append(Row(stretch=stretch, gestures=start + per_step * steps,
-                        size=runs[0][chosen[-1]][1], dice=float(loss)))
+        sizes = tuple(sorted({runs[0][batch][1] for batch in chosen}))
+        rows.append(Row(stretch=stretch, gestures=start + per_step * steps, sizes=sizes,
+                        dice=float(loss)))
     return rows
 
 
@@ -98,7 +100,8 @@ def write_curve(path: Path, rows: Sequence[Row]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow([row.stretch, row.gestures, row.size, f"{row.dice:.4f}"])
+        writer.writerow([row.stretch, row.gestures, " ".join(map(str, row.sizes)),
+                         f"{row.dice:.4f}"])
     atomic_write(path, text.getvalue().encode())
 
 
@@ -114,7 +117,7 @@ def draw(rows: Sequence[Row], out: Path) -> None:
         chosen = [row for row in rows if row.stretch == stretch]
         window = min(SMOOTH, len(chosen))
         smooth = np.convolve([row.dice for row in chosen], np.ones(window) / window, "valid")
-        sizes = " ".join(dict.fromkeys(str(row.size) for row in chosen))
+        sizes = " ".join(dict.fromkeys(str(size) for row in chosen for size in row.sizes))
         axes.plot([row.gestures / 1000 for row in chosen[window - 1:]], smooth,
                   label=f"{stretch}: {sizes} px")
     axes.set(xlabel="gestures, thousands",

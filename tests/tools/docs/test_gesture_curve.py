@@ -25,7 +25,18 @@ def test_runs_side_by_side_are_one_stretch(tmp_path):
     # ten batches are 10 steps of one run and 20 of the other, less the later rounds of the last
     assert [row.gestures for row in rows] == [1000 + 36 * (10 + 19), 1000 + 36 * (20 + 39)]
     assert [row.dice for row in rows] == pytest.approx([0.3, 0.3])
-    assert {row.size for row in rows} == {64} and {row.stretch for row in rows} == {"third"}
+    assert {row.sizes for row in rows} == {(64,)} and {row.stretch for row in rows} == {"third"}
+
+
+def test_batches_of_several_sizes_name_them_all(tmp_path):
+    log = _log(tmp_path / "a.csv", 0.1, 1, 10)
+    lines = [line.replace(",0,64,", ",0,128,") if number % 3 == 0 else line
+             for number, line in enumerate(log.read_text(encoding="utf-8").splitlines())]
+    log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    curve = tmp_path / "curve.csv"
+    assert gesture_curve.main([str(curve), "--stretch", "turns", "--add", str(log)]) == 0
+    assert [row.sizes for row in read_curve(curve)] == [(64, 128)]
+    assert "turns,360,64 128,0.2000" in curve.read_text(encoding="utf-8")
 
 
 def test_stretches_follow_each_other_in_file_and_picture(tmp_path, capsys):
@@ -34,10 +45,10 @@ def test_stretches_follow_each_other_in_file_and_picture(tmp_path, capsys):
         log = _log(tmp_path / "log.csv", dice, 1)
         assert gesture_curve.main([str(curve), "--stretch", name, "--add", str(log)]) == 0
     rows = read_curve(curve)
-    assert rows == [Row(stretch="first", gestures=360, size=64, dice=0.4),
-                    Row(stretch="first", gestures=720, size=64, dice=0.4),
-                    Row(stretch="second", gestures=1080, size=64, dice=0.2),
-                    Row(stretch="second", gestures=1440, size=64, dice=0.2)]
+    assert rows == [Row(stretch="first", gestures=360, sizes=(64,), dice=0.4),
+                    Row(stretch="first", gestures=720, sizes=(64,), dice=0.4),
+                    Row(stretch="second", gestures=1080, sizes=(64,), dice=0.2),
+                    Row(stretch="second", gestures=1440, sizes=(64,), dice=0.2)]
     assert curve.with_suffix(".png").read_bytes()[1:4] == b"PNG"
     assert "4 rows, 1440 gestures" in capsys.readouterr().out
 
