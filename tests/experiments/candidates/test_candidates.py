@@ -58,9 +58,10 @@ def test_no_photographs_are_refused(tmp_path, capsys):
     assert "--photographs 0: expected a number above 0" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("more", (["--joined"], ["--plain"], ["--detector", "graph.pb"]))
+@pytest.mark.parametrize("more", (["--joined"], ["--plain"], ["--detector", "graph.pb"],
+                                  ["--photographs", "12"]))
 def test_what_changes_one_trunk_is_refused_for_a_pair(tmp_path, capsys, more):
     words = ["--preset", "efficientnet_lite0", "--pair", "p.json", "--config", "c.json", "--train",
              str(tmp_path), "--data", str(tmp_path), "--out", str(tmp_path / "out"), *more]
     assert candidates.main(words) == 2
-    assert "leave out --joined, --plain and --detector" in capsys.readouterr().err
+    assert "leave out --joined, --plain, --detector and --photographs" in capsys.readouterr().err
