@@ -86,67 +86,99 @@ def train(networks: Any, settings: Any, folders: Sequence[Path], minutes: float,
       UsageError: no data.
       OaceError: a loss that is not finite.
     """
-    import keras
-
     from oace_tf.networks.weights import set_arrays
     from oace_tf.training.gesture_batches import BatchPlan, gesture_batches
-    from oace_tf.training.gesture_step import GestureStep
-    from oace_tf.training.later_taps import empty_previous, next_round
-    from oace_tf.training.moving_average import MovingAverage
 
-    optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    optimizer.build([v for model in networks.models() for v in model.trainable_variables])
-    average = MovingAverage(settings.ema)
     plan = BatchPlan(folders=tuple(folders), sources=settings.sources, exact=settings.exact,
                      scenes=settings.scenes, seed=settings.seed)
     wanted = [(number, SIZE, photographs) for number in range(100_000)]
-    seconds, timed = {"frozen": 0.0, "whole": 0.0}, {"frozen": 0, "whole": 0}
-    steps = batches = 0
-    step: GestureStep | None = None
-    part = ""
+    learner, batches = _Learner(networks, settings), 0
     with closing(gesture_batches(plan, wanted, 1, set())) as source:
         for number, batch in enumerate(source):
-            done = sum(seconds.values()) / (60.0 * minutes)
+            done = learner.processor_s / (60.0 * minutes)
             if done >= 1.0:
                 break
-            now = "frozen" if done < FROZEN else "whole"
-            traced = step is not None and now == part
-            if step is None or not traced:
-                part = now
-                step = GestureStep(networks, optimizer, settings.losses, settings.clip_norm, SIZE,
-                                   part == "frozen")
-            rate = settings.learning_rate * learning_share(done)
-            optimizer.learning_rate.assign(rate * min(1.0, (steps + 1) / max(1, settings.warmup)))
-            rng = np.random.default_rng((settings.seed, number))
-            rounds = np.array(settings.rounds)
-            count = 1 if part == "frozen" else 1 + int(
-                rng.choice(len(rounds), p=rounds / rounds.sum()))
-            previous = empty_previous(batch)
-            for index in range(count):
-                begin = time.process_time()
-                losses, probability = step(batch, previous)
-                if traced:
-                    seconds[part] += time.process_time() - begin
-                    timed[part] += 1
-                traced = True
-                if not np.isfinite(losses["total"]):
-                    raise OaceError(f"the loss of step {steps} is {losses['total']}")
-                average.update(steps, networks)
-                steps += 1
-                if index + 1 < count:
-                    batch, previous = next_round(batch, probability, settings.renewed,
-                                                 settings.again, settings.scenes, rng)
+            dice = learner.learn(batch, done, np.random.default_rng((settings.seed, number)))
             batches += 1
             if number % 20 == 0:
-                print(f"{100 * done:.0f} % of {minutes:g} minutes, dice {losses['dice']:.3f}",
+                print(f"{100 * done:.0f} % of {minutes:g} minutes, dice {dice:.3f}",
                       file=sys.stderr, flush=True)
-    if average.arrays:  # none after fewer than four steps
-        set_arrays(networks, average.arrays, "average")
+    if learner.average.arrays:  # none after fewer than four steps
+        set_arrays(networks, learner.average.arrays, "average")
     each = photographs * settings.scenes.gestures
-    return {"gestures": each * steps, "photographs": photographs * batches, "steps": steps,
-            "gestures_per_s": {name: round(each * timed[name] / seconds[name], 2)
-                               for name in timed if seconds[name] > 0}}
+    return {"gestures": each * learner.steps, "photographs": photographs * batches,
+            "steps": learner.steps,
+            "gestures_per_s": {part: round(each * learner.timed[part] / seconds, 2)
+                               for part, seconds in learner.seconds.items() if seconds > 0}}
+
+
+class _Learner:
+    """Makes the steps of a candidate's run and counts the processor's time for them.
+
+    Args:
+      networks: of one trunk, built for any size.
+      settings: of the run; its phases do not count.
+    """
+
+    def __init__(self, networks: Any, settings: Any) -> None:
+        import keras
+
+        from oace_tf.training.moving_average import MovingAverage
+
+        self._networks, self._settings = networks, settings
+        self._optimizer = keras.optimizers.AdamW(settings.learning_rate,
+                                                 weight_decay=settings.weight_decay)
+        self._optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        self._optimizer.build([v for model in networks.models()
+                               for v in model.trainable_variables])
+        self._part = ""
+        self._step: Any = None
+        self.average, self.steps = MovingAverage(settings.ema), 0
+        # By part; the first step of a part is traced and does not count.
+        self.seconds, self.timed = {"frozen": 0.0, "whole": 0.0}, {"frozen": 0, "whole": 0}
+
+    @property
+    def processor_s(self) -> float:
+        """Seconds of the processor spent in steps."""
+        return sum(self.seconds.values())
+
+    def learn(self, batch: dict[str, np.ndarray], done: float, rng: np.random.Generator) -> float:
+        """Make the steps of one batch when a share of the time is done; returns the Dice loss.
+
+        Raises:
+          OaceError: a loss that is not finite.
+        """
+        from oace_tf.training.gesture_step import GestureStep
+        from oace_tf.training.later_taps import empty_previous, next_round
+
+        settings = self._settings
+        part = "frozen" if done < FROZEN else "whole"
+        traced = part == self._part
+        if not traced:
+            self._part, self._step = part, GestureStep(
+                self._networks, self._optimizer, settings.losses, settings.clip_norm, SIZE,
+                part == "frozen")
+        warm = min(1.0, (self.steps + 1) / max(1, settings.warmup))
+        self._optimizer.learning_rate.assign(settings.learning_rate * learning_share(done) * warm)
+        rounds = np.array(settings.rounds)
+        count = 1 if part == "frozen" else 1 + int(
+            rng.choice(len(rounds), p=rounds / rounds.sum()))
+        previous = empty_previous(batch)
+        for index in range(count):
+            begin = time.process_time()
+            losses, probability = self._step(batch, previous)
+            if traced:
+                self.seconds[part] += time.process_time() - begin
+                self.timed[part] += 1
+            traced = True
+            if not np.isfinite(losses["total"]):
+                raise OaceError(f"the loss of step {self.steps} is {losses['total']}")
+            self.average.update(self.steps, self._networks)
+            self.steps += 1
+            if index + 1 < count:
+                batch, previous = next_round(batch, probability, settings.renewed, settings.again,
+                                             settings.scenes, rng)
+        return float(losses["dice"])
 
 
 def measure(predictor: Any, root: Path, limit: int) -> dict[str, Any]:
