@@ -121,14 +121,11 @@ class _Learner:
     """
 
     def __init__(self, networks: Any, settings: Any) -> None:
-        import keras
-
         from oace_tf.training.moving_average import MovingAverage
+        from oace_tf.training.optimizer import make_gesture_optimizer
 
         self._networks, self._settings = networks, settings
-        self._optimizer = keras.optimizers.AdamW(settings.learning_rate,
-                                                 weight_decay=settings.weight_decay)
-        self._optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        self._optimizer = make_gesture_optimizer(settings)
         self._optimizer.build([v for model in networks.models()
                                for v in model.trainable_variables])
         self._part = ""

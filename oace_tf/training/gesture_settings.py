@@ -11,6 +11,8 @@ from oace_tf.settings_json import settings_from_json
 from oace_tf.training.gesture_losses import GestureLossSettings
 from oace_tf.training.gesture_scenes import GestureSceneSettings
 
+OPTIMIZERS = ("adamw", "muon")
+
 
 def _check(good: bool, name: str, value: Any, rule: str) -> None:
     if not good:
@@ -58,6 +60,7 @@ class GestureTrainSettings:
     """One run."""
 
     phases: tuple[GesturePhase, ...] = (GesturePhase(),)
+    optimizer: str = "adamw"  # or muon: kernels by orthogonal steps, the rest by AdamW
     learning_rate: float = 1.5e-3
     warmup: int = 60  # steps
     weight_decay: float = 0.01  # AdamW, decoupled; not on biases and normalisations
@@ -74,6 +77,8 @@ class GestureTrainSettings:
 
     def __post_init__(self) -> None:
         _check(len(self.phases) > 0, "phases", self.phases, "at least one phase")
+        _check(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer,
+               " or ".join(OPTIMIZERS))
         _check(0.0 < self.learning_rate < 1.0, "learning_rate", self.learning_rate, "in (0, 1)")
         _check(0.0 <= self.ema < 1.0, "ema", self.ema, "in [0, 1)")
         _check(self.clip_norm > 0.0, "clip_norm", self.clip_norm, "above 0")

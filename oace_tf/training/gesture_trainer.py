@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from oace_tf.errors import OaceError, UsageError
@@ -30,7 +29,7 @@ from oace_tf.training.gesture_settings import GesturePhase, GestureTrainSettings
 from oace_tf.training.gesture_step import GestureStep
 from oace_tf.training.later_taps import empty_previous, next_round
 from oace_tf.training.moving_average import MovingAverage
-from oace_tf.training.optimizer import get_state, set_state
+from oace_tf.training.optimizer import get_state, make_gesture_optimizer, set_state
 
 WEIGHTS = "weights.safetensors"
 LOG = "log.csv"
@@ -61,9 +60,7 @@ class GestureTrainer:
                                exact=settings.exact, scenes=settings.scenes, seed=settings.seed)
         for layer in (layer for model in networks.models() for layer in model.layers):
             layer.trainable = True  # an earlier run may have left the trunk frozen
-        self._optimizer = keras.optimizers.AdamW(settings.learning_rate,
-                                                 weight_decay=settings.weight_decay)
-        self._optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        self._optimizer = make_gesture_optimizer(settings)
         self._optimizer.build([v for model in networks.models()
                                for v in model.trainable_variables])
         self._average = MovingAverage(settings.ema)

@@ -10,6 +10,8 @@ import numpy as np
 from oace_tf.errors import UsageError
 from oace_tf.networks.layers import dotted_name
 from oace_tf.networks.weights import value_of
+from oace_tf.training.gesture_settings import GestureTrainSettings
+from oace_tf.training.muon import ConvMuon
 from oace_tf.training.settings import TrainSettings
 
 
@@ -24,6 +26,18 @@ def make_optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         return optimizer
     return keras.optimizers.Adam(**arguments)
+
+
+def make_gesture_optimizer(settings: GestureTrainSettings) -> keras.optimizers.Optimizer:
+    """Return the optimizer of a run of one trunk, not built."""
+    if settings.optimizer == "muon":
+        optimizer = ConvMuon(settings.learning_rate, weight_decay=settings.weight_decay,
+                             adam_weight_decay=settings.weight_decay)
+    else:
+        optimizer = keras.optimizers.AdamW(settings.learning_rate,
+                                           weight_decay=settings.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    return optimizer
 
 
 def named_state(optimizer: Any) -> dict[str, Any]:

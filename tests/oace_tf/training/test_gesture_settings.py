@@ -26,6 +26,7 @@ def test_settings_are_json_both_ways_and_unknown_keys_are_named():
                             ({"phases": [{"sizes": [64, 100]}]}, "phase.sizes is 100"),
                             ({"seed": "x"}, "seed is 'x'"), ({"rounds": []}, "rounds is"),
                             ({"clip_norm": 0.0}, "clip_norm is 0.0"),
+                            ({"optimizer": "sgd"}, "optimizer is .sgd., expected adamw or muon"),
                             ({"renewed": 1.5}, "renewed is 1.5"),
                             ({"scenes": {"min_object": 0}}, "min_object is 0"),
                             ({"scenes": {"paste_smallest": 0.9}}, "paste_smallest is 0.9"),
